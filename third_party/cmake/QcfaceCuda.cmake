@@ -1,0 +1,12 @@
+# Decides whether CUDA is used. AUTO: if a toolkit is found. Result: QCFACE_HAS_CUDA (ON or OFF).
+set(QCFACE_HAS_CUDA OFF)
+if(QCFACE_CUDA STREQUAL "AUTO")
+  find_package(CUDAToolkit QUIET)
+elseif(QCFACE_CUDA STREQUAL "ON")
+  find_package(CUDAToolkit REQUIRED)
+elseif(NOT QCFACE_CUDA STREQUAL "OFF")
+  message(FATAL_ERROR "QCFACE_CUDA is '${QCFACE_CUDA}': expected AUTO, ON or OFF")
+endif()
+if(CUDAToolkit_FOUND)
+  set(QCFACE_HAS_CUDA ON)
+endif()

@@ -1,0 +1,32 @@
+# One place for warnings and sanitizers. They are set on our own targets only, never globally, so that
+# a program that embeds this project keeps its own flags.
+add_library(qcface_build_flags INTERFACE)
+target_compile_options(qcface_build_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wunknown-pragmas>)
+if(QCFACE_WERROR)
+  target_compile_options(qcface_build_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+if(QCFACE_SANITIZE STREQUAL "address")
+  set(_qcface_san -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+elseif(QCFACE_SANITIZE STREQUAL "thread")
+  set(_qcface_san -fsanitize=thread -fno-omit-frame-pointer)
+elseif(QCFACE_SANITIZE)
+  message(FATAL_ERROR "QCFACE_SANITIZE is '${QCFACE_SANITIZE}': expected empty, address or thread")
+endif()
+if(_qcface_san)
+  target_compile_options(qcface_build_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${_qcface_san}>)
+  target_link_options(qcface_build_flags INTERFACE ${_qcface_san})
+endif()
+
+# qcface_add_library(NAME sources...): a static library of one room; headers are included as "room/file.h".
+function(qcface_add_library name)
+  add_library(${name} STATIC ${ARGN})
+  target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE qcface_build_flags)
+endfunction()
+
+# qcface_add_executable(NAME sources...): the same flags for a program.
+function(qcface_add_executable name)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE qcface_build_flags)
+endfunction()
