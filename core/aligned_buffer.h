@@ -24,7 +24,9 @@ class AlignedBuffer {
     data_.reset(static_cast<T*>(std::aligned_alloc(kAlignment, bytes)));
     if (!data_) throw std::bad_alloc();
   }
-  AlignedBuffer(AlignedBuffer&& other) noexcept : data_(std::move(other.data_)), count_(other.count_) { other.count_ = 0; }
+  AlignedBuffer(AlignedBuffer&& other) noexcept : data_(std::move(other.data_)), count_(other.count_) {
+    other.count_ = 0;
+  }
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
     data_ = std::move(other.data_);
     count_ = other.count_;

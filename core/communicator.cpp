@@ -17,7 +17,8 @@ class SingleCommunicator final : public Communicator {
     require(root == 0, "broadcast: root is {}, but there is one rank", root);
   }
   void all_gather(std::span<const float> send, std::span<float> recv) override {
-    require(send.size() == recv.size(), "all_gather: {} elements sent, room for {}", send.size(), recv.size());
+    require(send.size() == recv.size(), "all_gather: {} elements sent, room for {}", send.size(),
+            recv.size());
     std::copy(send.begin(), send.end(), recv.begin());
   }
   void barrier() override {}

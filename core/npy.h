@@ -1,4 +1,5 @@
-// NPY 1.0 to 3.0: reads f4, f8, i8, i4, u1 and U (UCS-4 text) in C order; object arrays (pickles) are rejected.
+// NPY 1.0 to 3.0: reads f4, f8, i8, i4, u1 and U (UCS-4 text) in C order; object arrays (pickles) are
+// rejected.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +11,22 @@
 namespace qcface {
 
 struct NpyArray {
-  std::string dtype;                // "<f4", "<f8", "|u1", "<i8", "<i4" or "<U.."
+  std::string dtype;  // "<f4", "<f8", "|u1", "<i8", "<i4" or "<U.."
   std::vector<std::int64_t> shape;
-  std::vector<std::byte> data;      // C order
+  std::vector<std::byte> data;  // C order
   std::int64_t elements() const;
-  std::vector<double> to_double() const;       // any numeric type
-  std::vector<std::string> to_strings() const; // "<U..", as UTF-8
-  std::span<const std::uint8_t> as_u8() const; // requires "|u1"
+  std::vector<double> to_double() const;        // any numeric type
+  std::vector<std::string> to_strings() const;  // "<U..", as UTF-8
+  std::span<const std::uint8_t> as_u8() const;  // requires "|u1"
 };
 
 /// Throws Error naming the file and byte offset for anything malformed.
 NpyArray read_npy(const std::filesystem::path& path);
 /// Writes atomically.
-void write_npy(const std::filesystem::path& path, std::span<const float> data, std::span<const std::int64_t> shape);
-void write_npy(const std::filesystem::path& path, std::span<const std::uint8_t> data, std::span<const std::int64_t> shape);
+void write_npy(const std::filesystem::path& path, std::span<const float> data,
+               std::span<const std::int64_t> shape);
+void write_npy(const std::filesystem::path& path, std::span<const std::uint8_t> data,
+               std::span<const std::int64_t> shape);
 void write_npy(const std::filesystem::path& path, std::span<const std::string> names);  // "<U..", 1-d
 
 }  // namespace qcface

@@ -1,6 +1,7 @@
 // Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
-// SC 2011). A stream is named by (seed, purpose, epoch, index); the numbers of a stream depend on nothing else,
-// so any thread may draw any stream in any order and a run gives the same bits with any number of workers.
+// SC 2011). A stream is named by (seed, purpose, epoch, index); the numbers of a stream depend on nothing
+// else, so any thread may draw any stream in any order and a run gives the same bits with any number of
+// workers.
 #pragma once
 
 #include <array>
@@ -11,21 +12,22 @@ namespace qcface {
 
 /// What a stream is for. The values are part of the reproducibility promise: append, never renumber.
 enum class RandomPurpose : std::uint32_t {
-  kWeights = 1,       // index = tensor position
-  kHeadWeights = 2,   // index = class
-  kShuffle = 3,       // epoch's permutation
-  kAugment = 4,       // index = dataset index of the picture
-  kDropout = 5,       // epoch, index = step inside the epoch
-  kSubstitute = 6,    // replacement of a corrupt picture; index = position in the epoch
-  kSynthIdentity = 7, // index = identity
-  kSynthPicture = 8,  // epoch = identity, index = picture
+  kWeights = 1,        // index = tensor position
+  kHeadWeights = 2,    // index = class
+  kShuffle = 3,        // epoch's permutation
+  kAugment = 4,        // index = dataset index of the picture
+  kDropout = 5,        // epoch, index = step inside the epoch
+  kSubstitute = 6,     // replacement of a corrupt picture; index = position in the epoch
+  kSynthIdentity = 7,  // index = identity
+  kSynthPicture = 8,   // epoch = identity, index = picture
   kDegrade = 9,
   kPairs = 10,
   kTest = 1000,
 };
 
 /// One block of Philox4x32-10: 128-bit counter, 64-bit key -> four 32-bit words.
-inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
+inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                               std::array<std::uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * counter[0];
     const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * counter[2];
@@ -41,7 +43,8 @@ inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> coun
 class RandomStream {
  public:
   RandomStream(std::uint64_t seed, RandomPurpose purpose, std::uint32_t epoch = 0, std::uint64_t index = 0)
-      : key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32) ^ (static_cast<std::uint32_t>(purpose) << 20)},
+      : key_{static_cast<std::uint32_t>(seed),
+             static_cast<std::uint32_t>(seed >> 32) ^ (static_cast<std::uint32_t>(purpose) << 20)},
         counter_{0, epoch, static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32)} {}
 
   std::uint32_t next_u32() {
@@ -67,9 +70,12 @@ class RandomStream {
     return value % n;
   }
   /// Uniform integer in [low, high], both ends included.
-  int integer(int low, int high) { return low + static_cast<int>(below(static_cast<std::uint64_t>(high - low) + 1)); }
+  int integer(int low, int high) {
+    return low + static_cast<int>(below(static_cast<std::uint64_t>(high - low) + 1));
+  }
   bool coin(double probability) { return uniform() < probability; }
-  /// Standard normal (Box-Muller; two uniforms a value, the second branch is not kept, so draws stay aligned).
+  /// Standard normal (Box-Muller; two uniforms a value, the second branch is not kept, so draws stay
+  /// aligned).
   double normal() {
     const double radius = std::sqrt(-2.0 * std::log1p(-uniform()));
     return radius * std::cos(6.283185307179586476925 * uniform());

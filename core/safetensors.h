@@ -1,6 +1,6 @@
-// safetensors files (https://github.com/huggingface/safetensors#format): u64 header length, JSON header, data.
-// Reading maps the file read-only and checks every offset against the file before any tensor is handed out.
-// Writing goes through AtomicFile, tensor by tensor, without a second copy of the data.
+// safetensors files (https://github.com/huggingface/safetensors#format): u64 header length, JSON header,
+// data. Reading maps the file read-only and checks every offset against the file before any tensor is handed
+// out. Writing goes through AtomicFile, tensor by tensor, without a second copy of the data.
 #pragma once
 
 #include <cstdint>

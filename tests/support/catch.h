@@ -11,10 +11,10 @@
 
 // Prints the reason and leaves the test case. ctest turns the marker into "Skipped", never into a pass
 // (SKIP_REGULAR_EXPRESSION in tests/CMakeLists.txt). Catch2 2.13 has no SKIP of its own.
-#define QCFACE_SKIP(reason)                              \
-  do {                                                   \
-    std::printf("[qcface-skip] %s\n", (reason));         \
-    std::fflush(stdout);                                 \
-    SUCCEED("skipped");                                  \
-    return;                                              \
+#define QCFACE_SKIP(reason)                      \
+  do {                                           \
+    std::printf("[qcface-skip] %s\n", (reason)); \
+    std::fflush(stdout);                         \
+    SUCCEED("skipped");                          \
+    return;                                      \
   } while (false)

@@ -24,7 +24,8 @@ inline std::uint32_t hash(std::uint32_t seed, std::uint32_t stream, std::uint32_
 inline double sym(std::uint32_t seed, std::uint32_t stream, std::uint32_t i) {
   return static_cast<double>(static_cast<std::int32_t>(hash(seed, stream, i) >> 8) - (1 << 23)) * 0x1p-23;
 }
-inline std::vector<float> tensor(std::uint32_t seed, std::uint32_t stream, std::size_t count, double offset, double scale) {
+inline std::vector<float> tensor(std::uint32_t seed, std::uint32_t stream, std::size_t count, double offset,
+                                 double scale) {
   std::vector<float> values(count);
   for (std::size_t i = 0; i < count; ++i) {
     values[i] = static_cast<float>(offset + scale * sym(seed, stream, static_cast<std::uint32_t>(i)));

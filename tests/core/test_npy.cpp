@@ -1,0 +1,53 @@
+#include "core/npy.h"
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "tests/support/catch.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/test_data.h"
+
+using namespace qcface;
+
+TEST_CASE("npy round trip of floats, bytes and names") {
+  test::TemporaryFolder folder;
+  const std::vector<float> values{1, 2, 3, 4, 5, 6};
+  const std::vector<std::int64_t> shape{2, 3};
+  write_npy(folder / "f.npy", values, shape);
+  const NpyArray array = read_npy(folder / "f.npy");
+  REQUIRE(array.shape == shape);
+  REQUIRE(array.to_double() == std::vector<double>{1, 2, 3, 4, 5, 6});
+  const std::vector<std::string> names{"a/1.jpg", "\xC3\xA9t\xC3\xA9/\xF0\x9F\x98\x80.png", ""};
+  write_npy(folder / "n.npy", names);
+  REQUIRE(read_npy(folder / "n.npy").to_strings() == names);
+}
+
+TEST_CASE("npy test vectors written by NumPy are read") {
+  const NpyArray names = read_npy(test::vectors("hq_cache/filenames_toy.npy"));
+  REQUIRE(names.to_strings().size() == static_cast<std::size_t>(names.elements()));
+  REQUIRE(names.to_strings().front().find("imgs") != std::string::npos);
+  const NpyArray picture = read_npy(test::vectors("augment_input_rgb.npy"));
+  REQUIRE(picture.shape.size() == 3);
+  REQUIRE(picture.as_u8().size() == static_cast<std::size_t>(picture.elements()));
+  REQUIRE_THROWS_AS(picture.to_strings(), Error);
+}
+
+TEST_CASE("malformed npy files are refused") {
+  test::TemporaryFolder folder;
+  const auto header = [](std::string text) {
+    std::string file("\x93NUMPY\x01\x00", 8);
+    file += static_cast<char>(text.size() & 0xFF);
+    file += static_cast<char>(text.size() >> 8);
+    return file + text;
+  };
+  for (const std::string& content :
+       {std::string("nonsense here"),
+        header("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }") + "12345678",
+        header("{'descr': '<f4', 'fortran_order': True, 'shape': (1,), }") + "1234",
+        header("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }") + "1234",
+        header("{'descr': '<f4', 'fortran_order': False, 'shape': (999999999999, 99999999999), }") + "1234",
+        header("{'descr': '<f4', 'fortran_order': False, 'shape': (1"), header("{'descr': '<f4"),
+        std::string("\x93NUMPY\x09\x00\x01\x00", 10)}) {
+    write_file_atomically(folder / "bad.npy", content);
+    REQUIRE_THROWS_AS(read_npy(folder / "bad.npy"), Error);
+  }
+}

@@ -1,0 +1,87 @@
+#include "core/safetensors.h"
+
+#include <cstring>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "tests/support/catch.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace qcface;
+
+namespace {
+
+std::string message_of(const std::filesystem::path& path) {
+  try {
+    SafeTensorsFile file(path);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string with_header(const std::string& header, const std::string& data = "") {
+  std::uint64_t length = header.size();
+  std::string file(8, '\0');
+  std::memcpy(file.data(), &length, 8);
+  return file + header + data;
+}
+
+}  // namespace
+
+TEST_CASE("safetensors round trip keeps names, shapes, bits and metadata") {
+  test::TemporaryFolder folder;
+  const float weights[6] = {1, -2.5f, 3e-40f, 4, 5, 6};
+  const std::int64_t counter = -9;
+  const SafeTensorOut out[] = {{"head.weight", SafeDtype::kF32, {2, 3}, weights},
+                               {"scalar", SafeDtype::kI64, {}, &counter},
+                               {"empty", SafeDtype::kF32, {0, 4}, nullptr}};
+  write_safetensors(folder / "a.safetensors", out, {{"arch", "ir18"}, {"quote", "\"x\"\n"}});
+  const SafeTensorsFile file(folder / "a.safetensors");
+  REQUIRE(file.tensors().size() == 3);
+  REQUIRE(file.metadata().at("quote") == "\"x\"\n");
+  REQUIRE(file.at("head.weight").shape == std::vector<std::int64_t>{2, 3});
+  REQUIRE(std::memcmp(file.at("head.weight").data, weights, sizeof weights) == 0);
+  REQUIRE(std::memcmp(file.at("scalar").data, &counter, sizeof counter) == 0);
+  REQUIRE(file.at("empty").to_float().empty());
+  REQUIRE(file.find("missing") == nullptr);
+  REQUIRE_THROWS_AS(file.at("missing"), Error);
+  REQUIRE_THROWS_AS(file.at("scalar").to_float(), Error);
+  REQUIRE_FALSE(std::filesystem::exists(folder / "a.safetensors.tmp"));
+}
+
+TEST_CASE("safetensors reads 16-bit floats") {
+  test::TemporaryFolder folder;
+  const std::uint16_t half[] = {0x3C00, 0xC000, 0x0001, 0x7BFF, 0x8000};
+  const std::uint16_t brain[] = {0x3F80, 0xC000, 0x0001};
+  const SafeTensorOut out[] = {{"h", SafeDtype::kF16, {5}, half}, {"b", SafeDtype::kBF16, {3}, brain}};
+  write_safetensors(folder / "a.safetensors", out, {});
+  const SafeTensorsFile file(folder / "a.safetensors");
+  REQUIRE(file.at("h").to_float() == std::vector<float>{1.0f, -2.0f, 0x1p-24f, 65504.0f, -0.0f});
+  REQUIRE(file.at("b").to_float() == std::vector<float>{1.0f, -2.0f, 0x1p-133f});
+}
+
+TEST_CASE("malformed safetensors are refused by name and place") {
+  test::TemporaryFolder folder;
+  const auto refused = [&](const std::string& content, const std::string& expected) {
+    write_file_atomically(folder / "bad.safetensors", content);
+    const std::string message = message_of(folder / "bad.safetensors");
+    INFO(message);
+    REQUIRE(message.find("bad.safetensors") != std::string::npos);
+    REQUIRE(message.find(expected) != std::string::npos);
+  };
+  refused("", "shorter");
+  refused(std::string(8, '\xff'), "header length");
+  refused(with_header("{not json"), "malformed");
+  refused(with_header("[1]"), "not a JSON object");
+  refused(with_header(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", "1234"), "F99");
+  refused(with_header(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", "1234"), "reach past");
+  refused(with_header(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "1234"), "need");
+  refused(with_header(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", "1234"), "extent");
+  refused(
+      with_header(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", "1234"),
+      "overflow");
+  refused(with_header(R"({"a":{"dtype":"F32","shape":[1]}})", "1234"), "malformed");
+  REQUIRE(message_of(folder / "absent.safetensors").find("absent") != std::string::npos);
+  REQUIRE(message_of(folder.path()).find("regular") != std::string::npos);
+}
