@@ -1,0 +1,80 @@
+// Pictures in memory and their decoding. A picture is RGB, 8 bit, rows without padding; the decoder follows
+// data-formats.md section 11: read as colour, EXIF turn applied, alpha dropped, grey copied to three
+// channels.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/aligned_buffer.h"
+
+namespace qcface::data {
+
+/// RGB picture, u8, [height, width, 3] row-major. The buffer only grows, so a reused Image stops allocating.
+class Image {
+ public:
+  static constexpr int kChannels = 3;
+
+  int height() const { return height_; }
+  int width() const { return width_; }
+  std::size_t bytes() const {
+    return static_cast<std::size_t>(height_) * static_cast<std::size_t>(width_) * kChannels;
+  }
+  std::uint8_t* data() { return buffer_.data(); }
+  const std::uint8_t* data() const { return buffer_.data(); }
+  std::uint8_t* row(int y) {
+    return data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) * kChannels;
+  }
+  const std::uint8_t* row(int y) const {
+    return data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) * kChannels;
+  }
+  /// Sets the size; pixel values are undefined afterwards.
+  void reshape(int height, int width);
+  void swap(Image& other) noexcept;
+  void copy_from(const Image& other);
+
+ private:
+  AlignedBuffer<std::uint8_t> buffer_;
+  int height_ = 0;
+  int width_ = 0;
+};
+
+enum class DecodeStatus { kOk, kUnreadable, kEmpty, kUnknownFormat, kCorrupt, kTooLarge };
+
+struct DecodeResult {
+  DecodeStatus status = DecodeStatus::kOk;
+  std::string reason;          // empty when ok, else one phrase such as "JPEG data ends early"
+  std::size_t file_bytes = 0;  // bytes read from disk
+  bool ok() const { return status == DecodeStatus::kOk; }
+};
+
+/// Decodes JPEG through libjpeg (whose warnings tell a damaged file from a whole one; pixels are those of
+/// cv::imdecode) and every other format through OpenCV. Bad input never throws: the reason comes back. A file
+/// that decodes only in part (truncated, damaged) counts as corrupt. One decoder a thread; buffers are
+/// reused.
+class ImageDecoder {
+ public:
+  /// Pictures wider or higher than this, or with more than kMaxPixels pixels, are refused unread.
+  static constexpr int kMaxSide = 16384;
+  static constexpr std::int64_t kMaxPixels = std::int64_t{1} << 26;
+
+  ImageDecoder();
+  ~ImageDecoder();
+  ImageDecoder(ImageDecoder&&) noexcept;
+  ImageDecoder& operator=(ImageDecoder&&) noexcept;
+
+  DecodeResult decode_file(const std::string& path, Image& out);
+  DecodeResult decode(std::span<const std::uint8_t> bytes, Image& out);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Writes a picture as .png, .jpg or .bmp by suffix; throws Error naming the file. quality is for JPEG only.
+void write_image(const std::string& path, const Image& image, int quality = 95);
+
+}  // namespace qcface::data

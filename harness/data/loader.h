@@ -1,0 +1,110 @@
+// Batches of pictures, prefetched by worker threads. What a batch holds depends on (seed, epoch, batch index)
+// and the options alone: not on the number of workers, not on timing, not on where the epoch was entered.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "harness/data/image_folder.h"
+#include "harness/data/normalise.h"
+#include "harness/data/resize.h"
+
+namespace qcface::data {
+
+enum class AugmentMode { kNone, kPublished };
+
+/// What becomes of a picture that cannot be decoded (or, with NonSquare::kReject, is not square).
+enum class CorruptPolicy {
+  kSubstitute,  // training: another picture of the set stands in; more than 1 % of the set stops the run
+  kMark,        // evaluation: its place stays, filled with zeros, and Batch::valid is 0 there
+};
+
+struct LoaderOptions {
+  std::int64_t batch_size = 256;
+  int workers = 2;   // 0: the calling thread does the work inside next()
+  int prefetch = 4;  // batches prepared ahead, at least 1
+  std::uint64_t seed = 0;
+  bool shuffle = true;  // false: folder order
+  AugmentMode augment = AugmentMode::kNone;
+  bool jpeg_swap_rb = false;  // quirk of the published augmentation, see augment.h
+  bool swap_rb = false;       // exchange red and blue of every decoded picture
+  std::array<double, 3> mean = kQcfaceMean;
+  std::array<double, 3> std = kQcfaceStd;
+  NonSquare non_square = NonSquare::kCentreCrop;
+  bool drop_last = false;  // true: no batch smaller than batch_size
+  bool mirrored = false;   // also deliver each picture with its columns reversed (Batch::mirrored)
+  CorruptPolicy corrupt = CorruptPolicy::kSubstitute;
+  int side = 112;  // pictures come out as [3, side, side]
+};
+
+/// One batch. Memory belongs to the loader and stays valid until the next call of next() or start_epoch().
+struct Batch {
+  std::int64_t epoch = 0;
+  std::int64_t index = 0;                 // position in the epoch, 0-based
+  std::int64_t size = 0;                  // N; smaller than batch_size only in the last batch
+  const float* images = nullptr;          // [N, 3, side, side], RGB, 64-byte aligned
+  const float* mirrored = nullptr;        // the same with columns reversed, or nullptr
+  std::span<const std::int64_t> labels;   // [N]
+  std::span<const std::int64_t> indices;  // [N] dataset index of the picture shown (a substitute's own index)
+  std::span<const std::uint8_t> valid;    // [N] 0: could not be read (CorruptPolicy::kMark only)
+};
+
+struct CorruptPicture {
+  std::int64_t index = 0;  // dataset index
+  std::string path;
+  std::string reason;
+};
+
+struct LoaderStats {
+  std::int64_t pictures = 0;        // delivered
+  std::int64_t file_bytes = 0;      // read for them
+  std::int64_t centre_cropped = 0;  // pictures that were not square
+  double wait_seconds = 0.0;        // time next() spent waiting for workers
+};
+
+class Loader {
+ public:
+  /// `set` is borrowed and must outlive the loader. Throws Error for an empty set or options out of range.
+  Loader(const ImageFolder& set, const LoaderOptions& options);
+  /// Stops the workers, whatever they are doing.
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  /// Batches an epoch has. 0 is possible with drop_last and a set smaller than a batch.
+  std::int64_t batches_per_epoch() const;
+  /// Begins an epoch at batch `first_batch` (mid-epoch resume); work prepared before is dropped.
+  void start_epoch(std::int64_t epoch, std::int64_t first_batch = 0);
+  /// The next batch, or nullptr at the end of the epoch. Logs each corrupt file once, by name. Throws Error
+  /// when more than 1 % of the set turned out corrupt (kSubstitute), naming the first few.
+  const Batch* next();
+
+  /// Distinct files found corrupt so far, in the order their batches were delivered.
+  const std::vector<CorruptPicture>& corrupt() const;
+  const LoaderStats& stats() const;
+  const LoaderOptions& options() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The order of an epoch: position -> dataset index. Fisher-Yates over the stream (seed, kShuffle, epoch).
+std::vector<std::int64_t> epoch_order(std::int64_t size, std::uint64_t seed, std::int64_t epoch,
+                                      bool shuffle);
+
+/// Colour order of a sample of the set (data-formats.md section 1).
+struct ColourCheck {
+  std::array<double, 3> mean{};  // of the sample, R G B, in 0..255
+  std::int64_t pictures = 0;     // sampled and readable
+  bool grey = false;             // no colour in the sample: order cannot be judged
+  std::string warning;           // empty when R > G > B or grey
+};
+/// Looks at up to `sample` pictures spread evenly over the set, after the exchange asked for by swap_rb.
+ColourCheck check_colour_order(const ImageFolder& set, bool swap_rb, std::int64_t sample = 128);
+
+}  // namespace qcface::data

@@ -1,0 +1,32 @@
+// 8-bit RGB -> float planes: out[c, y, x] = (pixel / 255 - mean[c]) / std[c] (data-formats.md section 11).
+#pragma once
+
+#include <array>
+
+#include "harness/data/image.h"
+
+namespace qcface::data {
+
+inline constexpr std::array<double, 3> kQcfaceMean{0.5312, 0.4265, 0.3753};
+inline constexpr std::array<double, 3> kQcfaceStd{0.2873, 0.2555, 0.2496};
+
+/// The 256 possible values of each channel, computed in double and rounded once.
+class Normaliser {
+ public:
+  /// Throws Error when a std is not positive.
+  explicit Normaliser(const std::array<double, 3>& mean = kQcfaceMean,
+                      const std::array<double, 3>& std = kQcfaceStd);
+
+  /// Writes the side x side window of `image` with its upper left corner at (y0, x0) to out [3, side, side];
+  /// mirror reverses columns, swap_rb exchanges red and blue.
+  void apply(const Image& image, int y0, int x0, int side, bool mirror, bool swap_rb, float* out) const;
+
+  float value(int channel, int pixel) const {
+    return table_[static_cast<std::size_t>(channel)][static_cast<std::size_t>(pixel)];
+  }
+
+ private:
+  std::array<std::array<float, 256>, 3> table_;
+};
+
+}  // namespace qcface::data
