@@ -1,0 +1,245 @@
+/* libqcface_kernels: margin-softmax heads with decoupled magnitude guidance (QCFace, arXiv 2510.15289).
+ *
+ * One head step takes raw embeddings x [N, D], raw class weights w [K_loc, D] and labels [N], and gives the
+ * loss, row values and gradients without ever holding an [N, K] array:
+ *
+ *   z_i = |x_i|, xh = x / max(z, 1e-12), wh_j = w_j / max(|w_j|, 1e-12), c_ij = clamp(xh_i . wh_j, -1, 1), y
+ * = label T = target rule of c_iy (angle + m, see qcf_rule)      N_ij = negative rule of c_ij (see
+ * qcf_head_kind) d_i = log sum_{j != y} exp(s N_ij) - s T_i              nll_i = log(1 + exp d_i) loss_id =
+ * mean nll p_i = sigmoid(s c_iy - log sum_{j != y} exp(s c_ij))    f(z, p) = A(p) / (z + eps) + E(p) z L_g,i
+ * = f(z_i, p_i) - f(z*(p_i), p_i)                   loss = loss_id + lambda mean L_g   (phase norm)
+ *
+ * p and z* carry no gradient, so the gradient of x_i is a part across x_i (direction; from loss_id alone)
+ * plus a part along x_i (magnitude; from L_g alone), and lambda cannot change a bit of the first or of dw.
+ *
+ * Rules that hold for every call
+ * - All matrices are row-major, contiguous fp32. Row values and gradients are fp32; sums that cross rows are
+ * double.
+ * - The caller owns all memory. No call allocates, keeps a pointer or touches a global. Outputs may be NULL
+ * where said so; outputs must not overlap inputs or each other (t is read and written).
+ * - A call returns a status; on anything but QCF_OK the context's `error` names the tensor, the row and what
+ * was expected. Outputs are then unspecified, except that t is unchanged.
+ * - CPU: the same inputs give the same bits, whatever `threads` is. Instruction sets may differ in the last
+ * bits.
+ * - One context serves one call at a time; several contexts may be used at once.
+ */
+#ifndef QCFACE_KERNELS_H_
+#define QCFACE_KERNELS_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#define QCF_NODISCARD [[nodiscard]]
+#else
+#define QCF_NODISCARD
+#endif
+
+/* ---- status and context ---- */
+
+typedef enum qcf_status {
+  QCF_OK = 0,
+  QCF_INVALID_ARGUMENT = 1,   /* a NULL pointer, a size, a setting out of range, a misaligned pointer */
+  QCF_LABEL_OUT_OF_RANGE = 2, /* labels[row] outside [0, K) */
+  QCF_NOT_FINITE = 3,         /* NaN or infinity in x or w */
+  QCF_WORKSPACE_TOO_SMALL = 4,
+  QCF_UNSUPPORTED = 5 /* a device or head that this build does not have */
+} qcf_status;
+
+/* The status as a word, for example "label out of range". Never NULL. */
+const char* qcf_status_name(qcf_status status);
+
+typedef enum qcf_device { QCF_DEVICE_CPU = 0, QCF_DEVICE_CUDA = 1 } qcf_device;
+
+/* Instruction set of the CPU kernels. AUTO takes the best that the processor offers; the others exist for
+ * tests and for comparing machines bit by bit. One that the processor lacks is QCF_UNSUPPORTED. */
+typedef enum qcf_isa { QCF_ISA_AUTO = 0, QCF_ISA_BASELINE = 1, QCF_ISA_AVX2 = 2, QCF_ISA_AVX512 = 3 } qcf_isa;
+
+#define QCF_ERROR_TEXT_SIZE 512
+
+/* Lives in the caller's memory; make it with qcf_context_init. */
+typedef struct qcf_context {
+  uint32_t struct_size; /* sizeof(qcf_context) */
+  qcf_device device;
+  int32_t device_index; /* CUDA only */
+  int32_t threads;      /* CPU threads, 0 = as many as OpenMP would use */
+  qcf_isa isa;
+  void* stream;                    /* CUDA stream, borrowed; NULL = the default stream. Unused on the CPU */
+  char error[QCF_ERROR_TEXT_SIZE]; /* text of the last error, "" before any */
+} qcf_context;
+
+void qcf_context_init(qcf_context* context, qcf_device device);
+
+/* Whether this build and processor can run `isa`. */
+int qcf_isa_available(qcf_isa isa);
+/* The instruction set that a context would use, as "baseline", "avx2" or "avx512". Never NULL. */
+const char* qcf_isa_name(const qcf_context* context);
+
+/* ---- heads ---- */
+
+typedef enum qcf_head_kind {
+  QCF_HEAD_QCFACE = 0,     /* "qcface":     negatives N = c */
+  QCF_HEAD_QCFACE_CUR = 1, /* "qcface-cur": a hard negative (c_ij > cos(theta_iy + m)) has N = c (t + c) */
+  QCF_HEAD_QCFACE_MV = 2   /* "qcface-mv":  a hard negative has N = a c + a - 1 */
+} qcf_head_kind;
+
+/* Target rule with M = cos(theta + m):
+ *   easy       T = M if c > 0, else c
+ *   threshold  T = M if c > cos(pi - m), else c - m sin(pi - m)
+ *   none       T = M */
+typedef enum qcf_rule { QCF_RULE_EASY = 0, QCF_RULE_THRESHOLD = 1, QCF_RULE_NONE = 2 } qcf_rule;
+
+/* id: loss = loss_id, no magnitude gradient. norm: loss = loss_id + lambda loss_g. */
+typedef enum qcf_phase { QCF_PHASE_ID = 0, QCF_PHASE_NORM = 1 } qcf_phase;
+
+/* Number of heads; kinds are 0 .. count-1. */
+int qcf_head_count(void);
+/* "qcface", "qcface-cur", "qcface-mv"; NULL for an unknown kind. */
+const char* qcf_head_name(qcf_head_kind kind);
+/* 1 and *kind set if `name` is a head, else 0. */
+int qcf_head_from_name(const char* name, qcf_head_kind* kind);
+/* "easy", "threshold", "none" */
+const char* qcf_rule_name(qcf_rule rule);
+int qcf_rule_from_name(const char* name, qcf_rule* rule);
+/* Whether the head keeps the scalar t between steps (it must then be saved with the model). */
+int qcf_head_has_t(qcf_head_kind kind);
+
+typedef struct qcf_head_config {
+  uint32_t struct_size; /* sizeof(qcf_head_config) */
+  qcf_head_kind kind;
+  qcf_rule rule;    /* the published default of the head: easy, threshold (cur), easy (mv) */
+  qcf_phase phase;  /* QCF_PHASE_ID */
+  int32_t training; /* 1: t is updated; 0: t is used as it is */
+  double s;         /* 64, scale; in (0, 1e4] */
+  double m;         /* 0.5, margin in radians; in [0, pi/2] */
+  double lambda;    /* 1, weight of the magnitude loss */
+  double ua, la,
+      eps;     /* 100, 1, 1e-3: range of lengths and guard of the magnitude loss; ua > la > 0, eps > 0 */
+  double mv_a; /* 1.12, weight of hard negatives of qcface-mv; >= 1 */
+  double t_momentum; /* 0.01: t <- 0.01 mean c_iy + 0.99 t, before use in the same step */
+  double s_min;      /* 1e-4, floor under sin(theta) in the margin's slope; > 0 */
+} qcf_head_config;
+
+/* Published defaults of the head. */
+void qcf_head_config_init(qcf_head_config* config, qcf_head_kind kind);
+
+typedef enum qcf_label_type { QCF_LABEL_I64 = 0, QCF_LABEL_I32 = 1 } qcf_label_type;
+typedef enum qcf_gradient_mode { QCF_GRADIENT_OVERWRITE = 0, QCF_GRADIENT_ACCUMULATE = 1 } qcf_gradient_mode;
+
+/* Everything one step reads and writes. Make it with qcf_head_args_init, which sets all pointers NULL and all
+ * options to their usual values. */
+typedef struct qcf_head_args {
+  uint32_t struct_size; /* sizeof(qcf_head_args) */
+
+  /* sizes */
+  int64_t n;            /* rows; 0 is allowed: losses 0, dw 0 */
+  int64_t d;            /* embedding width, >= 1 */
+  int64_t k_loc;        /* class rows in w, >= 1 */
+  int64_t k_total;      /* all classes, >= 2; 0 = k_loc */
+  int64_t class_offset; /* w's first row is this class; 0 in an unsharded run */
+  int64_t batch_total;  /* B of every mean and gradient; 0 = n. Differs when other ranks hold the rest of the
+                           batch:  the losses of the ranks then add up to the mean */
+
+  /* inputs */
+  const float* x;     /* [N, D] raw embeddings */
+  const float* w;     /* [K_loc, D] raw class weights */
+  const void* labels; /* [N] classes in [0, k_total), of label_type. One outside this rank's rows of w belongs
+                         to another rank (staged calls only) */
+  qcf_label_type label_type;
+  float* t;                  /* [1] in/out, heads with t only; else may be NULL */
+  const double* target_mean; /* NULL: t uses the mean of this call's N target cosines; else this value */
+
+  /* losses, double: [0] loss, [1] loss_id, [2] loss_g (0 in phase id). May be NULL. */
+  double* losses;
+
+  /* row values, [N] each, each may be NULL */
+  float* row_z;           /* length of x_i */
+  float* row_c;           /* target cosine */
+  float* row_t;           /* target logit T */
+  float* row_nll;         /* identity loss */
+  float* row_one_minus_q; /* 1 - (margin softmax's probability of the label), accurate near 0 */
+  float* row_p;           /* plain softmax's probability of the label (no margin) */
+  float* row_zstar;       /* preferred length z*(p) */
+  float* row_lg;          /* magnitude loss f(z) - f(z*); also in phase id */
+  float* row_dz;      /* dL/dz, the radial gradient: (lambda / B) f'(z); 0 in phase id and for a zero row */
+  float* row_tangent; /* length of the direction part of dL/dx_i; needs k_loc == k_total */
+  int32_t* row_rank;  /* number of classes j with c_ij > c_iy: 0 = top-1 correct, < 5 = top-5 correct */
+  int32_t* row_hard;  /* number of negatives that the cur / mv rule rewrote; 0 for qcface */
+
+  /* gradients, each may be NULL; NULL ones cost nothing */
+  float* dx;                 /* [N, D] direction + magnitude, overwritten */
+  float* dx_direction;       /* [N, D] orthogonal to x_i, overwritten */
+  float* dx_magnitude;       /* [N, D] parallel to x_i, overwritten */
+  float* dw;                 /* [K_loc, D] */
+  qcf_gradient_mode dw_mode; /* overwrite, or add to what dw holds */
+
+  /* scratch: at least qcf_head_workspace_bytes, 64-byte aligned. Holds the state between staged calls. */
+  void* workspace;
+  size_t workspace_bytes;
+} qcf_head_args;
+
+void qcf_head_args_init(qcf_head_args* args);
+
+/* Bytes of workspace for these sizes and requests (pointers are only looked at for NULL or not; x, w and
+ * labels may be missing). Does not depend on the thread count. Bounded by CPU: 4 (P + 3) N' D' + 200 P N' +
+ * 300 N' + 1 MiB with P <= 32 partial sums, N' and D' = N and D rounded up to 32; K adds nothing. N = 64, D =
+ * 512: under 7 MiB. */
+QCF_NODISCARD qcf_status qcf_head_workspace_bytes(qcf_context* context, const qcf_head_config* config,
+                                                  const qcf_head_args* args, size_t* bytes);
+
+/* The whole step: losses, row values, gradients and t. Needs every class here (k_loc == k_total).
+ * Errors: sizes, NULL or misaligned pointers, settings; labels out of range; NaN or infinity in x or w;
+ * k_total < 2. A row with z < 1e-12 has no direction: its dx is 0. A class weight shorter than 1e-12
+ * likewise: its dw is 0. Work: 2 N K D flops a product, two products for the loss and dx, two more for dw; w
+ * is read twice, dw written once. */
+QCF_NODISCARD qcf_status qcf_head_step(qcf_context* context, const qcf_head_config* config,
+                                       const qcf_head_args* args);
+
+/* ---- the same step in stages, for class-sharded runs ----
+ * Call the four in this order with the same arguments; between them reduce the exchange arrays over the ranks
+ * that share the classes (every rank holds all N rows of x and labels). One rank needs no reduction and gets
+ * the same bits as qcf_head_step. prepare  checks; lengths, unit rows; target cosines of the labels held
+ * here.      -> reduce `target` sums     t; one pass over w: sums of exponentials, ranks, weighted class
+ * vectors.  -> reduce `log_sums`, `counts` finish   t written; losses, row values, dx. dx_direction holds
+ * this rank's classes' share: the ranks' shares add up; dx_magnitude is the same on every rank. `dx`
+ * therefore needs k_loc == k_total. weights  second pass over w: dw. Without dw it does nothing. */
+typedef struct qcf_head_exchange {
+  double*
+      target; /* [2, N] c_iy, then |wh_y - c xh_i|; 0 where the class lives elsewhere. Sum over the ranks. */
+  double* log_sums; /* [2, N] log sum_{j != y} exp(s N_ij), then of exp(s c_ij), over this rank's classes
+                       (-1e300 for none). Combine by log-sum-exp: qcf_log_sum_exp. */
+  double* counts;   /* [2, N] rank and hard counts. Sum over the ranks. */
+} qcf_head_exchange;
+
+QCF_NODISCARD qcf_status qcf_head_exchange_view(qcf_context* context, const qcf_head_config* config,
+                                                const qcf_head_args* args, qcf_head_exchange* exchange);
+QCF_NODISCARD qcf_status qcf_head_prepare(qcf_context* context, const qcf_head_config* config,
+                                          const qcf_head_args* args);
+QCF_NODISCARD qcf_status qcf_head_sums(qcf_context* context, const qcf_head_config* config,
+                                       const qcf_head_args* args);
+QCF_NODISCARD qcf_status qcf_head_finish(qcf_context* context, const qcf_head_config* config,
+                                         const qcf_head_args* args);
+QCF_NODISCARD qcf_status qcf_head_weights(qcf_context* context, const qcf_head_config* config,
+                                          const qcf_head_args* args);
+/* out[i] = log sum_r exp(parts[r * count + i]); out may be parts itself. */
+void qcf_log_sum_exp(const double* parts, int64_t ranks, int64_t count, double* out);
+
+/* Plain cosines: out [N, K] = scale * clamp(xh . wh^T, -1, 1). Touches no state. workspace as in
+ * qcf_head_args; bytes from qcf_cosines_workspace_bytes. */
+QCF_NODISCARD qcf_status qcf_cosines_workspace_bytes(qcf_context* context, int64_t n, int64_t d, int64_t k,
+                                                     size_t* bytes);
+QCF_NODISCARD qcf_status qcf_cosines(qcf_context* context, int64_t n, int64_t d, int64_t k, const float* x,
+                                     const float* w, double scale, float* out, void* workspace,
+                                     size_t workspace_bytes);
+
+/* The magnitude loss by itself, for analysis: f(z, p) - f(z*(p), p), its slope in z and z*(p); any out may be
+ * NULL. */
+void qcf_magnitude_loss(const qcf_head_config* config, double z, double p, double* excess, double* slope,
+                        double* zstar);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* QCFACE_KERNELS_H_ */
