@@ -1,0 +1,35 @@
+// Result files of an evaluation, and the tables printed for it. All files are written atomically.
+//   verify.json       everything of VerifyResult but the scores; fractions unless the key says percent
+//   roc.csv           score,fpr,tpr,threshold of the thinned ROC (score = cosine or qmf)
+//   roc.svg           the same as a plot, FAR on a log axis
+//   magnitudes.csv    path,identity,magnitude of every picture used
+//   degradation.json  everything of DegradationResult
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+
+#include "harness/eval/degradation.h"
+#include "harness/eval/verify.h"
+
+namespace qcface::eval {
+
+nlohmann::json to_json(const VerifyResult& result);
+nlohmann::json to_json(const DegradationResult& result);
+
+/// `conditions` (weights file, pair list, ...) is stored under "conditions".
+void write_verify(const std::filesystem::path& folder, const VerifyResult& result,
+                  const nlohmann::json& conditions);
+void write_degradation(const std::filesystem::path& folder, const DegradationResult& result,
+                       const nlohmann::json& conditions);
+/// path,identity,magnitude; identity = name of the folder the picture lies in.
+void write_magnitudes(const std::filesystem::path& file, std::span<const std::string> files,
+                      const Embeddings& embeddings);
+
+/// Tables for the terminal, units labelled; end with a line feed.
+std::string format_table(const VerifyResult& result);
+std::string format_table(const DegradationResult& result);
+
+}  // namespace qcface::eval

@@ -1,0 +1,77 @@
+// Verification on a pair list (protocols.md sections 2 to 7): scores, both 10-fold accuracies, ROC, AUC, TAR
+// at FAR, for cosine and, with constants, for the quality-aware score. Deterministic for given embeddings.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "harness/data/pairs.h"
+#include "harness/eval/extract.h"
+#include "harness/eval/kfold.h"
+#include "harness/eval/kfold_insightface.h"
+#include "harness/eval/qmag_fit.h"
+#include "harness/eval/roc.h"
+#include "harness/eval/scores.h"
+
+namespace qcface::eval {
+
+/// All measures of one score.
+struct ScoreMeasures {
+  KfoldResult kfold;  // QCFace style
+  Roc roc;            // thinned
+  double auc = 0;     // fraction
+  RocSummary summary;
+  std::vector<TarRow> tar;
+};
+/// Throws Error as kfold_accuracy().
+ScoreMeasures measure(std::span<const double> scores, std::span<const char> same);
+
+struct VerifyResult {
+  std::int64_t images = 0;  // distinct pictures of the list
+  std::int64_t pairs_listed = 0;
+  std::int64_t pairs_excluded = 0;  // a picture of the pair could not be read
+  std::int64_t same = 0;            // of the pairs used
+  std::int64_t different = 0;
+  std::vector<data::CorruptPicture> corrupt;
+  FlipFusion flip = FlipFusion::kNone;
+
+  ScoreMeasures cosine;
+  std::optional<ScoreMeasures> qmf;
+  std::optional<QmfConstants> constants;
+  std::optional<QmagFit> fit;  // when the constants were fitted
+
+  // InsightFace style on unit(f + g) with flip, unit(f) without.
+  InsightFaceResult insightface;
+  ValResult insightface_val;                           // at FAR 1e-3
+  std::optional<InsightFaceResult> insightface_plain;  // with flip: the unflipped accuracy
+  double insightface_mean_norm = 0;                    // XNorm: mean of all |f| and |g|
+
+  double magnitude_min = 0, magnitude_mean = 0, magnitude_max = 0;  // over the pictures used
+  double embed_seconds = 0;
+  std::vector<double> cosine_scores;  // of the pairs used, in list order
+  std::vector<double> qualities;      // min magnitude of the pair
+  std::vector<char> same_of_pair;
+};
+
+/// Measures embeddings that are there already. `embeddings` rows belong to pairs.images.
+VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& embeddings,
+                               const std::optional<QmfConstants>& constants = {});
+
+/// Embeds pairs.images and measures. Throws Error naming what is wrong: no usable pair, fewer than 10, one
+/// class only, all scores equal, NaN.
+VerifyResult verify(Embedder& embedder, const data::PairList& pairs, const ExtractOptions& options,
+                    const std::optional<QmfConstants>& constants = {});
+
+/// Cosines and qualities of the readable ones of some pairs, for fit_qmag().
+struct PairMaterial {
+  std::vector<double> cosine, quality;
+  std::vector<char> same;
+  std::int64_t excluded = 0;
+};
+PairMaterial pair_material(const Embeddings& embeddings, std::span<const std::pair<int, int>> pairs,
+                           std::span<const char> same);
+
+}  // namespace qcface::eval
