@@ -1,0 +1,84 @@
+#include <fmt/format.h>
+
+#include "core/log.h"
+#include "harness/cli/command.h"
+#include "harness/console/progress.h"
+#include "harness/data/bench.h"
+#include "harness/data/synth.h"
+
+namespace qcface::cli {
+namespace {
+
+void add_synth(CLI::App& root, Commands& commands) {
+  Command& command = add_command(root, commands, "data synth",
+                                 "Make a procedural face set: training folder, verification pairs, degradation series");
+  auto options = std::make_shared<data::SynthOptions>();
+  auto out = std::make_shared<std::string>("faces");
+  OptionTable& table = *command.table;
+  table.add("--out", *out, "Folder to make");
+  table.add("--identities", options->identities, "Training identities");
+  table.add("--pictures", options->pictures_per_identity, "Pictures of each training identity");
+  table.add("--verify-identities", options->verify_identities, "Held-out identities");
+  table.add("--verify-pictures", options->verify_pictures, "Pictures of each held-out identity");
+  table.add("--pairs", options->pairs, "Verification pairs, half of them of the same identity");
+  table.add("--degrade-sources", options->degrade_sources, "Clean pictures that the degradation series starts from");
+  table.add("--degraded-share", options->degraded_share, "Share of the training pictures that is degraded");
+  table.add("--seed", options->seed, "Seed; the same seed gives the same files");
+  table.add("--size", options->size, "Side of the pictures in pixels");
+  table.add("--quality", options->quality, "JPEG quality of the files");
+  table.add("--threads", options->threads, "Threads; 0 takes all cores");
+  command.run = [options, out] {
+    options->out = *out;
+    Progress progress("drawing faces", 1000);
+    const data::SynthResult result =
+        data::synthesize_faces(*options, [&](double share) { progress.update(static_cast<std::size_t>(share * 1000)); });
+    progress.clear();
+    log::info("{} {}: {} training pictures in {}, {} verification pictures with {} pairs in {}, {} degraded pictures in {}",
+              result.reused ? "found" : "made", options->out.string(), result.train_pictures, result.train.string(),
+              result.verify_pictures, result.pair_count, result.verify.string(), result.degraded_pictures,
+              result.degrade.string());
+    return 0;
+  };
+}
+
+void add_bench(CLI::App& root, Commands& commands) {
+  Command& command =
+      add_command(root, commands, "data bench", "Measure loading alone: pictures a second, stage by stage and in all");
+  struct Options {
+    data::DataBenchOptions bench;
+    std::string data_dirs;
+    std::string augment = "published";
+  };
+  auto options = std::make_shared<Options>();
+  OptionTable& table = *command.table;
+  table.add("--data_dirs", options->data_dirs, "Image folders, separated by commas");
+  table.add("-j,--workers", options->bench.loader.workers, "Data loading threads");
+  table.add("-b,--batch-size", options->bench.loader.batch_size, "Pictures a batch");
+  table.add_choice("--augment", options->augment, {"published", "none"}, "Training augmentation");
+  table.add("--stage-seconds", options->bench.stage_seconds, "Time for the stages on one thread");
+  table.add("--loader-seconds", options->bench.loader_seconds, "Time for the loader");
+  table.add("--seed", options->bench.loader.seed, "Seed of the augmentation");
+  command.run = [options] {
+    require(!options->data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to load");
+    const auto set = data::scan_image_folder(data::split_roots(options->data_dirs));
+    for (const std::string& warning : set.warnings()) log::warn("{}", warning);
+    options->bench.loader.augment =
+        options->augment == "published" ? data::AugmentMode::kPublished : data::AugmentMode::kNone;
+    Progress progress("loading", 1000);
+    const auto result = data::run_data_bench(set, options->bench, [&](double share, const std::string& phase) {
+      progress.update(static_cast<std::size_t>(share * 1000), phase);
+    });
+    progress.clear();
+    log::info("{}", data::format_data_bench(result, options->bench));
+    return 0;
+  };
+}
+
+}  // namespace
+
+void add_data(CLI::App& root, Commands& commands) {
+  add_synth(root, commands);
+  add_bench(root, commands);
+}
+
+}  // namespace qcface::cli

@@ -1,0 +1,163 @@
+#include "harness/train/train_options.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace qcface::train {
+namespace {
+
+void add_published_options(OptionTable& table, TrainOptions& o) {
+  table.add_choice(
+      "--arch", o.arch, {"ir18", "ir34", "ir50", "ir100", "mini"},
+      "Backbone: IResNet of 18, 34, 50 or 100 layers; mini is a small network of the same block");
+  table.add_choice("--loss_model", o.loss_model, {"qcface", "qcface-cur", "qcface-mv"}, "Head");
+  table.add_choice(
+      "--phase", o.phase, {"id", "norm"},
+      "norm adds the magnitude guidance to the identity loss; id trains the identity loss alone");
+  table.add(
+      "--weight_path", o.weight_path,
+      "Initial weights: a safetensors file with the backbone's tensor names (with or without \"backbone.\") "
+      "and, if wanted, head.weight [D, K]; or a checkpoint of this program");
+  table.add("--gpu_id", o.gpu_id, "GPU numbers (used with CUDA only)")->expected(1, 64);
+  table.add("--data_dirs", o.data_dirs, "Image folders <root>/<identity>/<picture>, separated by commas");
+  table.add("-j,--workers", o.workers, "Data loading threads");
+  table.add("--epochs", o.epochs, "Epochs to run in all");
+  table.add("--start-epoch", o.start_epoch, "First epoch, from 0 (to go on from a bare weight file)");
+  table.add("-b,--batch-size", o.batch_size, "Pictures a step");
+  table.add("--lr,--learning-rate", o.lr, "Initial learning rate");
+  table.add("--momentum", o.momentum, "Momentum of SGD");
+  table.add("--weight-decay,--wd", o.weight_decay, "Weight decay of SGD, on every parameter");
+  table
+      .add("--lr-drop-epoch", o.lr_drop_epoch,
+           "Epochs (from 0) at which the learning rate is multiplied by the ratio")
+      ->expected(0, 1000);
+  table.add("--lr-drop-ratio", o.lr_drop_ratio, "Factor of each drop");
+  table.add("-p,--print-freq", o.print_freq, "Steps between log lines");
+  table.add("--pth-save-fold", o.pth_save_fold,
+            "Run folder: configuration, log, metrics, checkpoints, plots, report");
+  table.add("--pth-save-epoch", o.pth_save_epoch, "Epochs between checkpoints");
+  table.add("--embed_dims", o.embed_dims, "Embedding width D");
+  table.add("--lambda_g", o.lambda_g, "Weight of the magnitude guidance");
+  table.add("--vis_mag", o.vis_mag, "1 records a magnitude histogram with every log line, 0 does not");
+}
+
+void add_own_options(OptionTable& table, TrainOptions& o) {
+  table.add("--config", o.config, "JSON file of option names and values; the command line wins over it");
+  table
+      .add("--resume", o.resume,
+           "Go on from a checkpoint or a run folder, bit for bit; without a value: from --pth-save-fold")
+      ->expected(0, 1)
+      ->default_str("");
+  table.add("--seed", o.seed, "Seed of every random choice");
+  table.add_choice("--device", o.device, {"auto", "cuda", "cpu"}, "Where to train");
+  table.add("--threads", o.threads, "Compute threads on the CPU; 0 takes all cores");
+  table.add_choice("--augment", o.augment, {"published", "none"}, "Training augmentation");
+  table.add_flag("--jpeg-swap-rb", o.jpeg_swap_rb,
+                 "Reproduce the published augmentation's exchange of red and blue inside its JPEG step");
+  table.add_flag("--no-shuffle", o.no_shuffle, "Take the pictures in folder order");
+  table.add_flag("--drop-last", o.drop_last, "Leave out the last batch of an epoch if it is not full");
+  table.add_flag("--merge-by-name", o.merge_by_name,
+                 "Identities of the same name in several roots are one class");
+  table.add_flag("--swap-rb", o.swap_rb, "Exchange red and blue of every picture");
+  table.add_choice("--non-square", o.non_square, {"centre-crop", "reject"},
+                   "What becomes of pictures that are not square");
+  table.add("--mean", o.mean, "Mean of R, G, B taken off pixels in [0, 1]");
+  table.add("--std", o.std, "Standard deviation of R, G, B that pixels are divided by");
+  table.add("--dropout", o.dropout, "Probability that a channel before the last layer is dropped");
+  table.add_choice("--rule", o.rule, {"auto", "easy", "threshold", "none"},
+                   "Target rule where angle + margin leaves its range; auto: easy, for qcface-cur threshold");
+  table.add("--scale", o.scale, "Scale s of the logits");
+  table.add("--margin", o.margin, "Angular margin m, in radians");
+  table.add_choice("--lr-schedule", o.lr_schedule, {"step", "cosine"},
+                   "step drops at --lr-drop-epoch; cosine falls smoothly to --lr-min");
+  table.add("--warmup-steps", o.warmup_steps, "Steps over which the learning rate rises linearly from 0");
+  table.add("--lr-min", o.lr_min, "Last learning rate of the cosine schedule");
+  table.add("--max-steps", o.max_steps, "Stop after this many steps in all; 0: no limit");
+  table.add("--eval-data", o.eval_data, "Folders with pairs.list and pictures, verified after epochs")
+      ->expected(0, 64);
+  table.add("--eval-epoch", o.eval_epoch, "Epochs between verifications");
+  table.add("--degrade-data", o.degrade_data,
+            "Folder with levels.csv of known degradations; magnitude against level is measured at the end");
+  table.add("--save-steps", o.save_steps, "Also save a checkpoint every so many steps; 0: at epochs only");
+  table.add("--keep-last", o.keep_last, "Checkpoints kept besides the best one");
+  table.add_flag("--no-report", o.no_report, "Do not write report.html at the end");
+}
+
+constexpr std::array<std::string_view, 19> kChangeable{
+    "workers",    "epochs",    "print-freq", "pth-save-fold", "pth-save-epoch", "vis_mag",    "config",
+    "resume",     "device",    "threads",    "max-steps",     "eval-data",      "eval-epoch", "degrade-data",
+    "save-steps", "keep-last", "no-report",  "gpu_id",        "data_dirs"};
+
+}  // namespace
+
+void add_train_options(OptionTable& table, TrainOptions& options) {
+  add_published_options(table, options);
+  add_own_options(table, options);
+}
+
+bool may_change_on_resume(const std::string& key) {
+  return std::find(kChangeable.begin(), kChangeable.end(), key) != kChangeable.end();
+}
+
+void check_train_options(const OptionTable& table, const TrainOptions& o) {
+  const auto at_least = [](const char* flag, auto value, auto least) {
+    require(value >= least, "{} is {}, expected at least {}", flag, value, least);
+  };
+  const auto within = [](const char* flag, double value, double low, double high) {
+    require(value >= low && value <= high, "{} is {}, expected a value from {} to {}", flag, value, low,
+            high);
+  };
+  require(!o.data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to train on");
+  require(!o.pth_save_fold.empty(), "--pth-save-fold is empty: name the run folder");
+  at_least("--workers", o.workers, 0);
+  at_least("--epochs", o.epochs, 1);
+  at_least("--start-epoch", o.start_epoch, 0);
+  at_least("--batch-size", o.batch_size, 2);
+  within("--lr", o.lr, 0, 1e6);
+  within("--momentum", o.momentum, 0, 0.999999);
+  within("--weight-decay", o.weight_decay, 0, 1);
+  within("--lr-drop-ratio", o.lr_drop_ratio, 0, 1);
+  for (const int epoch : o.lr_drop_epoch) at_least("--lr-drop-epoch", epoch, 0);
+  at_least("--print-freq", o.print_freq, 1);
+  at_least("--pth-save-epoch", o.pth_save_epoch, 1);
+  at_least("--embed_dims", o.embed_dims, 1);
+  within("--lambda_g", o.lambda_g, 0, 1e6);
+  within("--vis_mag", o.vis_mag, 0, 1);
+  at_least("--threads", o.threads, 0);
+  within("--dropout", o.dropout, 0, 0.99);
+  within("--scale", o.scale, 1e-3, 1e4);
+  within("--margin", o.margin, 0, 1.5707);
+  for (const double deviation : o.std) within("--std", deviation, 1e-6, 1e6);
+  at_least("--warmup-steps", o.warmup_steps, std::int64_t{0});
+  within("--lr-min", o.lr_min, 0, std::max(o.lr, 0.0));
+  at_least("--max-steps", o.max_steps, std::int64_t{0});
+  at_least("--eval-epoch", o.eval_epoch, 1);
+  at_least("--save-steps", o.save_steps, std::int64_t{0});
+  at_least("--keep-last", o.keep_last, 1);
+  require(o.start_epoch < o.epochs, "--start-epoch {} leaves no epoch of --epochs {}", o.start_epoch,
+          o.epochs);
+
+  const auto contradict = [&](bool wrong, const char* text) { require(!wrong, "{}", text); };
+  const bool resuming = table.chosen("resume");
+  contradict(resuming && table.given("weight_path"),
+             "--resume and --weight_path contradict each other: a resumed run takes its weights from the "
+             "checkpoint");
+  contradict(resuming && table.given("start-epoch"),
+             "--resume and --start-epoch contradict each other: a resumed run takes its position from the "
+             "checkpoint");
+  contradict(
+      o.lr_schedule == "cosine" && table.chosen("lr-drop-epoch") && !o.lr_drop_epoch.empty() && !resuming &&
+          table.given("lr-drop-epoch"),
+      "--lr-drop-epoch and --lr-schedule cosine contradict each other: drops belong to the step schedule");
+  contradict(
+      o.lr_schedule == "step" && table.given("lr-min"),
+      "--lr-min and --lr-schedule step contradict each other: --lr-min belongs to the cosine schedule");
+  contradict(o.device == "cpu" && table.given("gpu_id") && table.given("device"),
+             "--gpu_id and --device cpu contradict each other: leave one of them out");
+  contradict(
+      o.augment == "none" && o.jpeg_swap_rb,
+      "--jpeg-swap-rb and --augment none contradict each other: the exchange is part of the augmentation");
+}
+
+}  // namespace qcface::train

@@ -1,0 +1,78 @@
+// The options of `qcface train`: those of the published train.py under the same names and meanings, and what a
+// user would miss there. One table (add_train_options) makes parser, help, configuration file and document.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "harness/console/option_table.h"
+
+namespace qcface::train {
+
+struct TrainOptions {
+  // As the published trainer.
+  std::string arch = "ir100";
+  std::string loss_model = "qcface";
+  std::string phase = "id";
+  std::string weight_path;
+  std::vector<int> gpu_id{0};
+  std::string data_dirs;  // comma-separated
+  int workers = 4;
+  int epochs = 90;
+  int start_epoch = 0;
+  std::int64_t batch_size = 512;
+  double lr = 0.1;
+  double momentum = 0.9;
+  double weight_decay = 1e-4;
+  std::vector<int> lr_drop_epoch{30, 60, 90};
+  double lr_drop_ratio = 0.1;
+  int print_freq = 10;
+  std::string pth_save_fold = "tmp";
+  int pth_save_epoch = 1;
+  int embed_dims = 512;
+  double lambda_g = 20;
+  int vis_mag = 1;
+
+  // Ours.
+  std::string config;
+  std::string resume;
+  std::uint64_t seed = 0;
+  std::string device = "auto";
+  int threads = 0;
+  std::string augment = "published";
+  bool jpeg_swap_rb = false;
+  bool no_shuffle = false;
+  bool drop_last = false;
+  bool merge_by_name = false;
+  bool swap_rb = false;
+  std::string non_square = "centre-crop";
+  std::array<double, 3> mean{0.5312, 0.4265, 0.3753};
+  std::array<double, 3> std{0.2873, 0.2555, 0.2496};
+  double dropout = 0.4;
+  std::string rule = "auto";
+  double scale = 64;
+  double margin = 0.5;
+  std::string lr_schedule = "step";
+  std::int64_t warmup_steps = 0;
+  double lr_min = 0;
+  std::int64_t max_steps = 0;
+  std::vector<std::string> eval_data;
+  int eval_epoch = 1;
+  std::string degrade_data;
+  std::int64_t save_steps = 0;
+  int keep_last = 3;
+  bool no_report = false;
+};
+
+/// Binds every option to `options`.
+void add_train_options(OptionTable& table, TrainOptions& options);
+
+/// Stops with a message that names the flags: values out of range, flags that contradict each other.
+void check_train_options(const OptionTable& table, const TrainOptions& options);
+
+/// Options that a resumed run may change; all others are taken from the checkpoint.
+bool may_change_on_resume(const std::string& key);
+
+}  // namespace qcface::train

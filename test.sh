@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Builds and runs the tests.
+#   ./test.sh                    the development preset (CUDA if found, warnings are errors): every test
+#   ./test.sh asan               another preset: cpu, cuda, dev, asan, tsan
+#   ./test.sh dev kernels        only the tests with a label: kernels, core, nn, data, eval, report, train
+#   ./test.sh dev kernels -V     further arguments go to ctest
+set -euo pipefail
+cd "$(dirname "$0")"
+
+preset=dev
+label=
+if [[ $# -gt 0 && $1 != -* ]]; then preset=$1; shift; fi
+if [[ $# -gt 0 && $1 != -* ]]; then label=$1; shift; fi
+
+./third_party/install-packages.sh
+jobs=$(nproc)
+cmake --preset "$preset"
+cmake --build --preset "$preset" -j "$jobs"
+exec ctest --preset "$preset" -j "$jobs" ${label:+-L "^$label\$"} "$@"
