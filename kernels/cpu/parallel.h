@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <type_traits>
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer) && !defined(__SANITIZE_THREAD__)
@@ -22,13 +23,56 @@ extern "C" void __tsan_release(void* address);
 namespace qcface {
 
 namespace parallel_detail {
+
 #ifdef __SANITIZE_THREAD__
 inline void acquire(void* p) { __tsan_acquire(p); }
 inline void release(void* p) { __tsan_release(p); }
+#define QCFACE_NO_TSAN __attribute__((no_sanitize("thread"), noinline))
 #else
 inline void acquire(void*) {}
 inline void release(void*) {}
+#define QCFACE_NO_TSAN
 #endif
+
+/// Calls entry(argument, worker) on `workers` threads. Not instrumented: the compiler passes the two pointers
+/// in a block on the caller's stack, which a worker reads before any annotation can run.
+QCFACE_NO_TSAN inline void launch(int workers, void (*entry)(void*, int), void* argument) {
+#pragma omp parallel num_threads(workers) firstprivate(entry, argument) default(none)
+  entry(argument, omp_get_thread_num());
+}
+#undef QCFACE_NO_TSAN
+
+template <class Body>
+struct Loop {
+  Body* body;
+  std::int64_t count;
+  std::int64_t next = 0;
+  std::exception_ptr error = nullptr;
+  char start = 0, end = 0;  // addresses that name the two orderings
+
+  static void run(void* self, int worker) {
+    Loop& loop = *static_cast<Loop*>(self);
+    acquire(&loop.start);
+    const std::int64_t total = loop.count;
+    try {
+      for (;;) {
+        const std::int64_t i = __atomic_fetch_add(&loop.next, std::int64_t{1}, __ATOMIC_RELAXED);
+        if (i >= total) break;
+        (*loop.body)(i, worker);
+      }
+    } catch (...) {
+      __atomic_store_n(&loop.next, total, __ATOMIC_RELAXED);
+#pragma omp critical(qcface_parallel_for_error)
+      {
+        acquire(&loop.error);
+        if (!loop.error) loop.error = std::current_exception();
+        release(&loop.error);
+      }
+    }
+    release(&loop.end);
+  }
+};
+
 }  // namespace parallel_detail
 
 /// Threads that a request for `threads` (0 = OpenMP's choice, for example OMP_NUM_THREADS) means here. At
@@ -51,42 +95,12 @@ void parallel_for_worker(std::int64_t count, int threads, Body&& body) {
     for (std::int64_t i = 0; i < count; ++i) body(i, 0);
     return;
   }
-  // What the region shares goes through one pointer, published before and read after the annotation: the
-  // compiler would otherwise copy captured variables into a block of its own, written and read outside the
-  // annotations.
-  struct Shared {
-    Body* body;
-    std::int64_t count;
-    std::int64_t next;
-    std::exception_ptr error;
-    char start, end;
-  } shared{&body, count, 0, nullptr, 0, 0};
-  Shared* const s = &shared;
-  parallel_detail::release(&s->start);
-#pragma omp parallel num_threads(static_cast <int>(workers)) firstprivate(s)
-  {
-    parallel_detail::acquire(&s->start);
-    const int worker = omp_get_thread_num();
-    const std::int64_t total = s->count;
-    try {
-      for (;;) {
-        const std::int64_t i = __atomic_fetch_add(&s->next, 1, __ATOMIC_RELAXED);
-        if (i >= total) break;
-        (*s->body)(i, worker);
-      }
-    } catch (...) {
-      __atomic_store_n(&s->next, total, __ATOMIC_RELAXED);
-#pragma omp critical(qcface_parallel_for_error)
-      {
-        parallel_detail::acquire(&s->error);
-        if (!s->error) s->error = std::current_exception();
-        parallel_detail::release(&s->error);
-      }
-    }
-    parallel_detail::release(&s->end);
-  }
-  parallel_detail::acquire(&s->end);
-  if (shared.error) std::rethrow_exception(shared.error);
+  using Loop = parallel_detail::Loop<std::remove_reference_t<Body>>;
+  Loop loop{&body, count};
+  parallel_detail::release(&loop.start);
+  parallel_detail::launch(static_cast<int>(workers), &Loop::run, &loop);
+  parallel_detail::acquire(&loop.end);
+  if (loop.error) std::rethrow_exception(loop.error);
 }
 
 /// As above for bodies that need no scratch: body(index).
