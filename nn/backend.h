@@ -1,0 +1,159 @@
+// What a device must offer to run a lowered graph. nn/cpu fills it on oneDNN; the cuDNN backend will fill the same.
+//
+// Above this line nothing knows layouts: a value is an opaque block of value_bytes() bytes, of which the executor
+// only knows the lifetime. Below it nothing knows the graph: a compiled layer is one layer at one batch size and
+// mode, gets all its memory handed in, and allocates nothing when it runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "nn/lower.h"
+
+namespace qcface::nn {
+
+class ParameterStore;
+
+enum class Mode {
+  kEval,    // running statistics, no dropout, no gradients
+  kTrain,   // batch statistics, dropout, gradients, running statistics updated
+  kFrozen,  // running statistics, no dropout, gradients (frozen batch norm; the golden "eval" runs)
+};
+const char* name_of(Mode mode);
+
+/// Which planes (n, c) dropout keeps in a training step: drawn from the stream (seed, kDropout, epoch, step), or
+/// given.
+struct DropoutKey {
+  std::uint64_t seed = 0;
+  std::uint32_t epoch = 0;
+  std::uint64_t step = 0;                   // inside the epoch
+  std::int64_t first_row = 0;               // this rank's first sample within the whole batch
+  std::span<const std::uint8_t> keep = {};  // [N, C] of 0 and 1, borrowed; empty: drawn
+};
+
+/// Owned device memory. Move-only.
+class Memory {
+ public:
+  using Free = void (*)(void* data, std::size_t bytes);
+  Memory() = default;
+  Memory(void* data, std::size_t bytes, Free free) : data_(data), bytes_(bytes), free_(free) {}
+  Memory(Memory&& other) noexcept { swap(other); }
+  Memory& operator=(Memory&& other) noexcept {
+    Memory(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~Memory() {
+    if (data_) free_(data_, bytes_);
+  }
+  std::byte* data() const { return static_cast<std::byte*>(data_); }
+  std::size_t bytes() const { return bytes_; }
+  std::span<float> floats() const { return {static_cast<float*>(data_), bytes_ / sizeof(float)}; }
+
+ private:
+  void swap(Memory& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    std::swap(free_, other.free_);
+  }
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  Free free_ = nullptr;
+};
+
+/// Storage order of one parameter tensor. Absent where storage is canonical.
+class ParameterLayout {
+ public:
+  virtual ~ParameterLayout() = default;
+  virtual std::size_t storage_elements() const = 0;  // padding included
+  /// canonical -> storage, padding set to 0; host memory.
+  virtual void pack(const float* canonical, float* storage) const = 0;
+  virtual void unpack(const float* storage, float* canonical) const = 0;
+};
+
+/// What a compiled layer wants from the executor's plan.
+struct LayerNeeds {
+  std::size_t saved_bytes = 0;  // kept from forward to backward
+  std::size_t forward_scratch_bytes = 0;
+  std::size_t backward_scratch_bytes = 0;
+  bool x_in_backward = true;       // backward reads the forward input
+  bool accumulates = false;        // backward can add to dx instead of writing it
+  bool backward_in_place = false;  // dx may be the same memory as dy
+  bool forward_in_place = false;   // y may be the same memory as x or as the residual
+};
+
+struct ForwardCall {
+  const float* x = nullptr;
+  const float* residual = nullptr;
+  float* y = nullptr;
+  void* saved = nullptr;
+  void* scratch = nullptr;
+  const DropoutKey* dropout = nullptr;  // kTrain only
+};
+
+struct BackwardCall {
+  const float* x = nullptr;  // null if not needed
+  const float* dy = nullptr;
+  float* dx = nullptr;      // null: nobody needs it
+  bool accumulate = false;  // dx += instead of dx =
+  const void* saved = nullptr;
+  void* scratch = nullptr;
+};
+
+/// One layer at one batch size and mode. The gradient of a residual is dy itself, which the executor passes on.
+class CompiledLayer {
+ public:
+  virtual ~CompiledLayer() = default;
+  const LayerNeeds& needs() const { return needs_; }
+  virtual void forward(const ForwardCall& call) = 0;
+  /// Writes the gradients of the layer's own weights to the parameter store, overwriting.
+  virtual void backward(const BackwardCall& call) = 0;
+
+ protected:
+  LayerNeeds needs_;
+};
+
+struct CompileOptions {
+  int n = 1;
+  Mode mode = Mode::kEval;
+  bool input_gradient = true;  // whether backward will be asked for dx
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string name() const = 0;  // "oneDNN 2.6.3, 2 threads, channel blocks of 8"
+
+  /// 64-byte aligned or better, zeroed. Throws Error naming `what` and the size.
+  virtual Memory allocate(std::size_t bytes, const std::string& what) const = 0;
+  virtual void copy_to_device(void* device, const void* host, std::size_t bytes) const = 0;
+  virtual void copy_to_host(void* host, const void* device, std::size_t bytes) const = 0;
+
+  /// Storage of a layer's weight; null for canonical.
+  virtual std::unique_ptr<ParameterLayout> weight_layout(const LoweredGraph& graph,
+                                                         const Layer& layer) const = 0;
+
+  virtual std::size_t value_bytes(const Value& value, int n) const = 0;
+  /// Canonical [N, C, H, W] host values from and to device memory in the value's own layout.
+  virtual void import_value(const Value& value, int n, const float* canonical, float* device) const = 0;
+  virtual void export_value(const Value& value, int n, const float* device, float* canonical) const = 0;
+  /// target += source, for values of equal layout.
+  virtual void accumulate(float* target, const float* source, std::size_t count) const = 0;
+
+  /// Throws Error for a layer this backend cannot run.
+  virtual std::unique_ptr<CompiledLayer> compile(const LoweredGraph& graph, const Layer& layer,
+                                                 ParameterStore& parameters,
+                                                 const CompileOptions& options) = 0;
+
+  /// Brackets every run (thread count, stream).
+  virtual void begin() {}
+  virtual void end() {}
+};
+
+/// The CPU backend. threads = 0: as many as OpenMP gives the calling thread now.
+std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
+
+}  // namespace qcface::nn

@@ -1,0 +1,38 @@
+// The IResNet backbones of iresnet.md as graphs.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nn/graph.h"
+
+namespace qcface::nn {
+
+struct IResNetConfig {
+  std::string arch;  // short name: "ir18"
+  std::array<int, 4> blocks{};
+  std::array<int, 4> widths{64, 128, 256, 512};
+  int embed_dim = 512;
+  int image_size = 112;  // square input, a multiple of 16
+  double dropout = 0.4;  // 0: none
+  float bn_eps = 2e-5f;
+  float bn_momentum = 0.9f;  // running = (1 - momentum) * running + momentum * batch
+};
+
+/// "ir18", "ir34", "ir50", "ir100" (also iresnet18 ...) and "mini": one block a layer, widths 16 32 64 128, for
+/// the quick start. Throws Error listing the choices for any other name.
+IResNetConfig iresnet_config(std::string_view arch, int embed_dim = 512);
+/// Short names of all presets.
+std::vector<std::string> iresnet_names();
+
+/// Stem, four layers, batch norm, dropout, fully connected, batch norm. Tensors come in the order and under the
+/// names of iresnet.md ("conv1.weight", ..., "features.running_var").
+Graph iresnet_graph(const IResNetConfig& config);
+
+/// One residual block on node x; names get `prefix`. A downsample branch is made if asked for.
+int iresnet_block(Graph& graph, const std::string& prefix, int x, int out_channels, int stride,
+                  bool downsample, float bn_eps, float bn_momentum);
+
+}  // namespace qcface::nn
