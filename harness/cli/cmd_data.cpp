@@ -10,8 +10,9 @@ namespace qcface::cli {
 namespace {
 
 void add_synth(CLI::App& root, Commands& commands) {
-  Command& command = add_command(root, commands, "data synth",
-                                 "Make a procedural face set: training folder, verification pairs, degradation series");
+  Command& command =
+      add_command(root, commands, "data synth",
+                  "Make a procedural face set: training folder, verification pairs, degradation series");
   auto options = std::make_shared<data::SynthOptions>();
   auto out = std::make_shared<std::string>("faces");
   OptionTable& table = *command.table;
@@ -21,7 +22,8 @@ void add_synth(CLI::App& root, Commands& commands) {
   table.add("--verify-identities", options->verify_identities, "Held-out identities");
   table.add("--verify-pictures", options->verify_pictures, "Pictures of each held-out identity");
   table.add("--pairs", options->pairs, "Verification pairs, half of them of the same identity");
-  table.add("--degrade-sources", options->degrade_sources, "Clean pictures that the degradation series starts from");
+  table.add("--degrade-sources", options->degrade_sources,
+            "Clean pictures that the degradation series starts from");
   table.add("--degraded-share", options->degraded_share, "Share of the training pictures that is degraded");
   table.add("--seed", options->seed, "Seed; the same seed gives the same files");
   table.add("--size", options->size, "Side of the pictures in pixels");
@@ -30,20 +32,22 @@ void add_synth(CLI::App& root, Commands& commands) {
   command.run = [options, out] {
     options->out = *out;
     Progress progress("drawing faces", 1000);
-    const data::SynthResult result =
-        data::synthesize_faces(*options, [&](double share) { progress.update(static_cast<std::size_t>(share * 1000)); });
+    const data::SynthResult result = data::synthesize_faces(
+        *options, [&](double share) { progress.update(static_cast<std::size_t>(share * 1000)); });
     progress.clear();
-    log::info("{} {}: {} training pictures in {}, {} verification pictures with {} pairs in {}, {} degraded pictures in {}",
-              result.reused ? "found" : "made", options->out.string(), result.train_pictures, result.train.string(),
-              result.verify_pictures, result.pair_count, result.verify.string(), result.degraded_pictures,
-              result.degrade.string());
+    log::info(
+        "{} {}: {} training pictures in {}, {} verification pictures with {} pairs in {}, {} degraded "
+        "pictures in {}",
+        result.reused ? "found" : "made", options->out.string(), result.train_pictures, result.train.string(),
+        result.verify_pictures, result.pair_count, result.verify.string(), result.degraded_pictures,
+        result.degrade.string());
     return 0;
   };
 }
 
 void add_bench(CLI::App& root, Commands& commands) {
-  Command& command =
-      add_command(root, commands, "data bench", "Measure loading alone: pictures a second, stage by stage and in all");
+  Command& command = add_command(root, commands, "data bench",
+                                 "Measure loading alone: pictures a second, stage by stage and in all");
   struct Options {
     data::DataBenchOptions bench;
     std::string data_dirs;
@@ -65,9 +69,10 @@ void add_bench(CLI::App& root, Commands& commands) {
     options->bench.loader.augment =
         options->augment == "published" ? data::AugmentMode::kPublished : data::AugmentMode::kNone;
     Progress progress("loading", 1000);
-    const auto result = data::run_data_bench(set, options->bench, [&](double share, const std::string& phase) {
-      progress.update(static_cast<std::size_t>(share * 1000), phase);
-    });
+    const auto result =
+        data::run_data_bench(set, options->bench, [&](double share, const std::string& phase) {
+          progress.update(static_cast<std::size_t>(share * 1000), phase);
+        });
     progress.clear();
     log::info("{}", data::format_data_bench(result, options->bench));
     return 0;

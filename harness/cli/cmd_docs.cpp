@@ -7,17 +7,21 @@
 namespace qcface::cli {
 
 void add_docs(CLI::App& root, Commands& commands) {
-  Command& command = add_command(root, commands, "docs", "Print docs/command-line.md, made from the option tables");
+  Command& command =
+      add_command(root, commands, "docs", "Print docs/command-line.md, made from the option tables");
   command.app->group("");  // for maintainers: not listed in --help
   command.run = [&commands] {
-    fmt::print("# Command line\n\nMade by `qcface docs > docs/command-line.md` from the option tables; do not edit.\n");
+    fmt::print(
+        "# Command line\n\nMade by `qcface docs > docs/command-line.md` from the option tables; do not "
+        "edit.\n");
     for (const auto& each : commands) {
       if (each->name == "docs") continue;
       std::string arguments;
       for (const CLI::Option* option : each->app->get_options()) {
         if (option->get_positional()) arguments += " " + option->get_name(true);
       }
-      fmt::print("\n## qcface {}{}\n\n{}.\n\n{}", each->name, arguments, each->summary, each->table->markdown());
+      fmt::print("\n## qcface {}{}\n\n{}.\n\n{}", each->name, arguments, each->summary,
+                 each->table->markdown());
     }
     return 0;
   };

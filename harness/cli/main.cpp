@@ -10,7 +10,8 @@
 
 namespace qcface::cli {
 
-Command& add_command(CLI::App& root, Commands& commands, const std::string& name, const std::string& summary) {
+Command& add_command(CLI::App& root, Commands& commands, const std::string& name,
+                     const std::string& summary) {
   CLI::App* parent = &root;
   std::string leaf = name;
   if (const std::size_t space = name.find(' '); space != std::string::npos) {
@@ -31,7 +32,8 @@ Command& add_command(CLI::App& root, Commands& commands, const std::string& name
 namespace {
 
 int run(int argc, char** argv) {
-  CLI::App root("QCFace training and evaluation. `qcface COMMAND --help` lists a command's options.", "qcface");
+  CLI::App root("QCFace training and evaluation. `qcface COMMAND --help` lists a command's options.",
+                "qcface");
   root.set_version_flag("--version", QCFACE_VERSION);
   root.require_subcommand(1);
   Commands commands;
@@ -43,7 +45,8 @@ int run(int argc, char** argv) {
   add_data(root, commands);
   add_docs(root, commands);
   for (const char* group : {"eval", "data"}) {
-    root.get_subcommand(group)->description(std::string(group) == "eval" ? "Measure a model" : "Make and time picture sets");
+    root.get_subcommand(group)->description(std::string(group) == "eval" ? "Measure a model"
+                                                                         : "Make and time picture sets");
   }
   try {
     root.parse(argc, argv);

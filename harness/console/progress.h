@@ -19,6 +19,11 @@ class Progress {
 
   /// Sets the absolute position; note is shown behind the numbers.
   void update(std::size_t done, const std::string& note = "");
+  /// The same where the total is only known on the way.
+  void update_of(std::size_t done, std::size_t total) {
+    total_ = total;
+    update(done);
+  }
   /// Removes the bar so that other text can be printed; the next update draws it again.
   void clear();
 

@@ -1,0 +1,45 @@
+#include "harness/cli/model_flags.h"
+
+#include "core/device.h"
+#include "core/log.h"
+
+namespace qcface::cli {
+
+void ModelFlags::add_to(OptionTable& table) {
+  table.add("--weights", weights, "Checkpoint, or a safetensors file with a backbone");
+  table.add("--arch", arch, "Architecture that the file must hold; empty: told from the file");
+  table.add_choice("--device", device, {"auto", "cuda", "cpu"}, "Where to run");
+  table.add("--threads", threads, "Compute threads; 0 takes all cores");
+  table.add("-j,--workers", workers, "Data loading threads");
+  table.add("-b,--batch-size", batch_size, "Pictures a batch");
+  table.add_choice("--flip", flip, {"none", "average", "norm_weighted_avg", "pre_norm_vector_add", "concat"},
+                   "Fusion of a picture's embedding with its mirror image's");
+}
+
+model::Model ModelFlags::load() const {
+  require(!weights.empty(), "--weights is missing: give a checkpoint or a safetensors file");
+  require(batch_size >= 1, "--batch-size is {}, expected at least 1", batch_size);
+  require(workers >= 0, "--workers is {}, expected at least 0", workers);
+  require(threads >= 0, "--threads is {}, expected at least 0", threads);
+  std::string reason;
+  if (device == "cuda") {
+    require(cuda_device_count(&reason) > 0, "--device cuda: no usable GPU: {}; use --device cpu", reason);
+    fail("--device cuda: this version evaluates on the CPU only; use --device cpu");
+  }
+  return model::load_model(weights, threads, arch);
+}
+
+eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {
+  eval::ExtractOptions extract;
+  extract.batch_size = batch_size;
+  extract.workers = workers;
+  extract.mean = model.preprocessing.mean;
+  extract.std = model.preprocessing.std;
+  extract.swap_rb = model.preprocessing.swap_rb;
+  extract.non_square =
+      model.preprocessing.non_square == "reject" ? data::NonSquare::kReject : data::NonSquare::kCentreCrop;
+  extract.flip = eval::flip_fusion_from_name(flip);
+  return extract;
+}
+
+}  // namespace qcface::cli

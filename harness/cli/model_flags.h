@@ -1,0 +1,28 @@
+// The flags that every command with a trained model shares.
+#pragma once
+
+#include <string>
+
+#include "harness/console/option_table.h"
+#include "harness/eval/extract.h"
+#include "harness/model/model.h"
+
+namespace qcface::cli {
+
+struct ModelFlags {
+  std::string weights;
+  std::string arch;
+  std::string device = "auto";
+  int threads = 0;
+  int workers = 2;
+  std::int64_t batch_size = 64;
+  std::string flip = "none";
+
+  void add_to(OptionTable& table);
+  /// Loads the model; throws Error naming the flag when something is missing.
+  model::Model load() const;
+  /// Picture preparation as the model was trained.
+  eval::ExtractOptions extract(const model::Model& model) const;
+};
+
+}  // namespace qcface::cli

@@ -1,0 +1,54 @@
+// A trained model for evaluation: backend, network with weights, and how its pictures are to be prepared.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "core/safetensors.h"
+#include "harness/eval/embedder.h"
+#include "nn/backend.h"
+#include "nn/iresnet.h"
+#include "nn/network.h"
+
+namespace qcface::model {
+
+/// Picture preparation the weights were trained with; kept in checkpoints.
+struct Preprocessing {
+  std::array<double, 3> mean{0.5312, 0.4265, 0.3753};
+  std::array<double, 3> std{0.2873, 0.2555, 0.2496};
+  bool swap_rb = false;
+  std::string non_square = "centre-crop";
+};
+
+struct Model {
+  std::unique_ptr<nn::Backend> backend;
+  std::unique_ptr<nn::Network> network;
+  nn::IResNetConfig config;
+  Preprocessing preprocessing;
+};
+
+/// Architecture of the tensors in a file: from its metadata ("arch"), else told from the names and shapes.
+/// Throws Error naming the file when they are no known backbone.
+nn::IResNetConfig backbone_of(const SafeTensorsFile& file, const std::string& path);
+
+/// Backbone of a checkpoint or of a bare safetensors file, ready for forward_eval. arch empty: found out.
+Model load_model(const std::filesystem::path& path, int threads, const std::string& arch = "");
+
+/// A network behind the interface of evaluation.
+class NetworkEmbedder final : public eval::Embedder {
+ public:
+  explicit NetworkEmbedder(nn::Network& network, std::int64_t max_batch = 64)
+      : network_(network), max_batch_(max_batch) {}
+  std::int64_t width() const override { return network_.output_width(); }
+  std::int64_t max_batch() const override { return max_batch_; }
+  void embed(const float* images, std::int64_t n, float* out) override;
+
+ private:
+  nn::Network& network_;
+  std::int64_t max_batch_;
+};
+
+}  // namespace qcface::model

@@ -1,0 +1,76 @@
+// Checkpoints of a training run: everything that a resumed run needs to give the same bits as one that was never
+// stopped. Random numbers are keyed by (seed, purpose, epoch, index), so the position is their whole state.
+//
+//   <run>/checkpoints/step-<global step, 9 digits>.safetensors   the last --keep-last of them
+//   <run>/checkpoints/best.safetensors                           best so far by the run's criterion
+//
+// Metadata: format, arch, config (resolved options, JSON), state (RunState, JSON).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "harness/train/head.h"
+#include "nn/network.h"
+
+namespace qcface::train {
+
+inline constexpr const char* kCheckpointFormat = "qcface-checkpoint-1";
+
+/// Sums over the epoch so far, so that a resumed epoch reports what the whole epoch did.
+struct EpochSums {
+  std::int64_t pictures = 0;
+  double loss = 0, loss_id = 0, loss_g = 0;  // weighted by pictures
+  std::int64_t top1 = 0, top5 = 0;
+  double z_sum = 0, z_min = 0, z_max = 0;
+};
+
+/// Where the run stands and what it has found.
+struct RunState {
+  std::int64_t epoch = 0;        // 0-based epoch of the next step
+  std::int64_t batch = 0;        // index of the next batch inside it
+  std::int64_t global_step = 0;  // steps done
+  EpochSums sums;
+  std::int64_t classes = 0;
+  std::int64_t pictures = 0;   // in the training set
+  int threads = 0;             // compute threads: part of the promise of equal bits
+  std::optional<double> best;  // best value of the criterion so far
+  std::string criterion;       // what `best` measures
+};
+
+nlohmann::ordered_json to_json(const RunState& state);
+RunState run_state_from_json(const nlohmann::json& json);
+
+/// What is read without touching tensors.
+struct CheckpointFacts {
+  std::filesystem::path path;
+  std::string arch;
+  nlohmann::ordered_json config;
+  RunState state;
+};
+/// Throws Error naming the file: not a checkpoint of this program, or damaged.
+CheckpointFacts read_checkpoint_facts(const std::filesystem::path& path);
+
+/// Newest readable checkpoint of a run folder; damaged ones are named in the log and passed over. Throws Error if
+/// there is none.
+std::filesystem::path latest_checkpoint(const std::filesystem::path& run);
+
+/// Writes atomically. Throws Error, and writes nothing, when a tensor holds NaN or infinity (naming it).
+void save_checkpoint(const std::filesystem::path& path, nn::Network& network, Head& head,
+                     const std::string& arch, const nlohmann::ordered_json& config, const RunState& state);
+
+/// Copies weights, running statistics, momentum, class weights and t in.
+void load_checkpoint(const std::filesystem::path& path, nn::Network& network, Head& head);
+
+/// Keeps the newest `keep` step checkpoints of the folder, removes older ones and temporary files left by a kill.
+void prune_checkpoints(const std::filesystem::path& folder, int keep);
+
+std::filesystem::path checkpoint_path(const std::filesystem::path& run, std::int64_t global_step);
+std::filesystem::path best_path(const std::filesystem::path& run);
+/// Makes best.safetensors the same file as `checkpoint`, in one step.
+void mark_best(const std::filesystem::path& run, const std::filesystem::path& checkpoint);
+
+}  // namespace qcface::train

@@ -1,0 +1,56 @@
+// What a run leaves to look at while it goes on: log lines, metrics.jsonl, TensorBoard events, a progress bar.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "harness/console/progress.h"
+#include "harness/report/tensorboard.h"
+#include "harness/train/checkpoint.h"
+#include "harness/train/head.h"
+#include "harness/train/metrics.h"
+
+namespace qcface::train {
+
+/// Figures of a finished step.
+struct StepRecord {
+  std::int64_t epoch = 0, batch = 0, global_step = 0;
+  std::int64_t pictures = 0;
+  double lr = 0;
+  double wait_seconds = 0;  // for data
+  const HeadStep* head = nullptr;
+};
+
+class RunLog {
+ public:
+  /// Opens the run's files; lines of metrics.jsonl past `global_step` are dropped (steps to be run again).
+  RunLog(const std::filesystem::path& run, std::int64_t global_step, std::int64_t total_steps,
+         bool histograms, double lambda_g);
+  /// Every step: progress bar and window sums. With `line`: also a log line, a record and a histogram.
+  void step(const StepRecord& record, bool line);
+  /// Averages of a finished epoch.
+  void epoch(const RunState& state, std::int64_t epoch, double seconds);
+  void evaluation(std::int64_t epoch, std::int64_t global_step, const std::string& set,
+                  const nlohmann::ordered_json& figures);
+  /// Clears the bar before other output.
+  void pause() { progress_.clear(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  MetricsFile metrics_;
+  std::unique_ptr<report::TensorBoardWriter> events_;
+  Progress progress_;
+  MagnitudeHistogram histogram_;
+  bool histograms_;
+  double lambda_g_;
+  std::int64_t first_step_;
+  std::int64_t total_steps_;
+  Clock::time_point start_;
+  Clock::time_point window_start_;
+  std::int64_t window_pictures_ = 0;
+  double window_wait_ = 0;
+};
+
+}  // namespace qcface::train

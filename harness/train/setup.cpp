@@ -1,0 +1,92 @@
+#include "harness/train/setup.h"
+
+#include <omp.h>
+
+#include "core/device.h"
+#include "core/log.h"
+
+namespace qcface::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The folder a checkpoint belongs to: <run>/checkpoints/<file>, or the file's own folder.
+fs::path run_of_checkpoint(const fs::path& checkpoint) {
+  const fs::path folder = fs::absolute(checkpoint).parent_path();
+  return folder.filename() == "checkpoints" ? folder.parent_path() : folder;
+}
+
+CheckpointFacts settle_resume(OptionTable& table, TrainOptions& options) {
+  require(!table.given("config"),
+          "--resume and --config contradict each other: a resumed run takes its configuration from the "
+          "checkpoint");
+  const fs::path named = options.resume.empty() ? fs::path(options.pth_save_fold) : fs::path(options.resume);
+  require(fs::exists(named), "--resume {}: no such file or folder", named.string());
+  CheckpointFacts facts = read_checkpoint_facts(fs::is_directory(named) ? latest_checkpoint(named) : named);
+
+  const OptionTable::Json wanted = table.resolved();
+  for (const std::string& key : table.keys()) {
+    if (!table.given(key) || may_change_on_resume(key)) continue;
+    const auto stored = facts.config.find(key);
+    require(stored == facts.config.end() || *stored == wanted.at(key),
+            "--{} {} differs from the checkpoint's {}: a resumed run keeps what shapes the training; leave "
+            "the flag out, or "
+            "start a new run from these weights with --weight_path",
+            key, wanted.at(key).dump(), stored == facts.config.end() ? "" : stored->dump());
+  }
+  table.apply_config(facts.config, facts.path.string());
+  if (!table.given("pth-save-fold")) options.pth_save_fold = run_of_checkpoint(facts.path).string();
+  return facts;
+}
+
+}  // namespace
+
+std::optional<CheckpointFacts> settle_options(OptionTable& table, TrainOptions& options) {
+  std::optional<CheckpointFacts> resume;
+  if (table.given("resume")) {
+    resume = settle_resume(table, options);
+  } else if (!options.config.empty()) {
+    table.apply_config_file(options.config);
+    require(!table.chosen("resume"),
+            "{}: \"resume\" belongs on the command line, not in a configuration file", options.config);
+  }
+  check_train_options(table, options);
+  return resume;
+}
+
+OptionTable::Json run_configuration(const OptionTable& table) {
+  OptionTable::Json config = table.resolved();
+  config.erase("config");
+  config.erase("resume");
+  return config;
+}
+
+void choose_device(const TrainOptions& options) {
+  if (options.device == "cpu") return;
+  std::string reason;
+  const int gpus = cuda_device_count(&reason);
+  if (options.device == "cuda") {
+    require(gpus > 0, "--device cuda: no usable GPU: {}; use --device cpu", reason);
+    fail("--device cuda: {} GPU(s) found, but this version trains on the CPU only; use --device cpu", gpus);
+  }
+  log::info("device: cpu ({})",
+            gpus > 0 ? "this version trains on the CPU only" : "no usable GPU: " + reason);
+}
+
+void prepare_run_folder(const fs::path& run, bool resuming) {
+  std::error_code error;
+  fs::create_directories(run, error);
+  require(!error, "--pth-save-fold {}: cannot be made: {}", run.string(), error.message());
+  if (resuming) return;
+  const fs::path checkpoints = run / "checkpoints";
+  require(!fs::exists(checkpoints) || fs::is_empty(checkpoints),
+          "--pth-save-fold {}: holds checkpoints of another run; go on with it (--resume), name another "
+          "folder, or remove it",
+          run.string());
+}
+
+int compute_threads(const TrainOptions& options) {
+  return options.threads > 0 ? options.threads : omp_get_max_threads();
+}
+
+}  // namespace qcface::train

@@ -1,0 +1,28 @@
+// The training run: data, backbone, head, optimiser, checkpoints, evaluation, in one loop over steps.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "core/communicator.h"
+#include "harness/train/checkpoint.h"
+#include "harness/train/setup.h"
+#include "harness/train/train_options.h"
+
+namespace qcface::train {
+
+struct TrainResult {
+  std::int64_t global_step = 0;
+  bool interrupted = false;
+  std::filesystem::path checkpoint;  // the last one written
+};
+
+/// Runs from the start or from `resume` to the end, to --max-steps, or to a signal, and leaves the run folder
+/// complete in each case. `config` is what run_configuration() gave. Throws Error for bad input, for a full disk,
+/// and for NaN or infinity (naming the first tensor and layer); the last checkpoint is then good.
+TrainResult run_training(const TrainOptions& options, const OptionTable::Json& config,
+                         const std::optional<CheckpointFacts>& resume, Communicator& communicator);
+
+}  // namespace qcface::train
