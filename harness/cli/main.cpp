@@ -17,8 +17,8 @@ Command& add_command(CLI::App& root, Commands& commands, const std::string& name
   if (const std::size_t space = name.find(' '); space != std::string::npos) {
     const std::string group = name.substr(0, space);
     leaf = name.substr(space + 1);
-    parent = root.get_subcommand_no_throw(group);
-    if (parent == nullptr) parent = root.add_subcommand(group)->require_subcommand(1);
+    const auto groups = root.get_subcommands([&](const CLI::App* app) { return app->get_name() == group; });
+    parent = groups.empty() ? root.add_subcommand(group)->require_subcommand(1) : groups.front();
   }
   auto command = std::make_unique<Command>();
   command->name = name;

@@ -1,0 +1,94 @@
+#include "tests/harness/train/train_support.h"
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "harness/data/synth.h"
+
+namespace qcface::test {
+
+namespace fs = std::filesystem;
+
+const fs::path& small_faces() {
+  static const TemporaryFolder folder;
+  static const fs::path faces = [] {
+    data::SynthOptions options;
+    options.out = folder / "faces";
+    options.identities = 5;
+    options.pictures_per_identity = 6;
+    options.verify_identities = 6;
+    options.verify_pictures = 4;
+    options.pairs = 40;
+    options.degrade_sources = 2;
+    options.seed = 3;
+    options.threads = 2;
+    data::synthesize_faces(options);
+    return options.out;
+  }();
+  return faces;
+}
+
+ProcessResult qcface(const std::vector<std::string>& arguments, const ProcessOptions& options) {
+  std::vector<std::string> all{QCFACE_EXECUTABLE};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  return run_process(all, options);
+}
+
+ProcessResult train(const fs::path& run, const std::vector<std::string>& extra,
+                    const ProcessOptions& options) {
+  std::vector<std::string> arguments{"train", "--pth-save-fold", run.string()};
+  const std::vector<std::pair<std::string, std::string>> defaults{
+      {"--data_dirs", (small_faces() / "train").string()},
+      {"--arch", "mini"},
+      {"--embed_dims", "32"},
+      {"--phase", "norm"},
+      {"--lambda_g", "1"},
+      {"--epochs", "2"},
+      {"--batch-size", "8"},
+      {"--lr", "0.05"},
+      {"--print-freq", "1"},
+      {"--workers", "2"},
+      {"--seed", "7"},
+      {"--device", "cpu"},
+      {"--threads", "2"},
+      {"--weight-decay", "5e-4"}};
+  const bool resuming = std::find(extra.begin(), extra.end(), "--resume") != extra.end();
+  for (const auto& [flag, value] : defaults) {
+    if (resuming || std::find(extra.begin(), extra.end(), flag) != extra.end()) continue;
+    arguments.push_back(flag);
+    arguments.push_back(value);
+  }
+  arguments.insert(arguments.end(), extra.begin(), extra.end());
+  return qcface(arguments, options);
+}
+
+std::map<std::string, std::string> tensor_bytes(const fs::path& file) {
+  std::map<std::string, std::string> tensors;
+  const SafeTensorsFile opened(file);
+  for (const SafeTensorView& view : opened.tensors()) {
+    tensors[view.name] = std::string(reinterpret_cast<const char*>(view.data), view.bytes);
+  }
+  return tensors;
+}
+
+fs::path newest_checkpoint(const fs::path& run) {
+  fs::path newest;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {
+    if (entry.path().filename().string().starts_with("step-")) newest = std::max(newest, entry.path());
+  }
+  return newest;
+}
+
+std::vector<std::string> losses(const fs::path& run) {
+  std::vector<std::string> values;
+  std::ifstream file(run / "metrics.jsonl");
+  for (std::string line; std::getline(file, line);) {
+    const auto record = nlohmann::json::parse(line);
+    if (record.at("kind") == "step")
+      values.push_back(record.at("global_step").dump() + " " + record.at("loss").dump());
+  }
+  return values;
+}
+
+}  // namespace qcface::test
