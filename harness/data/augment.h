@@ -18,8 +18,8 @@ struct AugmentPlan {
   int median = 0;             // 0 (off), 3, 5 or 7
   double clahe_clip = 0.0;    // 0 (off), else 1..4
   bool brightness_contrast = false;
-  float alpha = 1.0f;     // contrast factor, 0.8..1.2
-  float beta = 0.0f;      // brightness shift as a share of 255, -0.2..0.2
+  double alpha = 1.0;     // contrast factor, 0.8..1.2
+  double beta = 0.0;      // brightness shift as a share of 255, -0.2..0.2
   int gamma_percent = 0;  // 0 (off), else 80..120
   int jpeg_quality = 0;   // 0 (off), else 20..100
 };

@@ -74,6 +74,9 @@ class ImageDecoder {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Exchanges red and blue in place.
+void swap_red_blue(Image& image);
+
 /// Writes a picture as .png, .jpg or .bmp by suffix; throws Error naming the file. quality is for JPEG only.
 void write_image(const std::string& path, const Image& image, int quality = 95);
 

@@ -11,7 +11,7 @@
 
 namespace qcface::data {
 
-/// Pictures with labels, in label order. Names are kept in one block of text (a set of millions of pictures
+/// Pictures with labels, in scan order. Names are kept in one block of text (a set of millions of pictures
 /// costs about 40 bytes each). Immutable once built; may be read from any thread.
 class ImageFolder {
  public:
@@ -37,7 +37,7 @@ class ImageFolder {
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
-  friend class ImageFolderBuilder;
+  friend class ImageFolderBuilder;         // image_folder.cpp
   std::string names_;                      // file names, one after the other
   std::vector<std::uint64_t> name_begin_;  // size() + 1 offsets into names_
   std::vector<std::uint32_t> folder_of_;   // index into folders_
@@ -57,7 +57,7 @@ ImageFolder scan_image_folder(std::span<const std::filesystem::path> roots, bool
 /// "a,b" -> {a, b}; throws Error for an empty list or an empty entry.
 std::vector<std::filesystem::path> split_roots(std::string_view comma_separated);
 
-/// Known picture suffixes (.jpg .jpeg .png .bmp .pgm .ppm .pbm .pnm .webp .tif .tiff .jp2), any case.
+/// Known picture suffixes (.jpg .jpeg .jpe .png .bmp .pgm .ppm .pbm .pnm .webp .tif .tiff), any case.
 bool has_picture_suffix(std::string_view name);
 
 /// All pictures below a folder, recursively, in byte order of their relative paths (for `embed`); dot entries

@@ -18,8 +18,8 @@ class Normaliser {
                       const std::array<double, 3>& std = kQcfaceStd);
 
   /// Writes the side x side window of `image` with its upper left corner at (y0, x0) to out [3, side, side];
-  /// mirror reverses columns, swap_rb exchanges red and blue.
-  void apply(const Image& image, int y0, int x0, int side, bool mirror, bool swap_rb, float* out) const;
+  /// mirror reverses columns.
+  void apply(const Image& image, int y0, int x0, int side, bool mirror, float* out) const;
 
   float value(int channel, int pixel) const {
     return table_[static_cast<std::size_t>(channel)][static_cast<std::size_t>(pixel)];

@@ -32,6 +32,7 @@ class Resizer {
   Taps horizontal_;
   Taps vertical_;
   Image between_;
+  std::vector<std::int32_t> sums_;
 };
 
 }  // namespace qcface::data

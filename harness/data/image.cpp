@@ -1,0 +1,172 @@
+#include "harness/data/image.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "harness/data/exif.h"
+#include "harness/data/jpeg.h"
+
+namespace qcface::data {
+
+void Image::reshape(int height, int width) {
+  require(height >= 0 && width >= 0, "picture of {} x {} pixels: sizes cannot be negative", width, height);
+  height_ = height;
+  width_ = width;
+  if (bytes() > buffer_.size()) buffer_ = AlignedBuffer<std::uint8_t>(bytes());
+}
+
+void Image::swap(Image& other) noexcept {
+  std::swap(buffer_, other.buffer_);
+  std::swap(height_, other.height_);
+  std::swap(width_, other.width_);
+}
+
+void Image::copy_from(const Image& other) {
+  reshape(other.height(), other.width());
+  if (bytes() > 0) std::memcpy(data(), other.data(), bytes());
+}
+
+struct ImageDecoder::Impl {
+  JpegCodec jpeg;
+  Image turned;
+  cv::Mat bgr;
+  std::vector<std::uint8_t> file;
+
+  DecodeResult read(const std::string& path, std::size_t& bytes);
+  DecodeResult decode(std::span<const std::uint8_t> bytes, Image& out);
+  DecodeResult decode_opencv(std::span<const std::uint8_t> bytes, Image& out);
+};
+
+namespace {
+
+DecodeResult refuse(DecodeStatus status, std::string reason) { return {status, std::move(reason), 0}; }
+
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+}  // namespace
+
+DecodeResult ImageDecoder::Impl::read(const std::string& path, std::size_t& bytes) {
+  const Descriptor file_descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  struct stat status {};
+  if (file_descriptor.fd < 0 || ::fstat(file_descriptor.fd, &status) != 0) {
+    return refuse(DecodeStatus::kUnreadable, std::strerror(errno));
+  }
+  if (!S_ISREG(status.st_mode)) return refuse(DecodeStatus::kUnreadable, "not a regular file");
+  const auto size = static_cast<std::size_t>(status.st_size);
+  constexpr std::size_t kMaxFileBytes = std::size_t{1} << 30;
+  if (size > kMaxFileBytes) return refuse(DecodeStatus::kTooLarge, "file of more than 1 GiB");
+  if (file.size() < size) file.resize(size);
+  bytes = 0;
+  while (bytes < size) {
+    const ssize_t got = ::read(file_descriptor.fd, file.data() + bytes, size - bytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return refuse(DecodeStatus::kUnreadable, std::strerror(errno));
+    if (got == 0) break;
+    bytes += static_cast<std::size_t>(got);
+  }
+  return {};
+}
+
+DecodeResult ImageDecoder::Impl::decode_opencv(std::span<const std::uint8_t> bytes, Image& out) {
+  if (const auto size = claimed_size(bytes)) {
+    if (size->width > kMaxSide || size->height > kMaxSide || size->width * size->height > kMaxPixels) {
+      return refuse(DecodeStatus::kTooLarge,
+                    fmt::format("{} x {} pixels is more than this program reads", size->width, size->height));
+    }
+  }
+  try {
+    const cv::Mat source(1, static_cast<int>(bytes.size()), CV_8U, const_cast<std::uint8_t*>(bytes.data()));
+    const cv::Mat decoded = cv::imdecode(source, cv::IMREAD_COLOR, &bgr);
+    if (decoded.empty() || decoded.type() != CV_8UC3) {
+      const bool known = claimed_size(bytes).has_value();
+      return refuse(
+          known ? DecodeStatus::kCorrupt : DecodeStatus::kUnknownFormat,
+          known ? "the picture data is damaged or ends early" : "not a picture format this program knows");
+    }
+    if (decoded.cols > kMaxSide || decoded.rows > kMaxSide) {
+      return refuse(DecodeStatus::kTooLarge, fmt::format("{} x {} pixels is more than this program reads",
+                                                         decoded.cols, decoded.rows));
+    }
+    out.reshape(decoded.rows, decoded.cols);
+    cv::Mat rgb(decoded.rows, decoded.cols, CV_8UC3, out.data());
+    cv::cvtColor(decoded, rgb, cv::COLOR_BGR2RGB);
+  } catch (const cv::Exception& error) {
+    return refuse(DecodeStatus::kCorrupt, error.err.empty() ? "OpenCV cannot decode it" : error.err);
+  } catch (const std::bad_alloc&) {
+    return refuse(DecodeStatus::kTooLarge, "not enough memory to decode it");
+  }
+  return {};
+}
+
+DecodeResult ImageDecoder::Impl::decode(std::span<const std::uint8_t> bytes, Image& out) {
+  if (bytes.empty()) return refuse(DecodeStatus::kEmpty, "empty file");
+  const bool jpeg_magic = bytes.size() >= 3 && bytes[0] == 0xFF && bytes[1] == 0xD8 && bytes[2] == 0xFF;
+  if (!jpeg_magic) return decode_opencv(bytes, out);
+  int orientation = 1;
+  std::string reason;
+  switch (jpeg.decode(bytes, kMaxSide, kMaxPixels, out, orientation, reason)) {
+    case JpegStatus::kOk:
+      turn_of_orientation(orientation).apply(out, turned);
+      return {};
+    case JpegStatus::kDamaged:
+      return refuse(DecodeStatus::kCorrupt, std::move(reason));
+    case JpegStatus::kTooLarge:
+      return refuse(DecodeStatus::kTooLarge, std::move(reason));
+    case JpegStatus::kForeignColour:
+      break;
+  }
+  return decode_opencv(bytes, out);
+}
+
+ImageDecoder::ImageDecoder() : impl_(std::make_unique<Impl>()) {}
+ImageDecoder::~ImageDecoder() = default;
+ImageDecoder::ImageDecoder(ImageDecoder&&) noexcept = default;
+ImageDecoder& ImageDecoder::operator=(ImageDecoder&&) noexcept = default;
+
+DecodeResult ImageDecoder::decode(std::span<const std::uint8_t> bytes, Image& out) {
+  return impl_->decode(bytes, out);
+}
+
+DecodeResult ImageDecoder::decode_file(const std::string& path, Image& out) {
+  std::size_t bytes = 0;
+  DecodeResult result = impl_->read(path, bytes);
+  if (result.ok()) result = impl_->decode({impl_->file.data(), bytes}, out);
+  result.file_bytes = bytes;
+  return result;
+}
+
+void swap_red_blue(Image& image) {
+  std::uint8_t* const end = image.data() + image.bytes();
+  for (std::uint8_t* pixel = image.data(); pixel != end; pixel += 3) std::swap(pixel[0], pixel[2]);
+}
+
+void write_image(const std::string& path, const Image& image, int quality) {
+  require(image.width() > 0 && image.height() > 0, "{}: cannot write an empty picture", path);
+  cv::Mat bgr;
+  cv::cvtColor(cv::Mat(image.height(), image.width(), CV_8UC3, const_cast<std::uint8_t*>(image.data())), bgr,
+               cv::COLOR_RGB2BGR);
+  bool written = false;
+  try {
+    written = cv::imwrite(path, bgr, {cv::IMWRITE_JPEG_QUALITY, quality, cv::IMWRITE_PNG_COMPRESSION, 6});
+  } catch (const cv::Exception& error) {
+    fail("{}: cannot write the picture ({})", path, error.err);
+  }
+  require(written, "{}: cannot write the picture (folder missing, not writable, or disk full)", path);
+}
+
+}  // namespace qcface::data

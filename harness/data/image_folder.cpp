@@ -1,0 +1,247 @@
+#include "harness/data/image_folder.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <limits>
+#include <map>
+
+#include "core/error.h"
+
+namespace qcface::data {
+namespace fs = std::filesystem;
+
+bool has_picture_suffix(std::string_view name) {
+  static constexpr std::array<std::string_view, 12> kSuffixes = {
+      ".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".webp", ".tiff", ".tif", ".jpe"};
+  const std::size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos || dot == 0) return false;
+  const std::string_view suffix = name.substr(dot);
+  return std::any_of(kSuffixes.begin(), kSuffixes.end(), [&](std::string_view known) {
+    return std::equal(suffix.begin(), suffix.end(), known.begin(), known.end(),
+                      [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
+  });
+}
+
+namespace {
+
+struct Ignored {
+  std::int64_t dot_files = 0, unknown_suffix = 0, wrong_kind = 0;
+  std::string example;
+  void note(std::int64_t& counter, const fs::path& path) {
+    if (dot_files + unknown_suffix + wrong_kind == 0) example = path.string();
+    ++counter;
+  }
+};
+
+// Names of one folder in byte order. std::string compares as unsigned bytes.
+std::vector<fs::directory_entry> sorted_entries(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::directory_entry> entries;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    entries.push_back(*it);
+  require(!error, "{}: cannot read the folder ({})", folder.string(), error.message());
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+    return a.path().filename().native() < b.path().filename().native();
+  });
+  return entries;
+}
+
+bool is_dot(const fs::path& path) { return path.filename().native().starts_with('.'); }
+
+void require_folder(const fs::path& folder, const char* what) {
+  std::error_code error;
+  const fs::file_status status = fs::status(folder, error);
+  require(fs::exists(status), "{}: {} does not exist", folder.string(), what);
+  require(fs::is_directory(status), "{}: {} is not a folder", folder.string(), what);
+}
+
+std::string with_slash(const fs::path& folder) {
+  std::string text = folder.string();
+  if (!text.ends_with('/')) text += '/';
+  return text;
+}
+
+}  // namespace
+
+class ImageFolderBuilder {
+ public:
+  ImageFolderBuilder() { set_.name_begin_.push_back(0); }
+
+  std::uint32_t add_folder(std::string folder) {
+    set_.folders_.push_back(std::move(folder));
+    return static_cast<std::uint32_t>(set_.folders_.size() - 1);
+  }
+  std::int64_t add_class(std::string name) {
+    set_.class_names_.push_back(std::move(name));
+    return static_cast<std::int64_t>(set_.class_names_.size()) - 1;
+  }
+  void add_picture(std::string_view name, std::uint32_t folder, std::int64_t label) {
+    require(label >= 0 && label <= std::numeric_limits<std::int32_t>::max(), "label {} of {} is out of range",
+            label, name);
+    set_.names_ += name;
+    set_.name_begin_.push_back(set_.names_.size());
+    set_.folder_of_.push_back(folder);
+    set_.label_of_.push_back(static_cast<std::int32_t>(label));
+    set_.num_classes_ = std::max(set_.num_classes_, label + 1);
+  }
+  void warn(std::string text) { set_.warnings_.push_back(std::move(text)); }
+
+  void scan(const fs::path& root, bool merge_by_name) {
+    require_folder(root, "the data folder");
+    const std::int64_t before = set_.size();
+    std::vector<std::string> pictures;
+    for (const fs::directory_entry& identity : sorted_entries(root)) {
+      if (is_dot(identity.path())) {
+        ignored_.note(ignored_.dot_files, identity.path());
+        continue;
+      }
+      if (!identity.is_directory()) {
+        ignored_.note(ignored_.wrong_kind, identity.path());
+        continue;
+      }
+      collect(identity.path(), pictures);
+      if (pictures.empty()) {
+        if (empty_folders_++ == 0) empty_example_ = identity.path().string();
+        continue;
+      }
+      const std::int64_t label = label_for(identity.path().filename().string(), merge_by_name);
+      const std::uint32_t folder = add_folder(with_slash(identity.path()));
+      for (const std::string& name : pictures) add_picture(name, folder, label);
+    }
+    require(set_.size() > before,
+            "{}: no pictures found. Expected <root>/<identity>/<picture> with picture suffixes such as .jpg "
+            "or .png",
+            root.string());
+  }
+
+  ImageFolder finish() {
+    const std::int64_t ignored = ignored_.dot_files + ignored_.unknown_suffix + ignored_.wrong_kind;
+    if (ignored > 0) {
+      warn(fmt::format(
+          "{} entries are no pictures and were ignored ({} dot files, {} unknown suffixes, {} in a place "
+          "where they are not expected), for example {}",
+          ignored, ignored_.dot_files, ignored_.unknown_suffix, ignored_.wrong_kind, ignored_.example));
+    }
+    if (empty_folders_ > 0) {
+      warn(fmt::format("{} identity folders hold no pictures and got no label, for example {}",
+                       empty_folders_, empty_example_));
+    }
+    if (set_.num_classes() == 1) {
+      warn(fmt::format("only one identity ({}): a classification loss has nothing to tell apart",
+                       set_.class_names().front()));
+    }
+    return std::move(set_);
+  }
+
+  ImageFolder take() { return std::move(set_); }
+  void set_class_count(std::int64_t count) { set_.num_classes_ = count; }
+
+ private:
+  void collect(const fs::path& identity, std::vector<std::string>& pictures) {
+    pictures.clear();
+    for (const fs::directory_entry& entry : sorted_entries(identity)) {
+      if (is_dot(entry.path())) {
+        ignored_.note(ignored_.dot_files, entry.path());
+      } else if (entry.is_directory()) {
+        ignored_.note(ignored_.wrong_kind, entry.path());
+      } else if (!has_picture_suffix(entry.path().filename().native())) {
+        ignored_.note(ignored_.unknown_suffix, entry.path());
+      } else {
+        pictures.push_back(entry.path().filename().string());
+      }
+    }
+  }
+
+  std::int64_t label_for(const std::string& name, bool merge_by_name) {
+    if (!merge_by_name) return add_class(name);
+    const auto [known, inserted] = label_of_name_.try_emplace(name, 0);
+    if (inserted) known->second = add_class(name);
+    return known->second;
+  }
+
+  ImageFolder set_;
+  Ignored ignored_;
+  std::int64_t empty_folders_ = 0;
+  std::string empty_example_;
+  std::map<std::string, std::int64_t> label_of_name_;
+};
+
+ImageFolder scan_image_folder(std::span<const fs::path> roots, bool merge_by_name) {
+  require(!roots.empty(),
+          "no data folder given: expected at least one <root> with <root>/<identity>/<picture>");
+  ImageFolderBuilder builder;
+  std::map<fs::path, int> seen;
+  for (const fs::path& root : roots) {
+    builder.scan(root, merge_by_name);
+    if (++seen[fs::canonical(root)] == 2) {
+      builder.warn(fmt::format("{}: the data folder is given more than once, its pictures count as often",
+                               root.string()));
+    }
+  }
+  return builder.finish();
+}
+
+ImageFolder ImageFolder::from_files(std::span<const std::string> files,
+                                    std::span<const std::int64_t> labels) {
+  require(labels.empty() || labels.size() == files.size(), "{} pictures but {} labels", files.size(),
+          labels.size());
+  ImageFolderBuilder builder;
+  const std::uint32_t folder = builder.add_folder("");
+  for (std::size_t i = 0; i < files.size(); ++i)
+    builder.add_picture(files[i], folder, labels.empty() ? 0 : labels[i]);
+  ImageFolder set = builder.take();
+  for (std::int64_t label = 0; label < set.num_classes(); ++label)
+    set.class_names_.push_back(std::to_string(label));
+  return set;
+}
+
+void ImageFolder::path(std::int64_t index, std::string& out) const {
+  const auto i = static_cast<std::size_t>(index);
+  out = folders_[folder_of_[i]];
+  out.append(names_, name_begin_[i], name_begin_[i + 1] - name_begin_[i]);
+}
+
+std::string ImageFolder::path(std::int64_t index) const {
+  std::string out;
+  path(index, out);
+  return out;
+}
+
+std::string ImageFolder::relative_path(std::int64_t index) const {
+  const fs::path full = path(index);
+  return (full.parent_path().filename() / full.filename()).string();
+}
+
+std::vector<fs::path> split_roots(std::string_view comma_separated) {
+  std::vector<fs::path> roots;
+  for (std::size_t begin = 0;;) {
+    const std::size_t comma = comma_separated.find(',', begin);
+    const std::string_view root = comma_separated.substr(begin, comma - begin);
+    require(!root.empty(), "data folders '{}': expected paths separated by single commas", comma_separated);
+    roots.emplace_back(root);
+    if (comma == std::string_view::npos) return roots;
+    begin = comma + 1;
+  }
+}
+
+std::vector<std::string> list_pictures(const fs::path& folder) {
+  require_folder(folder, "the picture folder");
+  std::vector<std::string> found;
+  std::error_code error;
+  fs::recursive_directory_iterator it(folder, fs::directory_options::follow_directory_symlink, error), end;
+  for (; !error && it != end; it.increment(error)) {
+    if (is_dot(it->path())) {
+      if (it->is_directory()) it.disable_recursion_pending();
+      continue;
+    }
+    if (!it->is_directory() && has_picture_suffix(it->path().filename().native()))
+      found.push_back(it->path().string());
+  }
+  require(!error, "{}: cannot read the folder ({})", folder.string(), error.message());
+  require(!found.empty(), "{}: no pictures found", folder.string());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace qcface::data

@@ -1,0 +1,61 @@
+// The parts of the loader that are pure functions of the set: the order of an epoch, and the colour check.
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "harness/data/loader.h"
+
+namespace qcface::data {
+
+std::vector<std::int64_t> epoch_order(std::int64_t size, std::uint64_t seed, std::int64_t epoch,
+                                      bool shuffle) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(size));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  if (!shuffle) return order;
+  RandomStream random(seed, RandomPurpose::kShuffle, static_cast<std::uint32_t>(epoch));
+  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+  return order;
+}
+
+ColourCheck check_colour_order(const ImageFolder& set, bool swap_rb, std::int64_t sample) {
+  ColourCheck check;
+  ImageDecoder decoder;
+  Image image;
+  std::string path;
+  const std::int64_t count = std::min(sample, set.size());
+  double colourfulness = 0.0;  // mean of max - min over the channels
+  for (std::int64_t i = 0; i < count; ++i) {
+    set.path(i * set.size() / count, path);
+    if (!decoder.decode_file(path, image).ok() || image.bytes() == 0) continue;
+    std::array<std::int64_t, 3> sum{};
+    std::int64_t spread = 0;
+    const std::uint8_t* const end = image.data() + image.bytes();
+    for (const std::uint8_t* pixel = image.data(); pixel != end; pixel += 3) {
+      for (std::size_t c = 0; c < 3; ++c) sum[c] += pixel[c];
+      spread += std::max({pixel[0], pixel[1], pixel[2]}) - std::min({pixel[0], pixel[1], pixel[2]});
+    }
+    const double pixels = static_cast<double>(image.bytes()) / 3.0;
+    for (std::size_t c = 0; c < 3; ++c) check.mean[c] += static_cast<double>(sum[c]) / pixels;
+    colourfulness += static_cast<double>(spread) / pixels;
+    ++check.pictures;
+  }
+  if (check.pictures == 0) return check;
+  for (double& mean : check.mean) mean /= static_cast<double>(check.pictures);
+  if (swap_rb) std::swap(check.mean[0], check.mean[2]);
+  colourfulness /= static_cast<double>(check.pictures);
+  constexpr double kGreyBelow = 2.0;  // 8-bit steps; JPEG noise on grey pictures stays under one
+  check.grey = colourfulness < kGreyBelow;
+  const auto [r, g, b] = check.mean;
+  if (!check.grey && !(r > g && g > b)) {
+    check.warning = fmt::format(
+        "mean colour of {} sampled pictures is R {:.1f} G {:.1f} B {:.1f}; face sets have R > G > B. If red "
+        "and blue are "
+        "exchanged in these files, use --swap-rb",
+        check.pictures, r, g, b);
+  }
+  return check;
+}
+
+}  // namespace qcface::data

@@ -1,0 +1,53 @@
+#include "harness/data/picture_pipeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace qcface::data {
+namespace {
+constexpr int kMaxAspect = 16;
+}
+
+PicturePipeline::PicturePipeline(const LoaderOptions& options)
+    : options_(options), augmenter_(options.jpeg_swap_rb), normaliser_(options.mean, options.std) {}
+
+PictureOutcome PicturePipeline::run(const ImageFolder& set, std::int64_t index, std::int64_t epoch,
+                                    float* out, float* mirrored) {
+  PictureOutcome outcome;
+  set.path(index, path_);
+  DecodeResult decoded = decoder_.decode_file(path_, image_);
+  outcome.file_bytes = static_cast<std::int64_t>(decoded.file_bytes);
+  if (!decoded.ok()) {
+    outcome.reason = std::move(decoded.reason);
+    return outcome;
+  }
+  if (image_.width() != image_.height()) {
+    if (options_.non_square == NonSquare::kReject) {
+      outcome.reason = fmt::format("{} x {} pixels is not square", image_.width(), image_.height());
+      return outcome;
+    }
+    // A sliver would blow up to a huge strip before the crop.
+    if (std::max(image_.width(), image_.height()) > kMaxAspect * std::min(image_.width(), image_.height())) {
+      outcome.reason = fmt::format("{} x {} pixels is too narrow", image_.width(), image_.height());
+      return outcome;
+    }
+    outcome.centre_cropped = true;
+  }
+  // The colours are put right before the augmentation, whose CLAHE and JPEG steps tell red from blue.
+  if (options_.swap_rb) swap_red_blue(image_);
+  if (options_.augment == AugmentMode::kPublished) {
+    augmenter_.apply(draw_augmentation(options_.seed, static_cast<std::uint32_t>(epoch),
+                                       static_cast<std::uint64_t>(index)),
+                     image_);
+  }
+  const Image& ready = resizer_.resize_shorter_side(image_, options_.side, resized_);
+  const int y0 = (ready.height() - options_.side) / 2;
+  const int x0 = (ready.width() - options_.side) / 2;
+  normaliser_.apply(ready, y0, x0, options_.side, false, out);
+  if (mirrored != nullptr) normaliser_.apply(ready, y0, x0, options_.side, true, mirrored);
+  return outcome;
+}
+
+}  // namespace qcface::data

@@ -1,0 +1,41 @@
+// What happens to one picture on its way into a batch: read, decode, augment, resize, normalise. One a thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "harness/data/augment.h"
+#include "harness/data/image.h"
+#include "harness/data/image_folder.h"
+#include "harness/data/loader.h"
+#include "harness/data/normalise.h"
+#include "harness/data/resize.h"
+
+namespace qcface::data {
+
+struct PictureOutcome {
+  std::string reason;  // empty when the picture was written; else why it cannot be used
+  std::int64_t file_bytes = 0;
+  bool centre_cropped = false;
+};
+
+class PicturePipeline {
+ public:
+  explicit PicturePipeline(const LoaderOptions& options);
+
+  /// Writes picture `index` of the set to out [3, side, side] and, if given, its mirror image.
+  PictureOutcome run(const ImageFolder& set, std::int64_t index, std::int64_t epoch, float* out,
+                     float* mirrored);
+
+ private:
+  const LoaderOptions options_;
+  ImageDecoder decoder_;
+  Augmenter augmenter_;
+  Resizer resizer_;
+  Normaliser normaliser_;
+  Image image_, resized_;
+  std::string path_;
+};
+
+}  // namespace qcface::data
