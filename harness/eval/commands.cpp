@@ -1,0 +1,177 @@
+#include "harness/eval/commands.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/npy.h"
+#include "harness/data/image_folder.h"
+#include "harness/eval/results.h"
+
+namespace qcface::eval {
+namespace {
+
+// Names the first few; the result files have them all.
+void report_corrupt(const std::vector<data::CorruptPicture>& corrupt, std::string_view where) {
+  constexpr std::size_t kShown = 10;
+  for (std::size_t i = 0; i < std::min(corrupt.size(), kShown); ++i) {
+    log::warn("{}: {} cannot be read: {}", where, corrupt[i].path, corrupt[i].reason);
+  }
+  if (corrupt.size() > kShown) log::warn("{}: and {} more", where, corrupt.size() - kShown);
+}
+
+QmfConstants fit_constants(Embedder& embedder, const VerifyOptions& options, QmagFit& fit) {
+  Embeddings embeddings;
+  PairMaterial material;
+  std::string source;
+  require(!options.fit_images.empty(), "fit of the quality-aware score: needs a folder of training pictures");
+  if (!options.fit_pairs.empty()) {
+    const data::PairList list = data::read_pairs(options.fit_pairs, options.fit_images);
+    embeddings = extract_embeddings(embedder, list.images, options.extract);
+    material = pair_material(embeddings, list.pairs, list.same);
+    source = fmt::format("fitted on {}", options.fit_pairs.string());
+  } else {
+    const std::array roots{options.fit_images};
+    const data::ImageFolder set = data::scan_image_folder(roots);
+    std::vector<std::int64_t> labels;
+    for (std::int64_t i = 0; i < set.size(); ++i) labels.push_back(set.label(i));
+    const DrawnPairs drawn = draw_training_pairs(labels, options.fit_seed);
+    // Only the pictures that were drawn are embedded.
+    std::vector<int> row(labels.size(), -1);
+    std::vector<std::string> files;
+    std::vector<std::pair<int, int>> pairs;
+    const auto row_of = [&](std::int64_t picture) {
+      int& place = row[static_cast<std::size_t>(picture)];
+      if (place < 0) {
+        place = static_cast<int>(files.size());
+        files.push_back(set.path(picture));
+      }
+      return place;
+    };
+    for (const auto& [a, b] : drawn.pairs) {
+      const int first = row_of(a);
+      pairs.emplace_back(first, row_of(b));
+    }
+    embeddings = extract_embeddings(embedder, files, options.extract);
+    material = pair_material(embeddings, pairs, drawn.same);
+    source = fmt::format("fitted on {}, seed {}", options.fit_images.string(), options.fit_seed);
+  }
+  report_corrupt(embeddings.corrupt, "fit of the quality-aware score");
+  fit = fit_qmag(material.cosine, material.quality, material.same, options.fit);
+  if (options.fit.space == QmagSpace::kRaw) source += ", raw space";
+  source += fmt::format(", {} pairs", material.same.size());
+  return {fit.alpha, fit.beta, source};
+}
+
+std::optional<QmfConstants> choose_constants(Embedder& embedder, const VerifyOptions& options,
+                                             std::optional<QmagFit>& fit) {
+  switch (options.qmf) {
+    case QmfChoice::kOff:
+      return std::nullopt;
+    case QmfChoice::kGiven:
+      require(std::isfinite(options.alpha) && std::isfinite(options.beta),
+              "quality-aware score: alpha {} and beta {} must be finite", options.alpha, options.beta);
+      return QmfConstants{options.alpha, options.beta, "given"};
+    case QmfChoice::kPreset:
+      return qmf_preset(options.preset);
+    case QmfChoice::kFit:
+      fit.emplace();
+      return fit_constants(embedder, options, *fit);
+  }
+  return std::nullopt;
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  require(!error, "{}: cannot make the folder: {}", folder.string(), error.message());
+}
+
+}  // namespace
+
+VerifyResult run_eval_verify(Embedder& embedder, const VerifyOptions& options) {
+  const data::PairList pairs = data::read_pairs(options.pairs, options.images);
+  make_folder(options.out);  // before the long part, so that a folder that cannot be written stops at once
+  std::optional<QmagFit> fit;
+  const std::optional<QmfConstants> constants = choose_constants(embedder, options, fit);
+  const Embeddings embeddings = extract_embeddings(embedder, pairs.images, options.extract);
+  VerifyResult result = verify_embeddings(pairs, embeddings, constants);
+  result.fit = std::move(fit);
+  report_corrupt(result.corrupt, "verification");
+  if (result.pairs_excluded > 0) {
+    log::warn("verification: {} of {} pairs are excluded, because a picture of theirs cannot be read",
+              result.pairs_excluded, result.pairs_listed);
+  }
+  nlohmann::json conditions(options.conditions);
+  conditions["pair_list"] = options.pairs.string();
+  conditions["pictures"] = options.images.string();
+  conditions["mean"] = options.extract.mean;
+  conditions["std"] = options.extract.std;
+  conditions["swap_rb"] = options.extract.swap_rb;
+  write_magnitudes(options.out / "magnitudes.csv", pairs.images, embeddings);
+  write_verify(options.out, result, conditions);
+  return result;
+}
+
+DegradationResult run_eval_degradation(Embedder& embedder, const DegradationOptions& options) {
+  const DegradationSet set = read_degradation_set(options.levels);
+  make_folder(options.out);
+  DegradationResult result = evaluate_degradation(embedder, set, options.extract);
+  report_corrupt(result.corrupt, "degradation");
+  nlohmann::json conditions(options.conditions);
+  conditions["levels"] = options.levels.string();
+  conditions["mean"] = options.extract.mean;
+  conditions["std"] = options.extract.std;
+  write_degradation(options.out, result, conditions);
+  return result;
+}
+
+EmbedResult run_embed(Embedder& embedder, const EmbedOptions& options) {
+  const std::vector<std::string> found = data::list_pictures(options.images);
+  std::vector<std::string> files;
+  std::vector<std::string> relative;
+  for (const std::string& name : found) {
+    const std::filesystem::path path(name);
+    // list_pictures may hand out full or relative names; both are needed here.
+    const bool below = path.is_absolute() || name.starts_with(options.images.string());
+    files.push_back(below ? name : (options.images / path).string());
+    relative.push_back(
+        std::filesystem::path(files.back()).lexically_relative(options.images).generic_string());
+  }
+  make_folder(options.out);
+  const Embeddings embeddings = extract_embeddings(embedder, files, options.extract);
+  report_corrupt(embeddings.corrupt, "embed");
+
+  EmbedResult result;
+  result.corrupt = embeddings.corrupt;
+  result.seconds = embeddings.seconds;
+  result.width = static_cast<std::int64_t>(embeddings.row(0).size());
+  result.magnitude_min = std::numeric_limits<double>::infinity();
+  std::vector<float> rows;
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < embeddings.count; ++i) {
+    const std::size_t place = static_cast<std::size_t>(i);
+    if (!embeddings.valid[place]) continue;
+    const std::span<const float> row = embeddings.row(i);
+    rows.insert(rows.end(), row.begin(), row.end());
+    names.push_back(relative[place]);
+    const double magnitude = embeddings.magnitudes[place];
+    result.magnitude_min = std::min(result.magnitude_min, magnitude);
+    result.magnitude_max = std::max(result.magnitude_max, magnitude);
+    result.magnitude_mean += magnitude;
+  }
+  result.pictures = static_cast<std::int64_t>(names.size());
+  result.magnitude_mean /= static_cast<double>(names.size());
+  const std::array<std::int64_t, 2> shape{result.pictures, result.width};
+  write_magnitudes(options.out / "magnitudes.csv", relative, embeddings);
+  write_npy(options.out / "filenames.npy", names);
+  write_npy(options.out / "embeddings.npy", std::span<const float>(rows), shape);
+  return result;
+}
+
+}  // namespace qcface::eval

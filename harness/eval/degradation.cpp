@@ -1,0 +1,164 @@
+#include "harness/eval/degradation.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <sstream>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "harness/eval/spearman.h"
+
+namespace qcface::eval {
+namespace {
+
+bool is_clean(const std::string& kind) { return kind == "none" || kind == "clean"; }
+
+std::vector<std::string> split_fields(const std::string& line) {
+  std::vector<std::string> fields(1);
+  for (const char c : line) {
+    if (c == ',') {
+      fields.emplace_back();
+    } else if (c != '\r') {
+      fields.back().push_back(c);
+    }
+  }
+  return fields;
+}
+
+// Quantile of an ascending list by linear interpolation between the closest ranks.
+double quantile(std::span<const double> ascending, double share) {
+  const double place = share * static_cast<double>(ascending.size() - 1);
+  const std::size_t below = static_cast<std::size_t>(place);
+  if (below + 1 >= ascending.size()) return ascending.back();
+  const double fraction = place - static_cast<double>(below);
+  return ascending[below] + fraction * (ascending[below + 1] - ascending[below]);
+}
+
+LevelStats level_stats(double level, std::vector<double> magnitudes) {
+  std::sort(magnitudes.begin(), magnitudes.end());
+  LevelStats stats;
+  stats.level = level;
+  stats.count = static_cast<std::int64_t>(magnitudes.size());
+  for (const double value : magnitudes) stats.mean += value;
+  stats.mean /= static_cast<double>(magnitudes.size());
+  stats.min = magnitudes.front();
+  stats.q1 = quantile(magnitudes, 0.25);
+  stats.median = quantile(magnitudes, 0.5);
+  stats.q3 = quantile(magnitudes, 0.75);
+  stats.max = magnitudes.back();
+  return stats;
+}
+
+KindResult evaluate_kind(const std::string& kind, std::vector<DegradationSample> samples) {
+  KindResult result;
+  result.kind = kind;
+  std::vector<double> magnitudes;
+  std::vector<double> levels;
+  std::vector<std::int64_t> sources;
+  std::map<std::string, std::int64_t> source_ids;
+  std::map<double, std::vector<double>> by_level;
+  for (const DegradationSample& sample : samples) {
+    magnitudes.push_back(sample.magnitude);
+    levels.push_back(sample.level);
+    sources.push_back(
+        source_ids.try_emplace(sample.source, static_cast<std::int64_t>(source_ids.size())).first->second);
+    by_level[sample.level].push_back(sample.magnitude);
+  }
+  for (auto& [level, values] : by_level) result.levels.push_back(level_stats(level, std::move(values)));
+  result.rho_pooled = spearman(magnitudes, levels);
+  const SpearmanBySource by_source = spearman_by_source(magnitudes, levels, sources);
+  result.rho_source_mean = by_source.mean;
+  result.rho_source_median = by_source.median;
+  result.sources = static_cast<std::int64_t>(by_source.rho.size());
+  result.sources_undefined = by_source.undefined;
+  result.samples = std::move(samples);
+  return result;
+}
+
+std::optional<double> mean_over_kinds(const std::vector<KindResult>& kinds,
+                                      std::optional<double> KindResult::*member) {
+  double sum = 0;
+  int count = 0;
+  for (const KindResult& kind : kinds) {
+    if (!(kind.*member)) continue;
+    sum += *(kind.*member);
+    ++count;
+  }
+  if (count == 0) return std::nullopt;
+  return sum / count;
+}
+
+}  // namespace
+
+DegradationSet read_degradation_set(const std::filesystem::path& levels_csv) {
+  std::istringstream lines(read_file(levels_csv));
+  const std::filesystem::path folder = levels_csv.parent_path();
+  DegradationSet set;
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    const std::vector<std::string> fields = split_fields(line);
+    if (number == 1) {
+      require(fields == std::vector<std::string>{"file", "source", "kind", "level"},
+              "{}: line 1: expected the header file,source,kind,level, found '{}'", levels_csv.string(),
+              line);
+      continue;
+    }
+    if (line.empty() || line == "\r") continue;
+    require(fields.size() == 4, "{}: line {}: expected 4 fields, found {}", levels_csv.string(), number,
+            fields.size());
+    DegradationSet::Entry entry;
+    const std::filesystem::path file(fields[0]);
+    entry.file = (file.is_absolute() ? file : folder / file).string();
+    entry.source = fields[1];
+    entry.kind = fields[2];
+    const char* end = fields[3].data() + fields[3].size();
+    const auto [parsed, error] = std::from_chars(fields[3].data(), end, entry.level);
+    require(error == std::errc() && parsed == end && std::isfinite(entry.level),
+            "{}: line {}: the level '{}' is not a number", levels_csv.string(), number, fields[3]);
+    require(std::filesystem::is_regular_file(entry.file), "{}: line {}: there is no picture {}",
+            levels_csv.string(), number, entry.file);
+    set.entries.push_back(std::move(entry));
+  }
+  require(!set.entries.empty(), "{}: no picture is listed", levels_csv.string());
+  return set;
+}
+
+DegradationResult evaluate_degradation(Embedder& embedder, const DegradationSet& set,
+                                       const ExtractOptions& options) {
+  require(!set.entries.empty(), "degradation: no picture is listed");
+  // A clean picture may be listed for several kinds; each file is embedded once.
+  std::vector<std::string> files;
+  std::map<std::string, std::size_t> place;
+  std::vector<std::string> kinds;
+  for (const DegradationSet::Entry& entry : set.entries) {
+    if (place.try_emplace(entry.file, files.size()).second) files.push_back(entry.file);
+    if (!is_clean(entry.kind) && std::find(kinds.begin(), kinds.end(), entry.kind) == kinds.end()) {
+      kinds.push_back(entry.kind);
+    }
+  }
+  require(!kinds.empty(), "degradation: the list holds clean pictures only");
+  const Embeddings embeddings = extract_embeddings(embedder, files, options);
+
+  DegradationResult result;
+  result.pictures = embeddings.count;
+  result.corrupt = embeddings.corrupt;
+  for (const std::string& kind : kinds) {
+    std::vector<DegradationSample> samples;
+    for (const DegradationSet::Entry& entry : set.entries) {
+      if (entry.kind != kind && !is_clean(entry.kind)) continue;
+      const std::size_t row = place.at(entry.file);
+      if (!embeddings.valid[row]) continue;
+      samples.push_back(
+          {entry.file, entry.source, is_clean(entry.kind) ? 0.0 : entry.level, embeddings.magnitudes[row]});
+    }
+    if (!samples.empty()) result.kinds.push_back(evaluate_kind(kind, std::move(samples)));
+  }
+  require(!result.kinds.empty(), "degradation: no degraded picture could be read");
+  result.rho_pooled_mean = mean_over_kinds(result.kinds, &KindResult::rho_pooled);
+  result.rho_source_mean = mean_over_kinds(result.kinds, &KindResult::rho_source_mean);
+  return result;
+}
+
+}  // namespace qcface::eval

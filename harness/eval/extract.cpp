@@ -1,0 +1,121 @@
+#include "harness/eval/extract.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "core/error.h"
+#include "harness/eval/scores.h"
+
+namespace qcface::eval {
+namespace {
+
+std::span<const float> row_of(const std::vector<float>& values, std::int64_t i, std::int64_t width) {
+  return {values.data() + i * width, static_cast<std::size_t>(width)};
+}
+
+void check_finite(const float* values, std::int64_t n, std::int64_t width, const data::Batch& batch,
+                  std::span<const std::string> files) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (!batch.valid[static_cast<std::size_t>(i)]) continue;
+    for (std::int64_t d = 0; d < width; ++d) {
+      require(
+          std::isfinite(values[i * width + d]),
+          "embedding of {}: value {} is {}; the weights hold NaN or infinity, or belong to another network",
+          files[static_cast<std::size_t>(batch.indices[static_cast<std::size_t>(i)])], d,
+          values[i * width + d]);
+    }
+  }
+}
+
+}  // namespace
+
+std::span<const float> Embeddings::row(std::int64_t i) const {
+  return fused.empty() ? plain_row(i) : row_of(fused, i, fused_columns);
+}
+std::span<const float> Embeddings::plain_row(std::int64_t i) const { return row_of(plain, i, width); }
+std::span<const float> Embeddings::mirrored_row(std::int64_t i) const { return row_of(mirrored, i, width); }
+
+Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> files,
+                              const ExtractOptions& options) {
+  require(!files.empty(), "embeddings: no picture to embed");
+  require(embedder.max_batch() >= 1 && embedder.width() >= 1,
+          "embeddings: the network reports a batch of {} and a width of {}", embedder.max_batch(),
+          embedder.width());
+  require(options.batch_size >= 0, "embeddings: the batch size is {}, expected 0 or more",
+          options.batch_size);
+  const auto start = std::chrono::steady_clock::now();
+
+  const data::ImageFolder set = data::ImageFolder::from_files(files);
+  data::LoaderOptions loading;
+  loading.batch_size =
+      options.batch_size > 0 ? std::min(options.batch_size, embedder.max_batch()) : embedder.max_batch();
+  loading.workers = options.workers;
+  loading.shuffle = false;
+  loading.augment = data::AugmentMode::kNone;
+  loading.swap_rb = options.swap_rb;
+  loading.mean = options.mean;
+  loading.std = options.std;
+  loading.non_square = options.non_square;
+  loading.drop_last = false;
+  loading.mirrored = options.flip != FlipFusion::kNone;
+  loading.corrupt = data::CorruptPolicy::kMark;
+  loading.side = embedder.side();
+  data::Loader loader(set, loading);
+
+  Embeddings result;
+  result.count = static_cast<std::int64_t>(files.size());
+  result.width = embedder.width();
+  result.flip = options.flip;
+  const std::size_t count = files.size();
+  const std::size_t width = static_cast<std::size_t>(result.width);
+  result.plain.assign(count * width, 0.0f);
+  if (loading.mirrored) result.mirrored.assign(count * width, 0.0f);
+  result.valid.assign(count, 0);
+
+  loader.start_epoch(0);
+  std::int64_t done = 0;
+  while (const data::Batch* batch = loader.next()) {
+    float* plain = result.plain.data() + done * result.width;
+    embedder.embed(batch->images, batch->size, plain);
+    check_finite(plain, batch->size, result.width, *batch, files);
+    float* mirrored = nullptr;
+    if (loading.mirrored) {
+      mirrored = result.mirrored.data() + done * result.width;
+      embedder.embed(batch->mirrored, batch->size, mirrored);
+      check_finite(mirrored, batch->size, result.width, *batch, files);
+    }
+    for (std::int64_t i = 0; i < batch->size; ++i) {
+      const bool valid = batch->valid[static_cast<std::size_t>(i)] != 0;
+      result.valid[static_cast<std::size_t>(done + i)] = valid ? 1 : 0;
+      if (valid) continue;
+      std::fill_n(plain + i * result.width, result.width, 0.0f);
+      if (mirrored) std::fill_n(mirrored + i * result.width, result.width, 0.0f);
+    }
+    done += batch->size;
+    if (options.progress) options.progress(static_cast<std::size_t>(done), count);
+  }
+  require(done == result.count, "embeddings: the loader delivered {} of {} pictures", done, result.count);
+  result.corrupt = loader.corrupt();
+  require(
+      std::any_of(result.valid.begin(), result.valid.end(), [](std::uint8_t valid) { return valid != 0; }),
+      "embeddings: none of the {} pictures could be read; the first is {}", count, files[0]);
+
+  result.fused_columns = fused_width(options.flip, result.width);
+  if (loading.mirrored) {
+    const std::size_t columns = static_cast<std::size_t>(result.fused_columns);
+    result.fused.resize(count * columns);
+    for (std::int64_t i = 0; i < result.count; ++i) {
+      fuse(options.flip, result.plain_row(i), result.mirrored_row(i),
+           std::span<float>(result.fused.data() + static_cast<std::size_t>(i) * columns, columns));
+    }
+  }
+  result.magnitudes.resize(count);
+  for (std::int64_t i = 0; i < result.count; ++i) {
+    result.magnitudes[static_cast<std::size_t>(i)] = magnitude(result.row(i));
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace qcface::eval

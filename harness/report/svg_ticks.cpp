@@ -1,0 +1,90 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "harness/report/svg_plot.h"
+
+namespace qcface::report {
+
+std::vector<double> nice_ticks(double low, double high, int count) {
+  if (!(high > low) || count < 1) return {low};
+  const double raw = (high - low) / count;
+  const double power = std::pow(10.0, std::floor(std::log10(raw)));
+  double step = 10 * power;
+  for (const double factor : {1.0, 2.0, 5.0}) {
+    if (factor * power >= raw * 0.999) {
+      step = factor * power;
+      break;
+    }
+  }
+  std::vector<double> ticks;
+  const double first = std::ceil(low / step - 1e-9);
+  for (double i = first; i * step <= high + 1e-9 * step; ++i) ticks.push_back(i * step == 0 ? 0.0 : i * step);
+  return ticks;
+}
+
+std::vector<double> log_ticks(double low, double high) {
+  if (!(low > 0) || !(high >= low)) return {};
+  const int first = static_cast<int>(std::floor(std::log10(low) + 1e-9));
+  const int last = static_cast<int>(std::ceil(std::log10(high) - 1e-9));
+  const bool few = last - first <= 2;
+  // A long range would crowd the axis: every second, third... decade then.
+  const int stride = std::max(1, (last - first + 7) / 8);
+  std::vector<double> ticks;
+  for (int decade = first; decade <= last; ++decade) {
+    if ((decade - first) % stride) continue;
+    for (const double factor : {1.0, 2.0, 5.0}) {
+      if (factor > 1 && !few) continue;
+      const double tick = factor * std::pow(10.0, decade);
+      if (tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9)) ticks.push_back(tick);
+    }
+  }
+  return ticks;
+}
+
+std::string tick_label(double value, double step) {
+  if (value == 0) return "0";
+  const double size = std::fabs(value);
+  if (size < 1e-3 || size >= 1e7) {
+    const int exponent = static_cast<int>(std::floor(std::log10(size) + 1e-9));
+    const double mantissa = value / std::pow(10.0, exponent);
+    return fmt::format("{:.3g}e{}", mantissa, exponent);
+  }
+  if (size >= 1e4 && std::fabs(value / 100 - std::round(value / 100)) < 1e-6 &&
+      (step == 0 || std::fabs(step / 100 - std::round(step / 100)) < 1e-6)) {
+    return fmt::format("{:g}k", value / 1000);
+  }
+  if (step == 0) return fmt::format("{:g}", value);
+  const int digits = std::clamp(static_cast<int>(-std::floor(std::log10(std::fabs(step)) + 1e-9)), 0, 6);
+  return fmt::format("{:.{}f}", value, digits);
+}
+
+std::string escape_xml(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      case '\'':
+        escaped += "&#39;";
+        break;
+      default:
+        // Control characters are not allowed in XML at all.
+        escaped.push_back(static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' ? ' ' : c);
+    }
+  }
+  return escaped;
+}
+
+}  // namespace qcface::report
