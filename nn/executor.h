@@ -1,0 +1,77 @@
+// A lowered graph compiled for one batch size and mode: layers, where every value and gradient lives, and the
+// order of steps. Internal to the room; Network is the public face.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nn/backend.h"
+#include "nn/lower.h"
+#include "nn/memory_plan.h"
+#include "nn/parameters.h"
+
+namespace qcface::nn {
+
+/// What a run reports to. All optional.
+struct RunHooks {
+  /// After each layer: its value (or, with gradient set, the gradient of its input), in device layout.
+  std::function<void(const Layer& layer, const Value& value, bool gradient, const float* device)> after_layer;
+  /// Seconds by "forward conv" and the like; null: not counted.
+  std::map<std::string, double>* profile = nullptr;
+};
+
+class Executor {
+ public:
+  Executor(const LoweredGraph& graph, Backend& backend, ParameterStore& parameters, const CompileOptions& options);
+
+  const MemoryPlan& plan() const { return plan_; }
+  int n() const { return options_.n; }
+  Mode mode() const { return options_.mode; }
+
+  /// arena: at least plan().peak_bytes, kPlanAlignment-aligned. The input value is read from `images` (canonical).
+  void forward(std::byte* arena, const float* images, const DropoutKey& dropout, const RunHooks& hooks);
+  /// After forward on the same, untouched arena. d_output: device layout of the output value (host canonical).
+  void backward(std::byte* arena, const float* d_output, const RunHooks& hooks);
+
+  const float* output(const std::byte* arena) const;
+  /// Gradient of the input value; only with options.input_gradient.
+  const float* input_gradient(const std::byte* arena) const;
+
+ private:
+  static constexpr int kNone = -1;
+  struct Step {
+    std::unique_ptr<CompiledLayer> compiled;
+    int saved = kNone, forward_scratch = kNone, backward_scratch = kNone;  // buffers
+    int dy = kNone, dx = kNone, spare = kNone;                             // buffers of gradients
+    bool accumulate = false;       // the layer adds to dx itself
+    bool add_spare = false;        // dx of this layer lands in spare and is added
+    bool add_residual = false;     // the residual has another gradient already: add dy to it
+    int residual_gradient = kNone;
+  };
+
+  int new_buffer(std::string name, std::size_t bytes, int first, int last);
+  void touch(int buffer, int step);
+  void compile(Backend& backend, ParameterStore& parameters);
+  void plan_forward();
+  void plan_backward();
+  void plan_layer_backward(std::size_t i, std::vector<int>& gradient);
+  bool needs_gradient(int value) const;
+  float* at(std::byte* arena, int buffer) const;
+  void run_timed(const RunHooks& hooks, const char* phase, const Layer& layer, const std::function<void()>& body) const;
+
+  const LoweredGraph& graph_;
+  Backend& backend_;
+  CompileOptions options_;
+  std::vector<Step> steps_;
+  std::vector<int> buffer_of_;  // buffer of each value
+  std::vector<int> last_read_;  // last step that reads each value, backward included
+  std::vector<PlannedBuffer> buffers_;
+  MemoryPlan plan_;
+  int d_output_ = kNone, d_input_ = kNone;
+};
+
+}  // namespace qcface::nn
