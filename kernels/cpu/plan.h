@@ -1,0 +1,94 @@
+// Sizes, the split of the classes and the places in the workspace: a pure function of the arguments and the thread
+// count. Everything that decides a sum's order depends on the sizes only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/tile.h"
+#include "kernels/guidance/guidance.h"
+#include "kernels/heads/target_rule.h"
+#include "qcface/kernels.h"
+
+namespace qcface::kernels {
+
+inline constexpr int kMaxParts = 32;
+
+enum class Stage : std::uint32_t { kNone = 0, kPrepared, kSummed, kFinished };
+
+/// First bytes of the workspace: what one stage leaves for the next.
+struct StageState {
+  std::uint64_t magic;
+  Stage stage;
+  float t;                    // updated t of this step
+  std::int64_t local_labels;  // rows whose class is held here
+};
+
+/// A row whose class is held on this rank.
+struct LocalLabel {
+  std::int64_t klass;  // row of w
+  std::int64_t row;
+};
+
+struct Plan {
+  // sizes
+  std::int64_t n, d, k_loc, k_total, offset, n_pad, d_pad, tiles;
+  double batch;
+  int parts;     // fixed split of the tiles in the first pass; one partial sum each
+  int threads;   // workers, and scratch places
+  bool plain;    // a second sum, of exp(s c)
+  bool vectors;  // the first pass carries the weighted class vectors for dx
+  const TileOps* ops;
+
+  // places in the workspace
+  StageState* state;
+  float *xt, *xp;
+  LocalLabel* labels;                         // sorted by class, then row
+  double *z, *target, *log_sums, *counts;     // [n]; [2, n]; [2, n]; [2, n]
+  double *one_minus_q, *slope;                // [n] 1 - q, T'
+  float *margin, *target_c, *shift, *factor;  // [n_pad]
+  // one of each a part
+  float* part_vectors;        // [parts, n, d_pad]
+  double* part_sums;          // [parts, 2, n_pad]
+  float* part_shifts;         // [parts, 2, n_pad]
+  std::int32_t* part_counts;  // [parts, 2, n_pad]
+  // one of each a worker
+  float* scratch;
+  std::size_t scratch_floats;
+  std::size_t bytes;
+
+  std::int64_t first_tile(int part) const { return part * tiles / parts; }
+  float* worker_scratch(int worker) const {
+    return scratch + static_cast<std::size_t>(worker) * scratch_floats;
+  }
+};
+
+/// The pieces of a worker's scratch.
+struct Scratch {
+  float *packed, *c, *inv_norm, *grad_scale, *dot, *rows;  // rows: 6 x [n_pad]
+};
+Scratch split_scratch(const Plan& plan, int worker);
+
+/// base may be NULL when only sizes are wanted.
+Plan make_plan(const qcf_context& context, const qcf_head_config& config, const qcf_head_args& args,
+               void* base);
+
+TargetParams<double> make_target(const qcf_head_config& config);
+
+// The stages (checked by api.cpp).
+qcf_status prepare(qcf_context* context, const qcf_head_args& args, const Plan& plan);
+qcf_status sums(qcf_context* context, const qcf_head_config& config, const qcf_head_args& args,
+                const Plan& plan);
+qcf_status finish(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan);
+qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan);
+
+/// Fills xt (and xp unless NULL) from unit rows inv_z[i] * x_i.
+void pack_rows(const TileOps& ops, int threads, const float* x, const double* z, std::int64_t n,
+               std::int64_t d, std::int64_t n_pad, std::int64_t d_pad, float* xt, float* xp);
+/// z[i] = |x_i|; returns the first row with NaN or infinity, or -1.
+std::int64_t row_lengths(int threads, const float* x, std::int64_t n, std::int64_t d, double* z);
+
+inline constexpr double kLengthFloor = 1e-12;
+inline constexpr double kNoSum = -1e300;  // log of an empty sum
+
+}  // namespace qcface::kernels
