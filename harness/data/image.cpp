@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <utility>
@@ -160,13 +161,20 @@ void write_image(const std::string& path, const Image& image, int quality) {
   cv::Mat bgr;
   cv::cvtColor(cv::Mat(image.height(), image.width(), CV_8UC3, const_cast<std::uint8_t*>(image.data())), bgr,
                cv::COLOR_RGB2BGR);
-  bool written = false;
+  const std::size_t dot = path.rfind('.');
+  std::vector<std::uint8_t> bytes;
   try {
-    written = cv::imwrite(path, bgr, {cv::IMWRITE_JPEG_QUALITY, quality, cv::IMWRITE_PNG_COMPRESSION, 6});
+    require(dot != std::string::npos &&
+                cv::imencode(path.substr(dot), bgr, bytes,
+                             {cv::IMWRITE_JPEG_QUALITY, quality, cv::IMWRITE_PNG_COMPRESSION, 1}),
+            "{}: cannot encode the picture", path);
   } catch (const cv::Exception& error) {
-    fail("{}: cannot write the picture ({})", path, error.err);
+    fail("{}: cannot encode the picture ({}); use a suffix such as .png or .jpg", path, error.err);
   }
-  require(written, "{}: cannot write the picture (folder missing, not writable, or disk full)", path);
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  require(file.good(), "{}: cannot write the picture ({})", path, std::strerror(errno));
 }
 
 }  // namespace qcface::data
