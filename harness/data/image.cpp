@@ -92,6 +92,8 @@ DecodeResult ImageDecoder::Impl::decode_opencv(std::span<const std::uint8_t> byt
   }
   try {
     const cv::Mat source(1, static_cast<int>(bytes.size()), CV_8U, const_cast<std::uint8_t*>(bytes.data()));
+    // imdecode() returns the destination as it was when it fails: the picture before would stand in for this one.
+    bgr.release();
     const cv::Mat decoded = cv::imdecode(source, cv::IMREAD_COLOR, &bgr);
     if (decoded.empty() || decoded.type() != CV_8UC3) {
       const bool known = claimed_size(bytes).has_value();
