@@ -42,7 +42,7 @@ RowResult row_values(const qcf_head_config& config, const Plan& plan, const Targ
   return r;
 }
 
-/// One row of dx. `across` (d doubles) is scratch on the caller's stack, in pieces, hence the passes over k.
+/// One row of dx. The combined vector is made in chunks on the stack, twice if it does not fit in one.
 void gradient_row(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan,
                   const RowResult& r, std::int64_t i, std::int64_t klass) {
   constexpr std::int64_t kChunk = 512;
@@ -87,7 +87,7 @@ void gradient_row(const qcf_head_config& config, const qcf_head_args& args, cons
   double tangent = 0;
   for (std::int64_t k0 = 0; k0 < d; k0 += kChunk) {
     const std::int64_t count = std::min(kChunk, d - k0);
-    if (plan.vectors) gather(k0, count);
+    if (plan.vectors && d > kChunk) gather(k0, count);  // one chunk is still there
     for (std::int64_t k = 0; k < count; ++k) {
       const double xh = static_cast<double>(x[k0 + k]) * inv_z;
       const std::int64_t at = i * d + k0 + k;

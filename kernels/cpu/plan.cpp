@@ -8,7 +8,7 @@
 namespace qcface::kernels {
 namespace {
 
-std::int64_t pad(std::int64_t value) { return (value + kPad - 1) / kPad * kPad; }
+std::int64_t pad(std::int64_t value, std::int64_t panel) { return (value + panel - 1) / panel * panel; }
 
 /// Hands out 64-byte aligned places one after the other; with a NULL base it only counts.
 class Places {
@@ -41,8 +41,9 @@ Plan make_plan(const qcf_context& context, const qcf_head_config& config, const 
   plan.k_loc = args.k_loc;
   plan.k_total = args.k_total != 0 ? args.k_total : args.k_loc;
   plan.offset = args.class_offset;
-  plan.n_pad = pad(args.n);
-  plan.d_pad = pad(args.d);
+  plan.ops = tile_ops(context.isa);
+  plan.n_pad = pad(args.n, plan.ops->panel);
+  plan.d_pad = pad(args.d, plan.ops->panel);
   plan.tiles = (args.k_loc + kTileClasses - 1) / kTileClasses;
   plan.batch = static_cast<double>(args.batch_total != 0 ? args.batch_total : args.n);
   plan.parts = static_cast<int>(std::min<std::int64_t>(plan.tiles, kMaxParts));
@@ -50,7 +51,6 @@ Plan make_plan(const qcf_context& context, const qcf_head_config& config, const 
   const bool wants_p = args.row_p != nullptr || args.row_zstar != nullptr || args.row_lg != nullptr;
   plan.plain = head_row(config.kind)->has_hard && (config.phase == QCF_PHASE_NORM || wants_p);
   plan.vectors = args.dx != nullptr || args.dx_direction != nullptr || args.row_tangent != nullptr;
-  plan.ops = tile_ops(context.isa);
 
   Places places(base);
   places.take(plan.state, 1);

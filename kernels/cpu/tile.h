@@ -6,7 +6,7 @@
 //   xp      [D' / panel][N][panel]     unit rows, columns in panels; columns past D are 0
 //   packed  [D' / panel][kTileClasses][panel]  the tile's raw class weights, columns in panels
 //   c       [kTileClasses][N']         class-major: cosines, later exponentials or gradient factors
-// with N', D' = N, D rounded up to kPad, a multiple of every panel width.
+// with N', D' = N, D rounded up to the panel width.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,6 @@ namespace qcface::kernels {
 
 inline constexpr int kTileClasses =
     96;  // 96 x 512 fp32 = 192 KiB: stays in a 512 KiB L2 beside the unit rows
-inline constexpr std::int64_t kPad = 32;
 inline constexpr float kExcluded =
     -1e18f;  // "cosine" of the label's own column: its exponential is exactly 0
 inline constexpr float kLazyShift =

@@ -11,7 +11,6 @@ namespace {
 inline constexpr int kVectors = QCF_PANEL_VECTORS;
 inline constexpr int kPanel = kLanes * kVectors;
 inline constexpr int kRows = QCF_BLOCK_ROWS;
-static_assert(kPad % kPanel == 0);
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define QCF_UNROLL _Pragma("GCC unroll 16")
