@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -15,15 +16,6 @@
 
 namespace qcface::eval {
 namespace {
-
-// Names the first few; the result files have them all.
-void report_corrupt(const std::vector<data::CorruptPicture>& corrupt, std::string_view where) {
-  constexpr std::size_t kShown = 10;
-  for (std::size_t i = 0; i < std::min(corrupt.size(), kShown); ++i) {
-    log::warn("{}: {} cannot be read: {}", where, corrupt[i].path, corrupt[i].reason);
-  }
-  if (corrupt.size() > kShown) log::warn("{}: and {} more", where, corrupt.size() - kShown);
-}
 
 QmfConstants fit_constants(Embedder& embedder, const VerifyOptions& options, QmagFit& fit) {
   Embeddings embeddings;
@@ -61,7 +53,6 @@ QmfConstants fit_constants(Embedder& embedder, const VerifyOptions& options, Qma
     material = pair_material(embeddings, pairs, drawn.same);
     source = fmt::format("fitted on {}, seed {}", options.fit_images.string(), options.fit_seed);
   }
-  report_corrupt(embeddings.corrupt, "fit of the quality-aware score");
   fit = fit_qmag(material.cosine, material.quality, material.same, options.fit);
   if (options.fit.space == QmagSpace::kRaw) source += ", raw space";
   source += fmt::format(", {} pairs", material.same.size());
@@ -102,7 +93,6 @@ VerifyResult run_eval_verify(Embedder& embedder, const VerifyOptions& options) {
   const Embeddings embeddings = extract_embeddings(embedder, pairs.images, options.extract);
   VerifyResult result = verify_embeddings(pairs, embeddings, constants);
   result.fit = std::move(fit);
-  report_corrupt(result.corrupt, "verification");
   if (result.pairs_excluded > 0) {
     log::warn("verification: {} of {} pairs are excluded, because a picture of theirs cannot be read",
               result.pairs_excluded, result.pairs_listed);
@@ -122,7 +112,6 @@ DegradationResult run_eval_degradation(Embedder& embedder, const DegradationOpti
   const DegradationSet set = read_degradation_set(options.levels);
   make_folder(options.out);
   DegradationResult result = evaluate_degradation(embedder, set, options.extract);
-  report_corrupt(result.corrupt, "degradation");
   nlohmann::json conditions(options.conditions);
   conditions["levels"] = options.levels.string();
   conditions["mean"] = options.extract.mean;
@@ -132,20 +121,13 @@ DegradationResult run_eval_degradation(Embedder& embedder, const DegradationOpti
 }
 
 EmbedResult run_embed(Embedder& embedder, const EmbedOptions& options) {
-  const std::vector<std::string> found = data::list_pictures(options.images);
-  std::vector<std::string> files;
+  const std::vector<std::string> files = data::list_pictures(options.images);
   std::vector<std::string> relative;
-  for (const std::string& name : found) {
-    const std::filesystem::path path(name);
-    // list_pictures may hand out full or relative names; both are needed here.
-    const bool below = path.is_absolute() || name.starts_with(options.images.string());
-    files.push_back(below ? name : (options.images / path).string());
-    relative.push_back(
-        std::filesystem::path(files.back()).lexically_relative(options.images).generic_string());
+  for (const std::string& file : files) {
+    relative.push_back(std::filesystem::path(file).lexically_relative(options.images).generic_string());
   }
   make_folder(options.out);
   const Embeddings embeddings = extract_embeddings(embedder, files, options.extract);
-  report_corrupt(embeddings.corrupt, "embed");
 
   EmbedResult result;
   result.corrupt = embeddings.corrupt;

@@ -35,7 +35,7 @@ struct VerifyOptions {
 };
 
 /// Embeds, measures, writes verify.json, roc.csv, roc.svg, magnitudes.csv to options.out. Prints nothing but
-/// warnings about unreadable pictures (through the log); format_table() has the table.
+/// warnings about unreadable pictures (the loader names each); format_table() has the table.
 VerifyResult run_eval_verify(Embedder& embedder, const VerifyOptions& options);
 
 struct DegradationOptions {

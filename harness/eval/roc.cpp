@@ -31,14 +31,16 @@ Roc compute_roc(std::span<const double> scores, std::span<const char> same, RocP
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     (sorted[i].same ? true_accepts : false_accepts) += 1;
     if (i + 1 == sorted.size() || sorted[i + 1].score != sorted[i].score) {
-      groups.push_back({sorted[i].score, false_accepts, true_accepts});
+      const RocPoint before = groups.empty() ? RocPoint{} : groups.back();
+      groups.push_back(
+          {sorted[i].score, false_accepts, true_accepts, before.false_accepts, before.true_accepts});
     }
   }
 
   Roc roc;
   roc.same = counts.same;
   roc.different = counts.different;
-  roc.points.push_back({std::numeric_limits<double>::infinity(), 0, 0});
+  roc.points.push_back({std::numeric_limits<double>::infinity(), 0, 0, 0, 0});
   const std::size_t n = groups.size();
   for (std::size_t i = 0; i < n; ++i) {
     bool keep = kind == RocPoints::kAll || n <= 2 || i == 0 || i + 1 == n;
@@ -69,7 +71,7 @@ RocSummary summarize(const Roc& roc) {
   double best_gap = std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < roc.points.size(); ++i) {
     const RocPoint& point = roc.points[i];
-    const std::int64_t right = point.true_accepts + roc.different - point.false_accepts;
+    const std::int64_t right = point.true_above + roc.different - point.false_above;
     if (right > best_right) {
       best_right = right;
       summary.best_accuracy = static_cast<double>(right) / total;

@@ -12,6 +12,8 @@ struct RocPoint {
   double threshold;  // score of the group: pairs with score >= threshold are accepted
   std::int64_t false_accepts;
   std::int64_t true_accepts;
+  std::int64_t false_above;  // the same with score > threshold
+  std::int64_t true_above;
 };
 
 /// Points ascend in FPR and TPR. The first is (0, 0) with threshold +infinity, the last (1, 1).
@@ -39,9 +41,10 @@ double auc(const Roc& roc);
 
 /// Whole-curve measures, as fractions.
 struct RocSummary {
-  double best_accuracy = 0;
-  double best_threshold = 0;  // accept score >= best_threshold
-  double eer = 0;             // FPR at the first point that minimises |FNR - FPR|
+  double best_accuracy =
+      0;  // first maximum over the points' thresholds, accepting score > threshold (strict)
+  double best_threshold = 0;
+  double eer = 0;  // FPR at the first point that minimises |FNR - FPR|
   double eer_threshold = 0;
 };
 RocSummary summarize(const Roc& roc);
