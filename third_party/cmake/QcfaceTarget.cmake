@@ -34,3 +34,9 @@ function(qcface_add_executable name)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE qcface_build_flags)
 endfunction()
+
+# qcface_compile_quickly(NAME): for rooms that only wait for others (command line, JSON, reports). Their time is spent
+# in templates of JSON and formatting; -O1 halves the time to compile them and costs nothing that can be measured.
+function(qcface_compile_quickly name)
+  target_compile_options(${name} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release,RelWithDebInfo>>:-O1>)
+endfunction()
