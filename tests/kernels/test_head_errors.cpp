@@ -1,0 +1,188 @@
+// Bad input: the status, a text that names the tensor and the row, and t left alone. Empty and tiny sizes.
+#include <functional>
+#include <limits>
+
+#include "tests/kernels/random_input.h"
+
+namespace qcface::test {
+namespace {
+
+using Change = std::function<void(HeadInput&, qcf_head_config&, qcf_head_args&, qcf_context&)>;
+
+void expect_error(qcf_status status, const std::vector<std::string>& words, const Change& change,
+                  qcf_head_kind kind = QCF_HEAD_QCFACE_CUR) {
+  HeadInput in = random_input(5, 6, 9, 120);
+  HeadRun run(in);
+  run.t = 0.5f;
+  KernelContext context(2);
+  qcf_head_config config = make_head_config(kind);
+  qcf_head_args args = run.args(in);
+  std::vector<unsigned char> storage(4 << 20);
+  args.workspace = storage.data() + (64 - reinterpret_cast<std::uintptr_t>(storage.data()) % 64);
+  args.workspace_bytes = (4 << 20) - 64;
+  change(in, config, args, *context.get());
+  const qcf_status found = qcf_head_step(context.get(), &config, &args);
+  INFO("text: " << context.get()->error);
+  REQUIRE(found == status);
+  for (const std::string& word : words) {
+    INFO("looking for " << word);
+    REQUIRE(std::string(context.get()->error).find(word) != std::string::npos);
+  }
+  REQUIRE(run.t == 0.5f);
+  REQUIRE(run.intact());
+}
+
+TEST_CASE("head errors: labels out of range name the row, the value and the range") {
+  for (const std::int64_t bad : {std::int64_t{-1}, std::int64_t{120}, std::int64_t{1} << 40}) {
+    expect_error(QCF_LABEL_OUT_OF_RANGE, {"labels[3]", std::to_string(bad), "0 <= label < 120"},
+                 [bad](HeadInput& in, auto&, auto&, auto&) { in.labels[3] = bad; });
+  }
+}
+
+TEST_CASE("head errors: NaN and infinity name the tensor and the first row") {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  for (const float bad : {nan, inf, -inf}) {
+    for (const std::size_t column : {0, 4, 8}) {
+      expect_error(QCF_NOT_FINITE, {"x: row 2"}, [=](HeadInput& in, auto&, auto&, auto&) {
+        in.x[2 * 9 + column] = bad;
+        in.x[4 * 9] = bad;
+      });
+      for (const std::int64_t row : {0, 57, 96, 119}) {
+        expect_error(QCF_NOT_FINITE, {"w: row " + std::to_string(row) + " of 120"},
+                     [=](HeadInput& in, auto&, auto&, auto&) {
+                       in.w[static_cast<std::size_t>(row) * 9 + column] = bad;
+                     });
+      }
+    }
+  }
+}
+
+TEST_CASE("head errors: sizes, pointers, settings") {
+  const auto invalid = [](const std::vector<std::string>& words, const Change& change) {
+    expect_error(QCF_INVALID_ARGUMENT, words, change);
+  };
+  invalid({"n = -1"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.n = -1; });
+  invalid({"d = 0"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.d = 0; });
+  invalid({"k_loc = 0"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.k_loc = 0; });
+  invalid({"too large"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.k_loc = std::int64_t{1} << 60; });
+  invalid({"K = 1 classes", "at least 2"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.k_loc = 1; });
+  invalid({"k_total", "staged"}, [](auto&, auto&, qcf_head_args& a, auto&) {
+    a.k_total = 500;
+    a.dx = a.row_tangent = nullptr;
+  });
+  invalid({"dx needs every class"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.k_total = 500; });
+  invalid({"class_offset = 3"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.class_offset = 3; });
+  invalid({"batch_total = 2"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.batch_total = 2; });
+  invalid({"x is NULL"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.x = nullptr; });
+  invalid({"w is NULL"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.w = nullptr; });
+  invalid({"labels is NULL"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.labels = nullptr; });
+  invalid({"t is NULL"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.t = nullptr; });
+  invalid({"workspace is NULL"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.workspace = nullptr; });
+  invalid({"workspace is not aligned to 64"},
+          [](auto&, auto&, qcf_head_args& a, auto&) { a.workspace = static_cast<char*>(a.workspace) + 8; });
+  invalid({"dw is not aligned"}, [](auto&, auto&, qcf_head_args& a, auto&) {
+    a.dw = reinterpret_cast<float*>(reinterpret_cast<char*>(a.dw) + 1);
+  });
+  invalid({"config.s = 0"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.s = 0; });
+  invalid({"config.m"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.m = std::nan(""); });
+  invalid({"config.ua = 1"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.ua = 1; });
+  invalid({"config.lambda = -1"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.lambda = -1; });
+  invalid({"config.mv_a"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.mv_a = 0.5; });
+  invalid({"config.struct_size"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.struct_size = 8; });
+  invalid({"args.struct_size"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.struct_size = 8; });
+  invalid({"context.threads = -1"}, [](auto&, auto&, auto&, qcf_context& c) { c.threads = -1; });
+  expect_error(QCF_WORKSPACE_TOO_SMALL, {"workspace_bytes = 100", "expected at least"},
+               [](auto&, auto&, qcf_head_args& a, auto&) { a.workspace_bytes = 100; });
+  expect_error(QCF_UNSUPPORTED, {"context.device"},
+               [](auto&, auto&, auto&, qcf_context& c) { c.device = QCF_DEVICE_CUDA; });
+  expect_error(QCF_UNSUPPORTED, {"config.kind = 77"},
+               [](auto&, qcf_head_config& c, auto&, auto&) { c.kind = static_cast<qcf_head_kind>(77); });
+  REQUIRE(qcf_head_step(nullptr, nullptr, nullptr) == QCF_INVALID_ARGUMENT);
+}
+
+TEST_CASE("head errors: t that is not finite") {
+  HeadInput in = random_input(5, 3, 9, 20);
+  HeadRun run(in);
+  run.t = std::numeric_limits<float>::quiet_NaN();
+  KernelContext context(1);
+  REQUIRE_THROWS_AS(run_args(context, make_head_config(QCF_HEAD_QCFACE_CUR), run.args(in), Form::kStep),
+                    KernelError);
+  REQUIRE(std::string(context.get()->error).find("t[0]") != std::string::npos);
+}
+
+TEST_CASE("head errors: stages out of order") {
+  const HeadInput in = random_input(5, 3, 9, 20);
+  HeadRun run(in);
+  KernelContext context(1);
+  const qcf_head_config config = make_head_config(QCF_HEAD_QCFACE);
+  qcf_head_args args = run.args(in);
+  Workspace workspace(head_workspace_bytes(context, config, args));
+  args.workspace = workspace.data();
+  args.workspace_bytes = workspace.bytes();
+  REQUIRE(qcf_head_sums(context.get(), &config, &args) == QCF_INVALID_ARGUMENT);
+  REQUIRE(std::string(context.get()->error).find("follows prepare") != std::string::npos);
+  REQUIRE(qcf_head_prepare(context.get(), &config, &args) == QCF_OK);
+  REQUIRE(qcf_head_finish(context.get(), &config, &args) == QCF_INVALID_ARGUMENT);
+  REQUIRE(qcf_head_weights(context.get(), &config, &args) == QCF_INVALID_ARGUMENT);
+}
+
+TEST_CASE("head: an empty batch has losses 0 and dw 0, and leaves t") {
+  for (int head = 0; head < 3; ++head) {
+    HeadInput in = random_input(6, 1, 9, 20);
+    in.n = 0;
+    HeadRun run(in);
+    run.t = 0.5f;
+    qcf_head_args args = run.args(in);
+    args.x = nullptr;
+    args.labels = nullptr;
+    KernelContext context(2);
+    run_args(context, make_head_config(static_cast<qcf_head_kind>(head)), args, Form::kStep);
+    for (std::size_t i = 0; i < 3; ++i) REQUIRE(run.losses[i] == 0.0);
+    for (std::size_t i = 0; i < run.dw.size(); ++i) REQUIRE(run.dw[i] == 0.0f);
+    REQUIRE(run.t == 0.5f);
+    args = run.args(in);
+    args.dw_mode = QCF_GRADIENT_ACCUMULATE;
+    for (std::size_t i = 0; i < run.dw.size(); ++i) run.dw[i] = 3.0f;
+    run_args(context, make_head_config(static_cast<qcf_head_kind>(head)), args, Form::kStaged);
+    for (std::size_t i = 0; i < run.dw.size(); ++i) REQUIRE(run.dw[i] == 3.0f);
+  }
+}
+
+TEST_CASE("head: names") {
+  REQUIRE(qcf_head_count() >= 3);
+  for (int i = 0; i < qcf_head_count(); ++i) {
+    const auto kind = static_cast<qcf_head_kind>(i);
+    REQUIRE(head_from_name(qcf_head_name(kind)) == kind);
+  }
+  REQUIRE(head_from_name("qcface-cur") == QCF_HEAD_QCFACE_CUR);
+  REQUIRE_THROWS_AS(head_from_name("qcfac"), std::invalid_argument);
+  REQUIRE(qcf_head_name(static_cast<qcf_head_kind>(99)) == nullptr);
+  qcf_rule rule;
+  REQUIRE(qcf_rule_from_name("threshold", &rule) == 1);
+  REQUIRE(rule == QCF_RULE_THRESHOLD);
+  REQUIRE(qcf_rule_from_name("Easy", &rule) == 0);
+  REQUIRE(qcf_head_has_t(QCF_HEAD_QCFACE_CUR) == 1);
+  REQUIRE(qcf_head_has_t(QCF_HEAD_QCFACE) == 0);
+  REQUIRE(make_head_config(QCF_HEAD_QCFACE_CUR).rule == QCF_RULE_THRESHOLD);
+  REQUIRE(make_head_config(QCF_HEAD_QCFACE_MV).rule == QCF_RULE_EASY);
+}
+
+TEST_CASE("head: workspace does not grow with the classes") {
+  KernelContext context(2);
+  for (int head = 0; head < 3; ++head) {
+    const qcf_head_config config = make_head_config(static_cast<qcf_head_kind>(head));
+    float dummy = 0;
+    qcf_head_args args = make_head_args();
+    args.n = 64;
+    args.d = 512;
+    args.dx = args.dw = &dummy;
+    args.k_loc = 93431;
+    const std::size_t small = head_workspace_bytes(context, config, args);
+    args.k_loc = 2000000;
+    REQUIRE(head_workspace_bytes(context, config, args) == small);
+    REQUIRE(small < (std::size_t{8} << 20));
+  }
+}
+
+}  // namespace
+}  // namespace qcface::test
