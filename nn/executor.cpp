@@ -11,10 +11,14 @@ std::size_t idx(int i) { return static_cast<std::size_t>(i); }
 
 const char* name_of(LayerKind kind) {
   switch (kind) {
-    case LayerKind::kConv: return "convolution";
-    case LayerKind::kPointwise: return "batch norm, PReLU, add";
-    case LayerKind::kCopy: return "copy, dropout";
-    case LayerKind::kFullyConnected: return "fully connected";
+    case LayerKind::kConv:
+      return "convolution";
+    case LayerKind::kPointwise:
+      return "batch norm, PReLU, add";
+    case LayerKind::kCopy:
+      return "copy, dropout";
+    case LayerKind::kFullyConnected:
+      return "fully connected";
   }
   return "?";
 }
@@ -23,7 +27,8 @@ const char* name_of(LayerKind kind) {
 
 // Steps: layer i runs forward in step i; step L brings in the gradient of the output (or takes the output out);
 // layer i runs backward in step 2L - i.
-Executor::Executor(const LoweredGraph& graph, Backend& backend, ParameterStore& parameters, const CompileOptions& options)
+Executor::Executor(const LoweredGraph& graph, Backend& backend, ParameterStore& parameters,
+                   const CompileOptions& options)
     : graph_(graph), backend_(backend), options_(options) {
   compile(backend, parameters);
   plan_forward();
@@ -40,7 +45,8 @@ void Executor::compile(Backend& backend, ParameterStore& parameters) {
     if (options_.mode == Mode::kTrain && layer.batch_norm) {
       const Shape& shape = graph_.values[idx(layer.x)].shape;
       require(static_cast<std::int64_t>(options_.n) * shape.height * shape.width > 1,
-              "{}: training batch norm needs more than one value a channel, but a batch of {} sample(s) of shape {} has "
+              "{}: training batch norm needs more than one value a channel, but a batch of {} sample(s) of "
+              "shape {} has "
               "one; use a batch of at least 2 (drop the last batch of one)",
               layer.name, options_.n, to_string(shape));
     }
@@ -66,7 +72,9 @@ void Executor::plan_forward() {
   const bool gradients = options_.mode != Mode::kEval;
   buffer_of_.assign(graph_.values.size(), kNone);
   last_read_.assign(graph_.values.size(), -1);
-  const auto read = [&](int value, int step) { last_read_[idx(value)] = std::max(last_read_[idx(value)], step); };
+  const auto read = [&](int value, int step) {
+    last_read_[idx(value)] = std::max(last_read_[idx(value)], step);
+  };
   for (int i = 0; i < count; ++i) {
     const Layer& layer = graph_.layers[idx(i)];
     read(layer.x, i);
@@ -77,7 +85,8 @@ void Executor::plan_forward() {
 
   const auto bytes = [&](int value) { return backend_.value_bytes(graph_.values[idx(value)], options_.n); };
   const auto make = [&](int value, int step) {
-    buffer_of_[idx(value)] = new_buffer(graph_.values[idx(value)].name, bytes(value), step, std::max(step, last_read_[idx(value)]));
+    buffer_of_[idx(value)] = new_buffer(graph_.values[idx(value)].name, bytes(value), step,
+                                        std::max(step, last_read_[idx(value)]));
   };
   make(graph_.input, 0);
   for (int i = 0; i < count; ++i) {
@@ -93,7 +102,8 @@ void Executor::plan_forward() {
       touch(shared, std::max(i, last_read_[idx(layer.y)]));
     }
     if (buffer_of_[idx(layer.y)] == kNone) make(layer.y, i);
-    if (needs.saved_bytes > 0) step.saved = new_buffer(layer.name + " saved", needs.saved_bytes, i, gradients ? 2 * count - i : i);
+    if (needs.saved_bytes > 0)
+      step.saved = new_buffer(layer.name + " saved", needs.saved_bytes, i, gradients ? 2 * count - i : i);
     if (needs.forward_scratch_bytes > 0) {
       step.forward_scratch = new_buffer(layer.name + " forward scratch", needs.forward_scratch_bytes, i, i);
     }
@@ -133,7 +143,8 @@ void Executor::plan_layer_backward(std::size_t i, std::vector<int>& gradient) {
     }
   }
   if (needs.backward_scratch_bytes > 0) {
-    step.backward_scratch = new_buffer(layer.name + " backward scratch", needs.backward_scratch_bytes, now, now);
+    step.backward_scratch =
+        new_buffer(layer.name + " backward scratch", needs.backward_scratch_bytes, now, now);
   }
   if (!needs_gradient(layer.x)) return;
 
@@ -159,7 +170,8 @@ float* Executor::at(std::byte* arena, int buffer) const {
   return buffer == kNone ? nullptr : reinterpret_cast<float*>(arena + plan_.buffers[idx(buffer)].offset);
 }
 
-void Executor::run_timed(const RunHooks& hooks, const char* phase, const Layer& layer, const std::function<void()>& body) const {
+void Executor::run_timed(const RunHooks& hooks, const char* phase, const Layer& layer,
+                         const std::function<void()>& body) const {
   if (!hooks.profile) return body();
   const auto start = std::chrono::steady_clock::now();
   body();
@@ -167,7 +179,8 @@ void Executor::run_timed(const RunHooks& hooks, const char* phase, const Layer& 
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void Executor::forward(std::byte* arena, const float* images, const DropoutKey& dropout, const RunHooks& hooks) {
+void Executor::forward(std::byte* arena, const float* images, const DropoutKey& dropout,
+                       const RunHooks& hooks) {
   const Value& input = graph_.values[idx(graph_.input)];
   backend_.import_value(input, options_.n, images, at(arena, buffer_of_[idx(graph_.input)]));
   for (std::size_t i = 0; i < steps_.size(); ++i) {
@@ -198,7 +211,8 @@ void Executor::backward(std::byte* arena, const float* d_output, const RunHooks&
     call.saved = at(arena, step.saved);
     call.scratch = at(arena, step.backward_scratch);
     if (step.add_residual) {
-      backend_.accumulate(at(arena, step.residual_gradient), call.dy, buffers_[idx(step.dy)].bytes / sizeof(float));
+      backend_.accumulate(at(arena, step.residual_gradient), call.dy,
+                          buffers_[idx(step.dy)].bytes / sizeof(float));
     }
     run_timed(hooks, "backward ", layer, [&] { step.compiled->backward(call); });
     if (step.add_spare) {

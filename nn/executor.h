@@ -26,7 +26,8 @@ struct RunHooks {
 
 class Executor {
  public:
-  Executor(const LoweredGraph& graph, Backend& backend, ParameterStore& parameters, const CompileOptions& options);
+  Executor(const LoweredGraph& graph, Backend& backend, ParameterStore& parameters,
+           const CompileOptions& options);
 
   const MemoryPlan& plan() const { return plan_; }
   int n() const { return options_.n; }
@@ -47,9 +48,9 @@ class Executor {
     std::unique_ptr<CompiledLayer> compiled;
     int saved = kNone, forward_scratch = kNone, backward_scratch = kNone;  // buffers
     int dy = kNone, dx = kNone, spare = kNone;                             // buffers of gradients
-    bool accumulate = false;       // the layer adds to dx itself
-    bool add_spare = false;        // dx of this layer lands in spare and is added
-    bool add_residual = false;     // the residual has another gradient already: add dy to it
+    bool accumulate = false;                                               // the layer adds to dx itself
+    bool add_spare = false;     // dx of this layer lands in spare and is added
+    bool add_residual = false;  // the residual has another gradient already: add dy to it
     int residual_gradient = kNone;
   };
 
@@ -61,7 +62,8 @@ class Executor {
   void plan_layer_backward(std::size_t i, std::vector<int>& gradient);
   bool needs_gradient(int value) const;
   float* at(std::byte* arena, int buffer) const;
-  void run_timed(const RunHooks& hooks, const char* phase, const Layer& layer, const std::function<void()>& body) const;
+  void run_timed(const RunHooks& hooks, const char* phase, const Layer& layer,
+                 const std::function<void()>& body) const;
 
   const LoweredGraph& graph_;
   Backend& backend_;

@@ -13,8 +13,8 @@ struct Preset {
 
 constexpr std::array<int, 4> kWidths{64, 128, 256, 512};
 constexpr Preset kPresets[] = {
-    {"ir18", {2, 2, 2, 2}, kWidths},    {"ir34", {3, 4, 6, 3}, kWidths},
-    {"ir50", {3, 4, 14, 3}, kWidths},   {"ir100", {3, 13, 30, 3}, kWidths},
+    {"ir18", {2, 2, 2, 2}, kWidths},           {"ir34", {3, 4, 6, 3}, kWidths},
+    {"ir50", {3, 4, 14, 3}, kWidths},          {"ir100", {3, 13, 30, 3}, kWidths},
     {"mini", {1, 1, 1, 1}, {16, 32, 64, 128}},
 };
 
@@ -43,8 +43,8 @@ IResNetConfig iresnet_config(std::string_view arch, int embed_dim) {
   fail("backbone '{}' is unknown; choose one of {}", arch, fmt::join(iresnet_names(), ", "));
 }
 
-int iresnet_block(Graph& graph, const std::string& prefix, int x, int out_channels, int stride, bool downsample,
-                  float bn_eps, float bn_momentum) {
+int iresnet_block(Graph& graph, const std::string& prefix, int x, int out_channels, int stride,
+                  bool downsample, float bn_eps, float bn_momentum) {
   int u = graph.batch_norm(prefix + "bn1", x, bn_eps, bn_momentum);
   u = graph.conv(prefix + "conv1", u, out_channels, 3, 1, 1);
   u = graph.batch_norm(prefix + "bn2", u, bn_eps, bn_momentum);
@@ -60,20 +60,21 @@ int iresnet_block(Graph& graph, const std::string& prefix, int x, int out_channe
 }
 
 Graph iresnet_graph(const IResNetConfig& config) {
-  require(config.image_size >= 16 && config.image_size % 16 == 0, "image size {} must be a positive multiple of 16",
-          config.image_size);
+  require(config.image_size >= 16 && config.image_size % 16 == 0,
+          "image size {} must be a positive multiple of 16", config.image_size);
   Graph graph;
   int x = graph.input({3, config.image_size, config.image_size});
   x = graph.conv("conv1", x, config.widths[0], 3, 1, 1);
   x = graph.batch_norm("bn1", x, config.bn_eps, config.bn_momentum);
   x = graph.prelu("prelu", x);
   for (std::size_t layer = 0; layer < 4; ++layer) {
-    require(config.blocks[layer] > 0 && config.widths[layer] > 0, "layer{}: {} blocks of width {}; both must be positive",
-            layer + 1, config.blocks[layer], config.widths[layer]);
+    require(config.blocks[layer] > 0 && config.widths[layer] > 0,
+            "layer{}: {} blocks of width {}; both must be positive", layer + 1, config.blocks[layer],
+            config.widths[layer]);
     for (int block = 0; block < config.blocks[layer]; ++block) {
       const bool first = block == 0;  // halves the image and, from layer2 on, changes the width
-      x = iresnet_block(graph, fmt::format("layer{}.{}.", layer + 1, block), x, config.widths[layer], first ? 2 : 1, first,
-                        config.bn_eps, config.bn_momentum);
+      x = iresnet_block(graph, fmt::format("layer{}.{}.", layer + 1, block), x, config.widths[layer],
+                        first ? 2 : 1, first, config.bn_eps, config.bn_momentum);
     }
   }
   x = graph.batch_norm("bn2", x, config.bn_eps, config.bn_momentum);

@@ -9,10 +9,12 @@ namespace {
 
 class Lowering {
  public:
-  explicit Lowering(const Graph& graph) : graph_(graph), uses_(graph.nodes().size()), value_of_(graph.nodes().size(), -1) {
+  explicit Lowering(const Graph& graph)
+      : graph_(graph), uses_(graph.nodes().size()), value_of_(graph.nodes().size(), -1) {
     require(graph.output() >= 0, "graph: no output is set");
     for (std::size_t i = 0; i < nodes().size(); ++i) {
-      for (const int input : nodes()[i].inputs) uses_[static_cast<std::size_t>(input)].push_back(static_cast<int>(i));
+      for (const int input : nodes()[i].inputs)
+        uses_[static_cast<std::size_t>(input)].push_back(static_cast<int>(i));
     }
   }
 
@@ -133,7 +135,8 @@ class Lowering {
         layer.residual = packed(n.inputs[1]);
         break;
       case NodeKind::kDropout: {
-        value_of_[static_cast<std::size_t>(i)] = copy(n.name, packed(n.inputs[0]), Layout::kPacked, n.probability);
+        value_of_[static_cast<std::size_t>(i)] =
+            copy(n.name, packed(n.inputs[0]), Layout::kPacked, n.probability);
         return;
       }
       case NodeKind::kFullyConnected: {
@@ -151,7 +154,8 @@ class Lowering {
     finish(std::move(layer), i);
   }
   bool only_convs_read_input() const {
-    return std::all_of(uses_[0].begin(), uses_[0].end(), [&](int user) { return node(user).kind == NodeKind::kConv; });
+    return std::all_of(uses_[0].begin(), uses_[0].end(),
+                       [&](int user) { return node(user).kind == NodeKind::kConv; });
   }
 
   const Graph& graph_;

@@ -52,9 +52,12 @@ std::string describe_non_finite(std::span<const float> values, const Shape& shap
 
 const char* name_of(Mode mode) {
   switch (mode) {
-    case Mode::kEval: return "evaluation";
-    case Mode::kTrain: return "training";
-    case Mode::kFrozen: return "frozen";
+    case Mode::kEval:
+      return "evaluation";
+    case Mode::kTrain:
+      return "training";
+    case Mode::kFrozen:
+      return "frozen";
   }
   return "?";
 }
@@ -82,7 +85,8 @@ Network::Network(Graph graph, Backend& backend)
 Network::~Network() = default;
 
 int Network::output_width() const {
-  return static_cast<int>(state_->lowered.values[static_cast<std::size_t>(state_->lowered.output)].shape.elements());
+  return static_cast<int>(
+      state_->lowered.values[static_cast<std::size_t>(state_->lowered.output)].shape.elements());
 }
 
 Executor& Network::executor(int n, Mode mode) {
@@ -110,22 +114,26 @@ void Network::set_profiling(bool on) { state_->profiling = on; }
 
 std::string Network::take_profile() {
   std::string text;
-  for (const auto& [name, seconds] : std::exchange(state_->profile, {})) text += fmt::format("{:9.3f} s  {}\n", seconds, name);
+  for (const auto& [name, seconds] : std::exchange(state_->profile, {}))
+    text += fmt::format("{:9.3f} s  {}\n", seconds, name);
   return text;
 }
 
 void Network::enable_input_gradient() {
-  require(state_->executors.empty(), "network: enable_input_gradient() must come before the first run or plan");
+  require(state_->executors.empty(),
+          "network: enable_input_gradient() must come before the first run or plan");
   state_->input_gradient = true;
 }
 
 namespace {
 
-RunHooks make_hooks(const Backend& backend, int n, const Network::Inspector& inspector, std::map<std::string, double>* profile) {
+RunHooks make_hooks(const Backend& backend, int n, const Network::Inspector& inspector,
+                    std::map<std::string, double>* profile) {
   RunHooks hooks;
   hooks.profile = profile;
   if (inspector) {
-    hooks.after_layer = [&backend, &inspector, n](const Layer& layer, const Value& value, bool gradient, const float* device) {
+    hooks.after_layer = [&backend, &inspector, n](const Layer& layer, const Value& value, bool gradient,
+                                                  const float* device) {
       std::vector<float> canonical(static_cast<std::size_t>(n) * value.shape.elements());
       backend.export_value(value, n, device, canonical.data());
       inspector(layer.name, gradient, canonical);
@@ -136,13 +144,14 @@ RunHooks make_hooks(const Backend& backend, int n, const Network::Inspector& ins
 
 }  // namespace
 
-std::span<const float> Network::forward(std::span<const float> images, int n, Mode mode, const DropoutKey& dropout) {
+std::span<const float> Network::forward(std::span<const float> images, int n, Mode mode,
+                                        const DropoutKey& dropout) {
   Executor& run = executor(n, mode);
   State& state = *state_;
   const Shape& shape = state.lowered.values[static_cast<std::size_t>(state.lowered.input)].shape;
   require(images.size() == static_cast<std::size_t>(n) * shape.elements(),
-          "network: {} image values given for a batch of {}; images of shape {} need {}", images.size(), n, to_string(shape),
-          static_cast<std::size_t>(n) * shape.elements());
+          "network: {} image values given for a batch of {}; images of shape {} need {}", images.size(), n,
+          to_string(shape), static_cast<std::size_t>(n) * shape.elements());
   if (state.arena.bytes() < run.plan().peak_bytes) {
     state.arena = Memory();  // free before allocating: the old contents are of no use
     state.arena = backend_.allocate(run.plan().peak_bytes, "activations");
@@ -160,7 +169,8 @@ std::span<const float> Network::forward(std::span<const float> images, int n, Mo
   return state.output;
 }
 
-std::span<const float> Network::forward_train(std::span<const float> images, int n, const DropoutKey& dropout) {
+std::span<const float> Network::forward_train(std::span<const float> images, int n,
+                                              const DropoutKey& dropout) {
   return forward(images, n, Mode::kTrain, dropout);
 }
 std::span<const float> Network::forward_eval(std::span<const float> images, int n) {
@@ -172,17 +182,20 @@ std::span<const float> Network::forward_frozen(std::span<const float> images, in
 
 void Network::backward(std::span<const float> d_embedding, std::span<float> d_images) {
   State& state = *state_;
-  require(state.last != nullptr, "network: backward() needs a forward_train() or forward_frozen() just before it");
-  Executor& run = *std::exchange(state.last, nullptr);  // gradients overwrite activations: one backward a forward
+  require(state.last != nullptr,
+          "network: backward() needs a forward_train() or forward_frozen() just before it");
+  Executor& run =
+      *std::exchange(state.last, nullptr);  // gradients overwrite activations: one backward a forward
   const std::size_t width = static_cast<std::size_t>(output_width());
   require(d_embedding.size() == static_cast<std::size_t>(run.n()) * width,
-          "network: d_embedding has {} values; the last batch needs {} x {}", d_embedding.size(), run.n(), width);
+          "network: d_embedding has {} values; the last batch needs {} x {}", d_embedding.size(), run.n(),
+          width);
   const Value& input = state.lowered.values[static_cast<std::size_t>(state.lowered.input)];
   const std::size_t image_values = static_cast<std::size_t>(run.n()) * input.shape.elements();
   require(d_images.empty() || state.input_gradient,
           "network: the gradient of the images was not asked for; call enable_input_gradient() first");
-  require(d_images.empty() || d_images.size() == image_values, "network: d_images has {} values; the last batch needs {}",
-          d_images.size(), image_values);
+  require(d_images.empty() || d_images.size() == image_values,
+          "network: d_images has {} values; the last batch needs {}", d_images.size(), image_values);
   {
     const Running running(backend_);
     run.backward(state.arena.data(), d_embedding.data(),
@@ -205,15 +218,19 @@ std::string Network::find_non_finite(std::span<const float> images, int n, const
   std::string found;
   const auto shape_of = [&](std::string_view layer, bool gradient) -> Shape {
     for (const Layer& candidate : state_->lowered.layers) {
-      if (candidate.name == layer) return state_->lowered.values[static_cast<std::size_t>(gradient ? candidate.x : candidate.y)].shape;
+      if (candidate.name == layer)
+        return state_->lowered.values[static_cast<std::size_t>(gradient ? candidate.x : candidate.y)].shape;
     }
     return {};
   };
-  Inspector previous = std::exchange(state_->inspector, [&](std::string_view layer, bool gradient, std::span<const float> values) {
-    if (!found.empty()) return;
-    const std::string where = describe_non_finite(values, shape_of(layer, gradient));
-    if (!where.empty()) found = fmt::format("{} of layer '{}' is not finite: {}", gradient ? "input gradient" : "output", layer, where);
-  });
+  Inspector previous = std::exchange(
+      state_->inspector, [&](std::string_view layer, bool gradient, std::span<const float> values) {
+        if (!found.empty()) return;
+        const std::string where = describe_non_finite(values, shape_of(layer, gradient));
+        if (!where.empty())
+          found = fmt::format("{} of layer '{}' is not finite: {}", gradient ? "input gradient" : "output",
+                              layer, where);
+      });
   const std::vector<float> statistics(parameters_.buffers().begin(), parameters_.buffers().end());
   const auto restore = [&] {
     state_->inspector = std::move(previous);

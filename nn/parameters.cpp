@@ -36,9 +36,12 @@ void fill(const TensorSpec& spec, std::uint64_t seed, std::size_t index, std::sp
 
 const char* name_of(TensorRole role) {
   switch (role) {
-    case TensorRole::kValue: return "value";
-    case TensorRole::kGradient: return "gradient";
-    case TensorRole::kMomentum: return "momentum";
+    case TensorRole::kValue:
+      return "value";
+    case TensorRole::kGradient:
+      return "gradient";
+    case TensorRole::kMomentum:
+      return "momentum";
   }
   return "?";
 }
@@ -48,8 +51,8 @@ const char* name_of(TensorRole role) {
 ParameterStore::ParameterStore(std::vector<TensorSpec> tensors, const Backend& backend,
                                std::vector<std::unique_ptr<ParameterLayout>> layouts)
     : tensors_(std::move(tensors)), backend_(backend) {
-  require(layouts.empty() || layouts.size() == tensors_.size(), "parameters: {} layouts for {} tensors", layouts.size(),
-          tensors_.size());
+  require(layouts.empty() || layouts.size() == tensors_.size(), "parameters: {} layouts for {} tensors",
+          layouts.size(), tensors_.size());
   layouts.resize(tensors_.size());
   std::size_t weights = 0, buffers = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
@@ -76,8 +79,9 @@ bool ParameterStore::contains(std::string_view name) const { return by_name_.fin
 
 std::size_t ParameterStore::index_of(std::string_view name) const {
   const auto found = by_name_.find(name);
-  require(found != by_name_.end(), "the network has no tensor '{}' (it has {} tensors, from '{}' to '{}')", name,
-          tensors_.size(), tensors_.empty() ? "" : tensors_.front().name, tensors_.empty() ? "" : tensors_.back().name);
+  require(found != by_name_.end(), "the network has no tensor '{}' (it has {} tensors, from '{}' to '{}')",
+          name, tensors_.size(), tensors_.empty() ? "" : tensors_.front().name,
+          tensors_.empty() ? "" : tensors_.back().name);
   return found->second;
 }
 
@@ -90,10 +94,14 @@ std::span<const float> ParameterStore::storage(std::size_t index, TensorRole rol
   const TensorSpec& spec = tensors_.at(index);
   const Place& place = places_[index];
   const bool weight = spec.kind == TensorKind::kWeight;
-  require(weight || role == TensorRole::kValue, "'{}' is a buffer (running statistics) and has no {}", spec.name,
-          name_of(role));
-  const Memory& memory = !weight ? buffers_ : role == TensorRole::kValue ? weights_ : role == TensorRole::kGradient ? gradients_ : momentum_;
-  require(role != TensorRole::kMomentum || momentum_.bytes() > 0, "'{}' has no momentum yet; call momentum() first", spec.name);
+  require(weight || role == TensorRole::kValue, "'{}' is a buffer (running statistics) and has no {}",
+          spec.name, name_of(role));
+  const Memory& memory = !weight                         ? buffers_
+                         : role == TensorRole::kValue    ? weights_
+                         : role == TensorRole::kGradient ? gradients_
+                                                         : momentum_;
+  require(role != TensorRole::kMomentum || momentum_.bytes() > 0,
+          "'{}' has no momentum yet; call momentum() first", spec.name);
   return memory.floats().subspan(place.offset, place.count);
 }
 
@@ -105,8 +113,8 @@ std::span<float> ParameterStore::storage(std::size_t index, TensorRole role) {
 
 void ParameterStore::copy_out(std::size_t index, std::span<float> canonical, TensorRole role) const {
   const TensorSpec& spec = tensors_.at(index);
-  require(canonical.size() == spec.elements(), "'{}' has {} elements; the target has {}", spec.name, spec.elements(),
-          canonical.size());
+  require(canonical.size() == spec.elements(), "'{}' has {} elements; the target has {}", spec.name,
+          spec.elements(), canonical.size());
   const std::span<const float> from = storage(index, role);
   const Place& place = places_[index];
   if (!place.layout) {
@@ -120,8 +128,8 @@ void ParameterStore::copy_out(std::size_t index, std::span<float> canonical, Ten
 
 void ParameterStore::copy_in(std::size_t index, std::span<const float> canonical, TensorRole role) {
   const TensorSpec& spec = tensors_.at(index);
-  require(canonical.size() == spec.elements(), "'{}' has {} elements; {} were given", spec.name, spec.elements(),
-          canonical.size());
+  require(canonical.size() == spec.elements(), "'{}' has {} elements; {} were given", spec.name,
+          spec.elements(), canonical.size());
   const std::span<float> to = storage(index, role);
   const Place& place = places_[index];
   if (!place.layout) {

@@ -27,18 +27,20 @@ double learning_rate(const ScheduleConfig& config, int epoch, std::int64_t step)
 
 void check_schedule(const ScheduleConfig& config) {
   const auto rate = [](const char* name, double value) {
-    require(std::isfinite(value) && value >= 0, "schedule: {} is {}; expected a finite number of 0 or more", name, value);
+    require(std::isfinite(value) && value >= 0, "schedule: {} is {}; expected a finite number of 0 or more",
+            name, value);
   };
   rate("lr", config.lr);
   rate("drop_ratio", config.drop_ratio);
   rate("final_lr", config.final_lr);
   require(config.epochs >= 1, "schedule: epochs is {}; expected at least 1", config.epochs);
-  require(config.steps_per_epoch >= 1, "schedule: steps_per_epoch is {}; expected at least 1", config.steps_per_epoch);
+  require(config.steps_per_epoch >= 1, "schedule: steps_per_epoch is {}; expected at least 1",
+          config.steps_per_epoch);
   require(config.warmup_steps >= 0, "schedule: warmup_steps is {}; expected 0 or more", config.warmup_steps);
   if (config.kind == ScheduleKind::kCosine) {
     require(config.warmup_steps < config.epochs * config.steps_per_epoch,
-            "schedule: warm-up of {} steps leaves nothing of a run of {} steps for the cosine", config.warmup_steps,
-            config.epochs * config.steps_per_epoch);
+            "schedule: warm-up of {} steps leaves nothing of a run of {} steps for the cosine",
+            config.warmup_steps, config.epochs * config.steps_per_epoch);
   }
   for (const int drop : config.drop_epochs) {
     require(drop >= 0, "schedule: drop_epochs holds {}; epochs are counted from 0", drop);

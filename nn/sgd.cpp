@@ -30,37 +30,39 @@ void sgd_update(std::span<float> weights, std::span<const float> gradients, std:
   check(weights, gradients, velocity);
   // A first step is a step from velocity 0, but whatever lies there (NaN included) must not be read.
   const float lr = step.lr, momentum = step.momentum, decay = step.weight_decay;
-  parallel_for_range(static_cast<std::int64_t>(weights.size()), kGrain, threads, [&](std::int64_t begin, std::int64_t end) {
-    float* const __restrict p = weights.data();
-    const float* const __restrict g = gradients.data();
-    float* const __restrict v = velocity.data();
-    if (step.first) {
+  parallel_for_range(static_cast<std::int64_t>(weights.size()), kGrain, threads,
+                     [&](std::int64_t begin, std::int64_t end) {
+                       float* const __restrict p = weights.data();
+                       const float* const __restrict g = gradients.data();
+                       float* const __restrict v = velocity.data();
+                       if (step.first) {
 #pragma omp simd
-      for (std::int64_t i = begin; i < end; ++i) {
-        v[i] = g[i] + decay * p[i];
-        p[i] -= lr * v[i];
-      }
-    } else {
+                         for (std::int64_t i = begin; i < end; ++i) {
+                           v[i] = g[i] + decay * p[i];
+                           p[i] -= lr * v[i];
+                         }
+                       } else {
 #pragma omp simd
-      for (std::int64_t i = begin; i < end; ++i) {
-        v[i] = momentum * v[i] + (g[i] + decay * p[i]);
-        p[i] -= lr * v[i];
-      }
-    }
-  });
+                         for (std::int64_t i = begin; i < end; ++i) {
+                           v[i] = momentum * v[i] + (g[i] + decay * p[i]);
+                           p[i] -= lr * v[i];
+                         }
+                       }
+                     });
 }
 
 bool all_finite(std::span<const float> values, int threads) {
   std::atomic<bool> finite{true};
-  parallel_for_range(static_cast<std::int64_t>(values.size()), kGrain, threads, [&](std::int64_t begin, std::int64_t end) {
-    // Exponent all ones means NaN or infinity. Integers, so that no floating-point option can remove the test.
-    std::uint32_t bad = 0;
-    for (std::int64_t i = begin; i < end; ++i) {
-      const auto bits = std::bit_cast<std::uint32_t>(values[static_cast<std::size_t>(i)]);
-      bad |= static_cast<std::uint32_t>((bits & 0x7F800000u) == 0x7F800000u);
-    }
-    if (bad) finite.store(false, std::memory_order_relaxed);
-  });
+  parallel_for_range(static_cast<std::int64_t>(values.size()), kGrain, threads,
+                     [&](std::int64_t begin, std::int64_t end) {
+                       // Exponent all ones means NaN or infinity. Integers, so that no floating-point option can remove the test.
+                       std::uint32_t bad = 0;
+                       for (std::int64_t i = begin; i < end; ++i) {
+                         const auto bits = std::bit_cast<std::uint32_t>(values[static_cast<std::size_t>(i)]);
+                         bad |= static_cast<std::uint32_t>((bits & 0x7F800000u) == 0x7F800000u);
+                       }
+                       if (bad) finite.store(false, std::memory_order_relaxed);
+                     });
   return finite.load();
 }
 

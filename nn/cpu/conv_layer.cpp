@@ -16,7 +16,8 @@ using Md = dnnl::memory::desc;
 const Value& value_at(const LoweredGraph& graph, int i) { return graph.values[static_cast<std::size_t>(i)]; }
 
 dnnl::memory::dims weight_dims(const LoweredGraph& graph, const Layer& layer) {
-  return {value_at(graph, layer.y).shape.channels, value_at(graph, layer.x).shape.channels, layer.kernel, layer.kernel};
+  return {value_at(graph, layer.y).shape.channels, value_at(graph, layer.x).shape.channels, layer.kernel,
+          layer.kernel};
 }
 
 ConvDescriptor describe(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer, int n) {
@@ -52,8 +53,11 @@ auto choose(const ConvDescriptor& ours, const Make& make) {
 }
 
 auto forward_pd(const CpuBackend& backend, const ConvDescriptor& d, Mode mode) {
-  const auto kind = mode == Mode::kEval ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
-  return choose(d, [&](const ConvDescriptor& c) { return conv_forward_pd(backend.engine(), kind, c, planned_scratch()); });
+  const auto kind =
+      mode == Mode::kEval ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
+  return choose(d, [&](const ConvDescriptor& c) {
+    return conv_forward_pd(backend.engine(), kind, c, planned_scratch());
+  });
 }
 
 constexpr int kTypicalBatch = 16;
@@ -66,13 +70,17 @@ Md storage_descriptor(const CpuBackend& backend, const LoweredGraph& graph, cons
 class ConvWeightLayout final : public ParameterLayout {
  public:
   ConvWeightLayout(const dnnl::engine& engine, const dnnl::memory::dims& dims, Md storage)
-      : engine_(engine), canonical_(dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::oihw), storage_(std::move(storage)) {}
+      : engine_(engine),
+        canonical_(dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::oihw),
+        storage_(std::move(storage)) {}
   std::size_t storage_elements() const override { return storage_.get_size() / sizeof(float); }
   void pack(const float* canonical, float* storage) const override {
     std::memset(storage, 0, storage_.get_size());
     reorder(canonical_, canonical, storage_, storage);
   }
-  void unpack(const float* storage, float* canonical) const override { reorder(storage_, storage, canonical_, canonical); }
+  void unpack(const float* storage, float* canonical) const override {
+    reorder(storage_, storage, canonical_, canonical);
+  }
 
  private:
   void reorder(const Md& from_md, const float* from, const Md& to_md, float* to) const {
@@ -87,7 +95,8 @@ class ConvWeightLayout final : public ParameterLayout {
 
 class ConvLayer final : public CompiledLayer {
  public:
-  ConvLayer(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer, ParameterStore& parameters, const CompileOptions& options)
+  ConvLayer(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer,
+            ParameterStore& parameters, const CompileOptions& options)
       : backend_(backend), parameters_(parameters), weight_(static_cast<std::size_t>(layer.weight)) {
     const dnnl::engine& engine = backend.engine();
     const ConvDescriptor d = describe(backend, graph, layer, options.n);
@@ -101,35 +110,45 @@ class ConvLayer final : public CompiledLayer {
       forward_.weights = Adapted(engine, kept, pd.weights_desc(), false, scratch);
       forward_.dst = Adapted(engine, d.dst, pd.dst_desc(), true, scratch);
       forward_.primitive = BoundPrimitive(engine, dnnl::convolution_forward(pd),
-                                          {{DNNL_ARG_SRC, pd.src_desc()}, {DNNL_ARG_WEIGHTS, pd.weights_desc()},
-                                           {DNNL_ARG_DST, pd.dst_desc()}, {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
+                                          {{DNNL_ARG_SRC, pd.src_desc()},
+                                           {DNNL_ARG_WEIGHTS, pd.weights_desc()},
+                                           {DNNL_ARG_DST, pd.dst_desc()},
+                                           {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
     }
     needs_.x_in_backward = options.mode != Mode::kEval;
     if (options.mode == Mode::kEval) return;
     {
       const auto pd = choose(d, [&](const ConvDescriptor& c) {
-        return conv_backward_weights_pd(engine, c, conv_forward_pd(engine, dnnl::prop_kind::forward_training, c, planned_scratch()), planned_scratch());
+        return conv_backward_weights_pd(
+            engine, c, conv_forward_pd(engine, dnnl::prop_kind::forward_training, c, planned_scratch()),
+            planned_scratch());
       });
       std::size_t scratch = dweights_.scratchpad = aligned_bytes(pd.scratchpad_desc().get_size());
       dweights_.src = Adapted(engine, d.src, pd.src_desc(), false, scratch);
       dweights_.weights = Adapted(engine, kept, pd.diff_weights_desc(), true, scratch);
       dweights_.dst = Adapted(engine, d.dst, pd.diff_dst_desc(), false, scratch);
       dweights_.primitive = BoundPrimitive(engine, dnnl::convolution_backward_weights(pd),
-                                           {{DNNL_ARG_SRC, pd.src_desc()}, {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()},
-                                            {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()}, {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
+                                           {{DNNL_ARG_SRC, pd.src_desc()},
+                                            {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()},
+                                            {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()},
+                                            {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
       needs_.backward_scratch_bytes = scratch;
     }
     if (!options.input_gradient) return;
     const auto pd = choose(d, [&](const ConvDescriptor& c) {
-      return conv_backward_data_pd(engine, c, conv_forward_pd(engine, dnnl::prop_kind::forward_training, c, planned_scratch()), planned_scratch());
+      return conv_backward_data_pd(
+          engine, c, conv_forward_pd(engine, dnnl::prop_kind::forward_training, c, planned_scratch()),
+          planned_scratch());
     });
     std::size_t scratch = dsrc_.scratchpad = aligned_bytes(pd.scratchpad_desc().get_size());
     dsrc_.src = Adapted(engine, d.src, pd.diff_src_desc(), true, scratch);
     dsrc_.weights = Adapted(engine, kept, pd.weights_desc(), false, scratch);
     dsrc_.dst = Adapted(engine, d.dst, pd.diff_dst_desc(), false, scratch);
     dsrc_.primitive = BoundPrimitive(engine, dnnl::convolution_backward_data(pd),
-                                     {{DNNL_ARG_DIFF_SRC, pd.diff_src_desc()}, {DNNL_ARG_WEIGHTS, pd.weights_desc()},
-                                      {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()}, {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
+                                     {{DNNL_ARG_DIFF_SRC, pd.diff_src_desc()},
+                                      {DNNL_ARG_WEIGHTS, pd.weights_desc()},
+                                      {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()},
+                                      {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
     needs_.backward_scratch_bytes = std::max(needs_.backward_scratch_bytes, scratch);
   }
 
@@ -148,12 +167,14 @@ class ConvLayer final : public CompiledLayer {
     dnnl::stream& stream = backend_.stream();
     dweights_.src.before(call.x, call.scratch, stream);
     dweights_.dst.before(call.dy, call.scratch, stream);
-    dweights_.run(DNNL_ARG_SRC, call.x, DNNL_ARG_DIFF_WEIGHTS, dweights, DNNL_ARG_DIFF_DST, call.dy, call.scratch, stream);
+    dweights_.run(DNNL_ARG_SRC, call.x, DNNL_ARG_DIFF_WEIGHTS, dweights, DNNL_ARG_DIFF_DST, call.dy,
+                  call.scratch, stream);
     dweights_.weights.after(dweights, call.scratch, stream);
     if (!call.dx) return;
     dsrc_.weights.before(weights, call.scratch, stream);
     dsrc_.dst.before(call.dy, call.scratch, stream);
-    dsrc_.run(DNNL_ARG_DIFF_SRC, call.dx, DNNL_ARG_WEIGHTS, weights, DNNL_ARG_DIFF_DST, call.dy, call.scratch, stream);
+    dsrc_.run(DNNL_ARG_DIFF_SRC, call.dx, DNNL_ARG_WEIGHTS, weights, DNNL_ARG_DIFF_DST, call.dy, call.scratch,
+              stream);
     dsrc_.src.after(call.dx, call.scratch, stream);
   }
 
@@ -162,7 +183,8 @@ class ConvLayer final : public CompiledLayer {
     BoundPrimitive primitive;
     Adapted src, weights, dst;
     std::size_t scratchpad = 0;  // the primitive's own, at the start of the layer's scratch
-    void run(int src_id, const void* s, int weights_id, const void* w, int dst_id, const void* d, void* scratch, dnnl::stream& stream) {
+    void run(int src_id, const void* s, int weights_id, const void* w, int dst_id, const void* d,
+             void* scratch, dnnl::stream& stream) {
       primitive.set(src_id, src.place(s, scratch));
       primitive.set(weights_id, weights.place(w, scratch));
       primitive.set(dst_id, dst.place(d, scratch));
@@ -178,12 +200,15 @@ class ConvLayer final : public CompiledLayer {
 
 }  // namespace
 
-std::unique_ptr<ParameterLayout> make_conv_layout(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer) {
-  return std::make_unique<ConvWeightLayout>(backend.engine(), weight_dims(graph, layer), storage_descriptor(backend, graph, layer));
+std::unique_ptr<ParameterLayout> make_conv_layout(const CpuBackend& backend, const LoweredGraph& graph,
+                                                  const Layer& layer) {
+  return std::make_unique<ConvWeightLayout>(backend.engine(), weight_dims(graph, layer),
+                                            storage_descriptor(backend, graph, layer));
 }
 
-std::unique_ptr<CompiledLayer> make_conv(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer,
-                                         ParameterStore& parameters, const CompileOptions& options) {
+std::unique_ptr<CompiledLayer> make_conv(const CpuBackend& backend, const LoweredGraph& graph,
+                                         const Layer& layer, ParameterStore& parameters,
+                                         const CompileOptions& options) {
   return std::make_unique<ConvLayer>(backend, graph, layer, parameters, options);
 }
 

@@ -13,7 +13,8 @@ namespace {
 
 class CopyLayer final : public CompiledLayer {
  public:
-  CopyLayer(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer, const CompileOptions& options)
+  CopyLayer(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer,
+            const CompileOptions& options)
       : backend_(backend),
         name_(layer.name),
         x_(graph.values[static_cast<std::size_t>(layer.x)]),
@@ -38,13 +39,16 @@ class CopyLayer final : public CompiledLayer {
   }
 
  private:
-  std::size_t planes() const { return static_cast<std::size_t>(n_) * static_cast<std::size_t>(x_.shape.channels); }
+  std::size_t planes() const {
+    return static_cast<std::size_t>(n_) * static_cast<std::size_t>(x_.shape.channels);
+  }
 
   void draw(const DropoutKey& key, float* scale) const {
     const float survivor = static_cast<float>(1 / (1 - drop_));
     if (!key.keep.empty()) {
-      require(key.keep.size() == planes(), "{}: the given dropout mask has {} entries; [N, C] = [{}, {}] needs {}", name_,
-              key.keep.size(), n_, x_.shape.channels, planes());
+      require(key.keep.size() == planes(),
+              "{}: the given dropout mask has {} entries; [N, C] = [{}, {}] needs {}", name_, key.keep.size(),
+              n_, x_.shape.channels, planes());
       for (std::size_t i = 0; i < planes(); ++i) scale[i] = key.keep[i] ? survivor : 0.0f;
       return;
     }
@@ -55,9 +59,12 @@ class CopyLayer final : public CompiledLayer {
     for (std::size_t i = 0; i < planes(); ++i) scale[i] = random.next_u32() >= threshold ? survivor : 0.0f;
   }
 
-  void move(const Value& from, const float* source, const Value& to, float* target, const float* scale) const {
-    if (from.layout == Layout::kPacked && to.layout == Layout::kPlain) return backend_.unpack(from.shape, n_, source, target, scale);
-    if (from.layout == Layout::kPlain && to.layout == Layout::kPacked) return backend_.pack(from.shape, n_, source, target, scale);
+  void move(const Value& from, const float* source, const Value& to, float* target,
+            const float* scale) const {
+    if (from.layout == Layout::kPacked && to.layout == Layout::kPlain)
+      return backend_.unpack(from.shape, n_, source, target, scale);
+    if (from.layout == Layout::kPlain && to.layout == Layout::kPacked)
+      return backend_.pack(from.shape, n_, source, target, scale);
     const Shape& s = from.shape;
     const std::int64_t pixels = std::int64_t{s.height} * s.width;
     if (from.layout == Layout::kPlain) {
@@ -90,7 +97,8 @@ class CopyLayer final : public CompiledLayer {
 
 }  // namespace
 
-std::unique_ptr<CompiledLayer> make_copy(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer, const CompileOptions& options) {
+std::unique_ptr<CompiledLayer> make_copy(const CpuBackend& backend, const LoweredGraph& graph,
+                                         const Layer& layer, const CompileOptions& options) {
   return std::make_unique<CopyLayer>(backend, graph, layer, options);
 }
 

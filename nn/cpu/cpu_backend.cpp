@@ -25,9 +25,12 @@ void free_aligned(void* data, std::size_t) { std::free(data); }
 
 /// The block that oneDNN's own choice for a typical convolution has on this processor.
 int probe_block(const dnnl::engine& engine) {
-  const auto any = [](dnnl::memory::dims dims) { return Md(std::move(dims), dnnl::memory::data_type::f32, Tag::any); };
+  const auto any = [](dnnl::memory::dims dims) {
+    return Md(std::move(dims), dnnl::memory::data_type::f32, Tag::any);
+  };
   const ConvDescriptor d{any({4, 64, 28, 28}), any({64, 64, 3, 3}), any({4, 64, 28, 28}), {1, 1}, {1, 1}};
-  const int block = channel_block(conv_forward_pd(engine, dnnl::prop_kind::forward_training, d, {}).src_desc());
+  const int block =
+      channel_block(conv_forward_pd(engine, dnnl::prop_kind::forward_training, d, {}).src_desc());
   if (block == 8 || block == 16) return block;
 #ifdef QCFACE_X86
   if (__builtin_cpu_supports("avx512f")) return 16;
@@ -45,8 +48,8 @@ CpuBackend::CpuBackend(int threads)
 
 std::string CpuBackend::name() const {
   const dnnl_version_t* v = dnnl_version();
-  return fmt::format("oneDNN {}.{}.{}, {} threads, channel blocks of {}, {} loops", v->major, v->minor, v->patch, threads_,
-                     block_, kernels_->name);
+  return fmt::format("oneDNN {}.{}.{}, {} threads, channel blocks of {}, {} loops", v->major, v->minor,
+                     v->patch, threads_, block_, kernels_->name);
 }
 
 Memory CpuBackend::allocate(std::size_t bytes, const std::string& what) const {
@@ -57,7 +60,8 @@ Memory CpuBackend::allocate(std::size_t bytes, const std::string& what) const {
   void* data = std::aligned_alloc(alignment, rounded);
   require(data != nullptr, "out of memory: {} MiB for {}; use a smaller batch", bytes >> 20, what);
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (alignment == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);  // a hint; without it the pages are small
+  if (alignment == kHugePage)
+    madvise(data, rounded, MADV_HUGEPAGE);  // a hint; without it the pages are small
 #endif
   std::memset(data, 0, rounded);
   return Memory(data, bytes, free_aligned);
@@ -70,14 +74,17 @@ void CpuBackend::copy_to_host(void* host, const void* device, std::size_t bytes)
   if (bytes > 0) std::memcpy(host, device, bytes);
 }
 
-std::unique_ptr<ParameterLayout> CpuBackend::weight_layout(const LoweredGraph& graph, const Layer& layer) const {
+std::unique_ptr<ParameterLayout> CpuBackend::weight_layout(const LoweredGraph& graph,
+                                                           const Layer& layer) const {
   return layer.kind == LayerKind::kConv ? make_conv_layout(*this, graph, layer) : nullptr;
 }
 
 std::size_t CpuBackend::value_bytes(const Value& value, int n) const {
   const Shape& s = value.shape;
-  const std::size_t channels = static_cast<std::size_t>(value.layout == Layout::kPlain ? s.channels : blocks(s.channels) * block_);
-  return static_cast<std::size_t>(n) * channels * static_cast<std::size_t>(s.height) * static_cast<std::size_t>(s.width) * sizeof(float);
+  const std::size_t channels =
+      static_cast<std::size_t>(value.layout == Layout::kPlain ? s.channels : blocks(s.channels) * block_);
+  return static_cast<std::size_t>(n) * channels * static_cast<std::size_t>(s.height) *
+         static_cast<std::size_t>(s.width) * sizeof(float);
 }
 
 Md CpuBackend::descriptor(const Value& value, int n) const {
@@ -91,8 +98,10 @@ Md CpuBackend::descriptor(const Value& value, int n) const {
   return Md({n, s.channels, s.height, s.width}, f32, value.layout == Layout::kPlain ? Tag::nchw : packed);
 }
 
-void CpuBackend::pack(const Shape& shape, int n, const float* plain, float* packed, const float* scale) const {
-  const std::int64_t pixels = std::int64_t{shape.height} * shape.width, cb = blocks(shape.channels), width = block_;
+void CpuBackend::pack(const Shape& shape, int n, const float* plain, float* packed,
+                      const float* scale) const {
+  const std::int64_t pixels = std::int64_t{shape.height} * shape.width, cb = blocks(shape.channels),
+                     width = block_;
   parallel_for(n * cb, threads_, [&](std::int64_t task) {
     const std::int64_t sample = task / cb, first = task % cb * width;
     float* const to = packed + task * pixels * width;
@@ -100,13 +109,16 @@ void CpuBackend::pack(const Shape& shape, int n, const float* plain, float* pack
       const bool real = first + c < shape.channels;
       const std::int64_t plane = sample * shape.channels + first + c;
       const float factor = real && scale ? scale[plane] : 1.0f;
-      for (std::int64_t i = 0; i < pixels; ++i) to[i * width + c] = real ? plain[plane * pixels + i] * factor : 0.0f;
+      for (std::int64_t i = 0; i < pixels; ++i)
+        to[i * width + c] = real ? plain[plane * pixels + i] * factor : 0.0f;
     }
   });
 }
 
-void CpuBackend::unpack(const Shape& shape, int n, const float* packed, float* plain, const float* scale) const {
-  const std::int64_t pixels = std::int64_t{shape.height} * shape.width, cb = blocks(shape.channels), width = block_;
+void CpuBackend::unpack(const Shape& shape, int n, const float* packed, float* plain,
+                        const float* scale) const {
+  const std::int64_t pixels = std::int64_t{shape.height} * shape.width, cb = blocks(shape.channels),
+                     width = block_;
   parallel_for(n * cb, threads_, [&](std::int64_t task) {
     const std::int64_t sample = task / cb, first = task % cb * width;
     const float* const from = packed + task * pixels * width;
@@ -122,7 +134,8 @@ void CpuBackend::import_value(const Value& value, int n, const float* canonical,
   if (value.layout == Layout::kPacked) return pack(value.shape, n, canonical, device, nullptr);
   const auto sample = static_cast<std::int64_t>(value.shape.elements());
   parallel_for(n, threads_, [&](std::int64_t i) {
-    std::memcpy(device + i * sample, canonical + i * sample, static_cast<std::size_t>(sample) * sizeof(float));
+    std::memcpy(device + i * sample, canonical + i * sample,
+                static_cast<std::size_t>(sample) * sizeof(float));
   });
 }
 
@@ -132,19 +145,25 @@ void CpuBackend::export_value(const Value& value, int n, const float* device, fl
 }
 
 void CpuBackend::accumulate(float* target, const float* source, std::size_t count) const {
-  parallel_for_range(static_cast<std::int64_t>(count), 64 * 1024, threads_, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) target[i] += source[i];
-  });
+  parallel_for_range(static_cast<std::int64_t>(count), 64 * 1024, threads_,
+                     [&](std::int64_t begin, std::int64_t end) {
+                       for (std::int64_t i = begin; i < end; ++i) target[i] += source[i];
+                     });
 }
 
-std::unique_ptr<CompiledLayer> CpuBackend::compile(const LoweredGraph& graph, const Layer& layer, ParameterStore& parameters,
+std::unique_ptr<CompiledLayer> CpuBackend::compile(const LoweredGraph& graph, const Layer& layer,
+                                                   ParameterStore& parameters,
                                                    const CompileOptions& options) {
   try {
     switch (layer.kind) {
-      case LayerKind::kConv: return make_conv(*this, graph, layer, parameters, options);
-      case LayerKind::kPointwise: return make_pointwise(*this, graph, layer, parameters, options);
-      case LayerKind::kCopy: return make_copy(*this, graph, layer, options);
-      case LayerKind::kFullyConnected: return make_fully_connected(*this, graph, layer, parameters, options);
+      case LayerKind::kConv:
+        return make_conv(*this, graph, layer, parameters, options);
+      case LayerKind::kPointwise:
+        return make_pointwise(*this, graph, layer, parameters, options);
+      case LayerKind::kCopy:
+        return make_copy(*this, graph, layer, options);
+      case LayerKind::kFullyConnected:
+        return make_fully_connected(*this, graph, layer, parameters, options);
     }
   } catch (const dnnl::error& error) {
     fail("{}: oneDNN cannot build this layer for a batch of {}: {}", layer.name, options.n, error.what());

@@ -23,13 +23,14 @@ class CpuBackend final : public Backend {
   Memory allocate(std::size_t bytes, const std::string& what) const override;
   void copy_to_device(void* device, const void* host, std::size_t bytes) const override;
   void copy_to_host(void* host, const void* device, std::size_t bytes) const override;
-  std::unique_ptr<ParameterLayout> weight_layout(const LoweredGraph& graph, const Layer& layer) const override;
+  std::unique_ptr<ParameterLayout> weight_layout(const LoweredGraph& graph,
+                                                 const Layer& layer) const override;
   std::size_t value_bytes(const Value& value, int n) const override;
   void import_value(const Value& value, int n, const float* canonical, float* device) const override;
   void export_value(const Value& value, int n, const float* device, float* canonical) const override;
   void accumulate(float* target, const float* source, std::size_t count) const override;
-  std::unique_ptr<CompiledLayer> compile(const LoweredGraph& graph, const Layer& layer, ParameterStore& parameters,
-                                         const CompileOptions& options) override;
+  std::unique_ptr<CompiledLayer> compile(const LoweredGraph& graph, const Layer& layer,
+                                         ParameterStore& parameters, const CompileOptions& options) override;
   void begin() override;
   void end() override;
 
@@ -55,14 +56,18 @@ class CpuBackend final : public Backend {
   const PointwiseKernels* kernels_ = nullptr;
 };
 
-std::unique_ptr<CompiledLayer> make_conv(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer,
-                                         ParameterStore& parameters, const CompileOptions& options);
-std::unique_ptr<ParameterLayout> make_conv_layout(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer);
-std::unique_ptr<CompiledLayer> make_fully_connected(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer,
-                                                    ParameterStore& parameters, const CompileOptions& options);
-std::unique_ptr<CompiledLayer> make_pointwise(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer,
-                                              ParameterStore& parameters, const CompileOptions& options);
-std::unique_ptr<CompiledLayer> make_copy(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer,
+std::unique_ptr<CompiledLayer> make_conv(const CpuBackend& backend, const LoweredGraph& graph,
+                                         const Layer& layer, ParameterStore& parameters,
                                          const CompileOptions& options);
+std::unique_ptr<ParameterLayout> make_conv_layout(const CpuBackend& backend, const LoweredGraph& graph,
+                                                  const Layer& layer);
+std::unique_ptr<CompiledLayer> make_fully_connected(const CpuBackend& backend, const LoweredGraph& graph,
+                                                    const Layer& layer, ParameterStore& parameters,
+                                                    const CompileOptions& options);
+std::unique_ptr<CompiledLayer> make_pointwise(const CpuBackend& backend, const LoweredGraph& graph,
+                                              const Layer& layer, ParameterStore& parameters,
+                                              const CompileOptions& options);
+std::unique_ptr<CompiledLayer> make_copy(const CpuBackend& backend, const LoweredGraph& graph,
+                                         const Layer& layer, const CompileOptions& options);
 
 }  // namespace qcface::nn::cpu

@@ -9,8 +9,8 @@ using Md = dnnl::memory::desc;
 
 class FullyConnectedLayer final : public CompiledLayer {
  public:
-  FullyConnectedLayer(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer, ParameterStore& parameters,
-                      const CompileOptions& options)
+  FullyConnectedLayer(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer,
+                      ParameterStore& parameters, const CompileOptions& options)
       : backend_(backend),
         parameters_(parameters),
         weight_(static_cast<std::size_t>(layer.weight)),
@@ -23,27 +23,37 @@ class FullyConnectedLayer final : public CompiledLayer {
     const dnnl::memory::dim in = static_cast<dnnl::memory::dim>(x.shape.elements()), out = y.shape.channels;
     out_ = out;
     row_ = std::int64_t{backend.blocks(y.shape.channels)} * backend.block();
-    const Md src({options.n, in}, f32, dnnl::memory::format_tag::nc), weights({out, in}, f32, dnnl::memory::format_tag::oi);
+    const Md src({options.n, in}, f32, dnnl::memory::format_tag::nc),
+        weights({out, in}, f32, dnnl::memory::format_tag::oi);
     const Md bias({out}, f32, dnnl::memory::format_tag::x), dst = backend.descriptor(y, options.n);
     const dnnl::primitive_attr attributes = planned_scratch();
     const bool training = options.mode != Mode::kEval;
-    const auto pd = fc_forward_pd(engine, training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference,
-                                  src, weights, bias, dst, attributes);
+    const auto pd = fc_forward_pd(
+        engine, training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference, src,
+        weights, bias, dst, attributes);
     forward_ = BoundPrimitive(engine, dnnl::inner_product_forward(pd),
-                              {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, dst},
+                              {{DNNL_ARG_SRC, src},
+                               {DNNL_ARG_WEIGHTS, weights},
+                               {DNNL_ARG_BIAS, bias},
+                               {DNNL_ARG_DST, dst},
                                {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
     needs_.forward_scratch_bytes = pd.scratchpad_desc().get_size();
     needs_.x_in_backward = training;
     if (!training) return;
     const auto wpd = fc_backward_weights_pd(engine, src, weights, bias, dst, pd, attributes);
     dweights_ = BoundPrimitive(engine, dnnl::inner_product_backward_weights(wpd),
-                               {{DNNL_ARG_SRC, src}, {DNNL_ARG_DIFF_WEIGHTS, weights}, {DNNL_ARG_DIFF_BIAS, bias},
-                                {DNNL_ARG_DIFF_DST, dst}, {DNNL_ARG_SCRATCHPAD, wpd.scratchpad_desc()}});
+                               {{DNNL_ARG_SRC, src},
+                                {DNNL_ARG_DIFF_WEIGHTS, weights},
+                                {DNNL_ARG_DIFF_BIAS, bias},
+                                {DNNL_ARG_DIFF_DST, dst},
+                                {DNNL_ARG_SCRATCHPAD, wpd.scratchpad_desc()}});
     needs_.backward_scratch_bytes = wpd.scratchpad_desc().get_size();
     if (!options.input_gradient) return;
     const auto dpd = fc_backward_data_pd(engine, src, weights, dst, pd, attributes);
     dsrc_ = BoundPrimitive(engine, dnnl::inner_product_backward_data(dpd),
-                           {{DNNL_ARG_DIFF_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DIFF_DST, dst},
+                           {{DNNL_ARG_DIFF_SRC, src},
+                            {DNNL_ARG_WEIGHTS, weights},
+                            {DNNL_ARG_DIFF_DST, dst},
                             {DNNL_ARG_SCRATCHPAD, dpd.scratchpad_desc()}});
     needs_.backward_scratch_bytes = std::max(needs_.backward_scratch_bytes, dpd.scratchpad_desc().get_size());
   }
@@ -55,7 +65,8 @@ class FullyConnectedLayer final : public CompiledLayer {
     forward_.set(DNNL_ARG_DST, call.y);
     if (call.scratch) forward_.set(DNNL_ARG_SCRATCHPAD, call.scratch);
     forward_.run(backend_.stream());
-    for (std::int64_t i = 0; i < n_; ++i) {  // padding of the packed vector, which oneDNN takes for a gap between rows
+    for (std::int64_t i = 0; i < n_;
+         ++i) {  // padding of the packed vector, which oneDNN takes for a gap between rows
       for (std::int64_t c = out_; c < row_; ++c) call.y[i * row_ + c] = 0;
     }
   }
@@ -85,8 +96,9 @@ class FullyConnectedLayer final : public CompiledLayer {
 
 }  // namespace
 
-std::unique_ptr<CompiledLayer> make_fully_connected(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer,
-                                                    ParameterStore& parameters, const CompileOptions& options) {
+std::unique_ptr<CompiledLayer> make_fully_connected(const CpuBackend& backend, const LoweredGraph& graph,
+                                                    const Layer& layer, ParameterStore& parameters,
+                                                    const CompileOptions& options) {
   return std::make_unique<FullyConnectedLayer>(backend, graph, layer, parameters, options);
 }
 

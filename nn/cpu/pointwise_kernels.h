@@ -25,11 +25,14 @@ struct PointwiseKernels {
   /// short runs, so that single precision loses nothing where the mean is large.
   void (*statistics)(const float* x, std::int64_t pixels, double* sums);
   /// y = prelu(a x + b [+ residual]); residual may be null. y may be x or residual.
-  void (*forward)(const float* x, const float* residual, float* y, std::int64_t pixels, const PlaneCoefficients& k);
+  void (*forward)(const float* x, const float* residual, float* y, std::int64_t pixels,
+                  const PlaneCoefficients& k);
   /// sums[0..B): sum of dz; [B..2B): sum of dz (x - mean); [2B..3B): slope gradient, sum of dy u over u <= 0.
-  void (*backward_sums)(const float* x, const float* dy, std::int64_t pixels, const PlaneCoefficients& k, double* sums);
+  void (*backward_sums)(const float* x, const float* dy, std::int64_t pixels, const PlaneCoefficients& k,
+                        double* sums);
   /// dx = or += ; dx may be dy.
-  void (*backward)(const float* x, const float* dy, float* dx, bool accumulate, std::int64_t pixels, const PlaneCoefficients& k);
+  void (*backward)(const float* x, const float* dy, float* dx, bool accumulate, std::int64_t pixels,
+                   const PlaneCoefficients& k);
 };
 
 /// Best set for this processor with channel blocks of 8 or 16.

@@ -65,7 +65,8 @@ void statistics(const float* x, std::int64_t pixels, double* sums) {
     r0 += r1;
     s0 += s1;
     for (int c = 0; c < B; ++c) {
-      const double m = static_cast<double>(mean[c]), r = static_cast<double>(r0[c]), k = static_cast<double>(count);
+      const double m = static_cast<double>(mean[c]), r = static_cast<double>(r0[c]),
+                   k = static_cast<double>(count);
       sums[c] += k * m + r;
       sums[B + c] += static_cast<double>(s0[c]) + m * (2 * r + k * m);
     }
@@ -73,7 +74,8 @@ void statistics(const float* x, std::int64_t pixels, double* sums) {
 }
 
 template <int B, bool kResidual, bool kSlope>
-void forward_loop(const float* x, const float* residual, float* y, std::int64_t pixels, const PlaneCoefficients& k) {
+void forward_loop(const float* x, const float* residual, float* y, std::int64_t pixels,
+                  const PlaneCoefficients& k) {
   const Vec<B> a = load<B>(k.a), b = load<B>(k.b), zero{};
   Vec<B> slope{};
   if (kSlope) slope = load<B>(k.slope);
@@ -86,16 +88,20 @@ void forward_loop(const float* x, const float* residual, float* y, std::int64_t 
 }
 
 template <int B>
-void forward(const float* x, const float* residual, float* y, std::int64_t pixels, const PlaneCoefficients& k) {
+void forward(const float* x, const float* residual, float* y, std::int64_t pixels,
+             const PlaneCoefficients& k) {
   if (residual) {
-    k.slope ? forward_loop<B, true, true>(x, residual, y, pixels, k) : forward_loop<B, true, false>(x, residual, y, pixels, k);
+    k.slope ? forward_loop<B, true, true>(x, residual, y, pixels, k)
+            : forward_loop<B, true, false>(x, residual, y, pixels, k);
   } else {
-    k.slope ? forward_loop<B, false, true>(x, nullptr, y, pixels, k) : forward_loop<B, false, false>(x, nullptr, y, pixels, k);
+    k.slope ? forward_loop<B, false, true>(x, nullptr, y, pixels, k)
+            : forward_loop<B, false, false>(x, nullptr, y, pixels, k);
   }
 }
 
 template <int B, bool kSlope>
-void sums_loop(const float* x, const float* dy, std::int64_t pixels, const PlaneCoefficients& k, double* sums) {
+void sums_loop(const float* x, const float* dy, std::int64_t pixels, const PlaneCoefficients& k,
+               double* sums) {
   const Vec<B> mean = load<B>(k.mean), zero{};
   Vec<B> a{}, b{}, slope{};
   if (kSlope) {
@@ -130,13 +136,15 @@ void sums_loop(const float* x, const float* dy, std::int64_t pixels, const Plane
 }
 
 template <int B>
-void backward_sums(const float* x, const float* dy, std::int64_t pixels, const PlaneCoefficients& k, double* sums) {
+void backward_sums(const float* x, const float* dy, std::int64_t pixels, const PlaneCoefficients& k,
+                   double* sums) {
   for (int c = 0; c < 3 * B; ++c) sums[c] = 0;
   k.slope ? sums_loop<B, true>(x, dy, pixels, k, sums) : sums_loop<B, false>(x, dy, pixels, k, sums);
 }
 
 template <int B, bool kAccumulate, bool kSlope>
-void backward_loop(const float* x, const float* dy, float* dx, std::int64_t pixels, const PlaneCoefficients& k) {
+void backward_loop(const float* x, const float* dy, float* dx, std::int64_t pixels,
+                   const PlaneCoefficients& k) {
   const Vec<B> a = load<B>(k.a), mean = load<B>(k.mean), c1 = load<B>(k.c1), c2 = load<B>(k.c2), zero{};
   Vec<B> b{}, slope{};
   if (kSlope) {
@@ -154,11 +162,14 @@ void backward_loop(const float* x, const float* dy, float* dx, std::int64_t pixe
 }
 
 template <int B>
-void backward(const float* x, const float* dy, float* dx, bool accumulate, std::int64_t pixels, const PlaneCoefficients& k) {
+void backward(const float* x, const float* dy, float* dx, bool accumulate, std::int64_t pixels,
+              const PlaneCoefficients& k) {
   if (accumulate) {
-    k.slope ? backward_loop<B, true, true>(x, dy, dx, pixels, k) : backward_loop<B, true, false>(x, dy, dx, pixels, k);
+    k.slope ? backward_loop<B, true, true>(x, dy, dx, pixels, k)
+            : backward_loop<B, true, false>(x, dy, dx, pixels, k);
   } else {
-    k.slope ? backward_loop<B, false, true>(x, dy, dx, pixels, k) : backward_loop<B, false, false>(x, dy, dx, pixels, k);
+    k.slope ? backward_loop<B, false, true>(x, dy, dx, pixels, k)
+            : backward_loop<B, false, false>(x, dy, dx, pixels, k);
   }
 }
 
@@ -166,7 +177,7 @@ void backward(const float* x, const float* dy, float* dx, bool accumulate, std::
 
 const PointwiseKernels detail::QCFACE_KERNELS_8{QCFACE_KERNELS_NAME, 8,          statistics<8>, forward<8>,
                                                 backward_sums<8>,    backward<8>};
-const PointwiseKernels detail::QCFACE_KERNELS_16{QCFACE_KERNELS_NAME, 16,          statistics<16>, forward<16>,
-                                                 backward_sums<16>,   backward<16>};
+const PointwiseKernels detail::QCFACE_KERNELS_16{
+    QCFACE_KERNELS_NAME, 16, statistics<16>, forward<16>, backward_sums<16>, backward<16>};
 
 }  // namespace qcface::nn::cpu

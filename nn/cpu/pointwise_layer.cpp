@@ -22,10 +22,11 @@ namespace {
 
 class PointwiseLayer final : public CompiledLayer {
  public:
-  PointwiseLayer(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer, ParameterStore& parameters,
-                 const CompileOptions& options)
+  PointwiseLayer(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer,
+                 ParameterStore& parameters, const CompileOptions& options)
       : backend_(backend), parameters_(parameters), layer_(layer), mode_(options.mode), n_(options.n) {
-    require(layer.residual < 0 || layer.slope < 0, "{}: an addition and a PReLU cannot share a layer", layer.name);
+    require(layer.residual < 0 || layer.slope < 0, "{}: an addition and a PReLU cannot share a layer",
+            layer.name);
     const Shape& shape = graph.values[static_cast<std::size_t>(layer.x)].shape;
     channels_ = shape.channels;
     pixels_ = std::int64_t{shape.height} * shape.width;
@@ -64,23 +65,27 @@ class PointwiseLayer final : public CompiledLayer {
       parallel_for(n_ * cb_, backend_.threads(), statistics);
       for (std::int64_t cb = 0; cb < cb_; ++cb) constants_from_batch(cb, sums, saved);
     }
-    parallel_for(n_ * cb_, backend_.threads(), [&](std::int64_t plane) { apply(call, saved, plane / cb_, plane % cb_); });
+    parallel_for(n_ * cb_, backend_.threads(),
+                 [&](std::int64_t plane) { apply(call, saved, plane / cb_, plane % cb_); });
   }
 
   void backward(const BackwardCall& call) override {
     const float* const saved = static_cast<const float*>(call.saved);
     double* const sums = static_cast<double*>(call.scratch);
-    float* const factors = reinterpret_cast<float*>(static_cast<std::byte*>(call.scratch) + aligned_bytes(sum_bytes(3)));
+    float* const factors =
+        reinterpret_cast<float*>(static_cast<std::byte*>(call.scratch) + aligned_bytes(sum_bytes(3)));
     const bool need_sums = layer_.batch_norm || layer_.slope >= 0;
     const auto sum = [&](std::int64_t plane) {
-      backend_.kernels().backward_sums(call.x + plane * plane_floats(), call.dy + plane * plane_floats(), pixels_,
-                                       coefficients(saved, factors, plane % cb_), sums + plane * 3 * block_);
+      backend_.kernels().backward_sums(call.x + plane * plane_floats(), call.dy + plane * plane_floats(),
+                                       pixels_, coefficients(saved, factors, plane % cb_),
+                                       sums + plane * 3 * block_);
     };
     const auto apply_plane = [&](std::int64_t plane) {
       const std::int64_t at = plane * plane_floats();
       // Without batch norm and PReLU the slope of x is 1 and x itself is not kept; any finite numbers do for it.
       const float* x = call.x ? call.x + at : call.dy + at;
-      backend_.kernels().backward(x, call.dy + at, call.dx + at, call.accumulate, pixels_, coefficients(saved, factors, plane % cb_));
+      backend_.kernels().backward(x, call.dy + at, call.dx + at, call.accumulate, pixels_,
+                                  coefficients(saved, factors, plane % cb_));
     };
     if (cb_ >= 2 * backend_.threads()) {
       parallel_for(cb_, backend_.threads(), [&](std::int64_t cb) {
@@ -105,8 +110,12 @@ class PointwiseLayer final : public CompiledLayer {
   bool batch_statistics() const { return layer_.batch_norm && mode_ == Mode::kTrain; }
   std::size_t row() const { return static_cast<std::size_t>(cb_ * block_); }
   std::int64_t plane_floats() const { return pixels_ * block_; }
-  std::size_t sum_bytes(std::int64_t kinds) const { return static_cast<std::size_t>(n_ * cb_ * block_ * kinds) * sizeof(double); }
-  float* at(float* saved, Row which, std::int64_t cb) const { return saved + static_cast<std::int64_t>(which) * cb_ * block_ + cb * block_; }
+  std::size_t sum_bytes(std::int64_t kinds) const {
+    return static_cast<std::size_t>(n_ * cb_ * block_ * kinds) * sizeof(double);
+  }
+  float* at(float* saved, Row which, std::int64_t cb) const {
+    return saved + static_cast<std::int64_t>(which) * cb_ * block_ + cb * block_;
+  }
   const float* at(const float* saved, Row which, std::int64_t cb) const {
     return saved + static_cast<std::int64_t>(which) * cb_ * block_ + cb * block_;
   }
@@ -166,7 +175,8 @@ class PointwiseLayer final : public CompiledLayer {
       float& running_mean = parameter(layer_.running_mean)[channel];
       float& running_var = parameter(layer_.running_var)[channel];
       running_mean = static_cast<float>((1 - momentum) * static_cast<double>(running_mean) + momentum * mean);
-      running_var = static_cast<float>((1 - momentum) * static_cast<double>(running_var) + momentum * variance * (count / (count - 1)));
+      running_var = static_cast<float>((1 - momentum) * static_cast<double>(running_var) +
+                                       momentum * variance * (count / (count - 1)));
       return std::pair(mean, variance);
     });
   }
@@ -186,8 +196,8 @@ class PointwiseLayer final : public CompiledLayer {
 
   void apply(const ForwardCall& call, const float* saved, std::int64_t sample, std::int64_t cb) const {
     const std::int64_t offset = (sample * cb_ + cb) * plane_floats();
-    backend_.kernels().forward(call.x + offset, call.residual ? call.residual + offset : nullptr, call.y + offset, pixels_,
-                               coefficients(saved, nullptr, cb));
+    backend_.kernels().forward(call.x + offset, call.residual ? call.residual + offset : nullptr,
+                               call.y + offset, pixels_, coefficients(saved, nullptr, cb));
   }
 
   /// Weight gradients of one block and the factors c1, c2 of its dx.
@@ -206,9 +216,11 @@ class PointwiseLayer final : public CompiledLayer {
         s2 += plane[block_];
         slope += plane[2 * block_];
       }
-      if (layer_.slope >= 0) parameter(layer_.slope, TensorRole::kGradient)[channel] = static_cast<float>(slope);
+      if (layer_.slope >= 0)
+        parameter(layer_.slope, TensorRole::kGradient)[channel] = static_cast<float>(slope);
       if (!layer_.batch_norm) continue;
-      const double inverse = static_cast<double>(at(saved, kInvStd, cb)[c]), a = static_cast<double>(at(saved, kA, cb)[c]);
+      const double inverse = static_cast<double>(at(saved, kInvStd, cb)[c]),
+                   a = static_cast<double>(at(saved, kA, cb)[c]);
       parameter(layer_.weight, TensorRole::kGradient)[channel] = static_cast<float>(s2 * inverse);
       parameter(layer_.bias, TensorRole::kGradient)[channel] = static_cast<float>(s1);
       if (!batch_statistics()) continue;
@@ -226,8 +238,9 @@ class PointwiseLayer final : public CompiledLayer {
 
 }  // namespace
 
-std::unique_ptr<CompiledLayer> make_pointwise(const CpuBackend& backend, const LoweredGraph& graph, const Layer& layer,
-                                              ParameterStore& parameters, const CompileOptions& options) {
+std::unique_ptr<CompiledLayer> make_pointwise(const CpuBackend& backend, const LoweredGraph& graph,
+                                              const Layer& layer, ParameterStore& parameters,
+                                              const CompileOptions& options) {
   return std::make_unique<PointwiseLayer>(backend, graph, layer, parameters, options);
 }
 

@@ -13,9 +13,11 @@ inline std::size_t aligned_bytes(std::size_t bytes) { return (bytes + 63) / 64 *
 class BoundPrimitive {
  public:
   BoundPrimitive() = default;
-  BoundPrimitive(const dnnl::engine& engine, dnnl::primitive primitive, const std::unordered_map<int, dnnl::memory::desc>& arguments)
+  BoundPrimitive(const dnnl::engine& engine, dnnl::primitive primitive,
+                 const std::unordered_map<int, dnnl::memory::desc>& arguments)
       : primitive_(std::move(primitive)) {
-    for (const auto& [id, descriptor] : arguments) arguments_.emplace(id, dnnl::memory(descriptor, engine, DNNL_MEMORY_NONE));
+    for (const auto& [id, descriptor] : arguments)
+      arguments_.emplace(id, dnnl::memory(descriptor, engine, DNNL_MEMORY_NONE));
   }
   explicit operator bool() const { return static_cast<bool>(primitive_); }
   void set(int id, const void* data) { arguments_.at(id).set_data_handle(const_cast<void*>(data)); }
@@ -35,7 +37,8 @@ class Adapted {
  public:
   Adapted() = default;
   /// scratch: end of the scratch so far; grows if a copy is needed.
-  Adapted(const dnnl::engine& engine, const dnnl::memory::desc& kept, const dnnl::memory::desc& wanted, bool output, std::size_t& scratch)
+  Adapted(const dnnl::engine& engine, const dnnl::memory::desc& kept, const dnnl::memory::desc& wanted,
+          bool output, std::size_t& scratch)
       : needed_(kept != wanted), offset_(scratch) {
     if (!needed_) return;
     scratch += aligned_bytes(wanted.get_size());

@@ -1,0 +1,180 @@
+// Times whole training steps of a backbone on the CPU: forward, backward, SGD.
+//   qcface_bench_step --arch ir18 --batch 16 --threads 2 --steps 10
+// Input, initial weights and the gradient of the embeddings (a fixed probe) are given by formulas that peer_torch.py
+// repeats, so that both run the same step; --check FILE stores the first step's results for compare.py.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "nn/iresnet.h"
+#include "nn/network.h"
+#include "nn/sgd.h"
+
+using namespace qcface;
+
+namespace {
+
+struct Options {
+  std::string arch = "ir18";
+  int batch = 16, threads = 2, steps = 10, warmup = 2;
+  double dropout = 0.4;
+  bool profile = false;
+  std::string check, json;
+};
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (flag == "--profile") {
+      options.profile = true;
+      continue;
+    }
+    require(i + 1 < argc, "{}: a value is missing", flag);
+    const std::string value = argv[++i];
+    const auto number = [&] { return std::stoi(value); };
+    if (flag == "--arch")
+      options.arch = value;
+    else if (flag == "--batch")
+      options.batch = number();
+    else if (flag == "--threads")
+      options.threads = number();
+    else if (flag == "--steps")
+      options.steps = number();
+    else if (flag == "--warmup")
+      options.warmup = number();
+    else if (flag == "--dropout")
+      options.dropout = std::stod(value);
+    else if (flag == "--check")
+      options.check = value;
+    else if (flag == "--json")
+      options.json = value;
+    else
+      fail(
+          "unknown flag {}; known: --arch --batch --threads --steps --warmup --dropout --check --json "
+          "--profile",
+          flag);
+  }
+  require(options.batch >= 2 && options.threads >= 1 && options.steps >= 1 && options.warmup >= 0,
+          "--batch must be at least 2, --threads and --steps at least 1");
+  return options;
+}
+
+/// In [-1, 1): a multiplicative hash of (stream, i), exact in float.
+std::vector<float> formula(std::uint32_t stream, std::size_t count, double offset, double scale) {
+  std::vector<float> values(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint32_t h = static_cast<std::uint32_t>(i) * 2654435761u + stream * 40503u;
+    h ^= h >> 15;
+    h *= 2246822519u;
+    h ^= h >> 13;
+    values[i] = static_cast<float>(offset + scale * (static_cast<double>(h >> 8) * 0x1p-23 - 1));
+  }
+  return values;
+}
+
+void set_weights(nn::ParameterStore& store) {
+  for (std::size_t i = 0; i < store.tensors().size(); ++i) {
+    const nn::TensorSpec& spec = store.tensors()[i];
+    double offset = 0, scale = 0.125;  // biases, running means
+    if (spec.shape.size() > 1) {
+      scale = std::sqrt(3.0 / (static_cast<double>(spec.elements()) / static_cast<double>(spec.shape[0])));
+    } else if (spec.name.ends_with("prelu.weight")) {
+      offset = 0.25;
+    } else if (spec.name.ends_with("weight") || spec.name.ends_with("running_var")) {
+      offset = 1;
+    }
+    store.copy_in(i, formula(100 + static_cast<std::uint32_t>(i), spec.elements(), offset, scale));
+  }
+}
+
+struct Times {
+  std::vector<double> forward, backward, update, total;
+};
+
+double quantile(std::vector<double> values, double q) {
+  std::sort(values.begin(), values.end());
+  return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1) + 0.5)];
+}
+
+int run(const Options& options) {
+  nn::IResNetConfig config = nn::iresnet_config(options.arch);
+  config.dropout = options.check.empty() ? options.dropout : 0;  // masks are not comparable across libraries
+  const auto backend = nn::make_cpu_backend(options.threads);
+  nn::Network network(nn::iresnet_graph(config), *backend);
+  nn::ParameterStore& store = network.parameters();
+  set_weights(store);
+  const auto n = static_cast<std::size_t>(options.batch);
+  const std::vector<float> images = formula(1, n * 3 * 112 * 112, 0, 1);
+  const std::vector<float> probe = formula(2, n * 512, 0, 1.0 / 512);
+  nn::SgdStep sgd{0.01f, 0.9f, 5e-4f, true};
+
+  Times times;
+  nlohmann::json check;
+  for (int step = -options.warmup; step < options.steps; ++step) {
+    if (options.profile && step == 0) network.set_profiling(true);
+    const auto t0 = std::chrono::steady_clock::now();
+    const auto embeddings = network.forward_train(images, options.batch,
+                                                  {1, 0, static_cast<std::uint64_t>(step + options.warmup)});
+    const auto t1 = std::chrono::steady_clock::now();
+    if (!options.check.empty()) {
+      double loss = 0;
+      for (std::size_t i = 0; i < embeddings.size(); ++i)
+        loss += static_cast<double>(embeddings[i]) * static_cast<double>(probe[i]);
+      check["loss"].push_back(loss);
+      if (sgd.first) check["embeddings"] = std::vector<float>(embeddings.begin(), embeddings.end());
+    }
+    const auto t2 = std::chrono::steady_clock::now();
+    network.backward(probe);
+    const auto t3 = std::chrono::steady_clock::now();
+    sgd_update(store.weights(), store.gradients(), store.momentum(), sgd, options.threads);
+    const auto t4 = std::chrono::steady_clock::now();
+    sgd.first = false;
+    if (step < 0) continue;
+    const auto seconds = [](auto a, auto b) { return std::chrono::duration<double>(b - a).count(); };
+    times.forward.push_back(seconds(t0, t1));
+    times.backward.push_back(seconds(t2, t3));
+    times.update.push_back(seconds(t3, t4));
+    times.total.push_back(seconds(t0, t1) + seconds(t2, t4));
+  }
+  const auto rate = [&](double q) { return static_cast<double>(options.batch) / quantile(times.total, q); };
+  const double peak =
+      static_cast<double>(network.plan(options.batch, nn::Mode::kTrain).peak_bytes) / (1 << 20);
+  const nlohmann::json result{{"program", "qcface"},
+                              {"backend", backend->name()},
+                              {"arch", options.arch},
+                              {"batch", options.batch},
+                              {"threads", options.threads},
+                              {"steps", options.steps},
+                              {"images_per_s", rate(0.5)},
+                              {"images_per_s_p20", rate(0.8)},
+                              {"images_per_s_p80", rate(0.2)},
+                              {"forward_ms", 1e3 * quantile(times.forward, 0.5)},
+                              {"backward_ms", 1e3 * quantile(times.backward, 0.5)},
+                              {"update_ms", 1e3 * quantile(times.update, 0.5)},
+                              {"plan_peak_mib", peak},
+                              {"step_seconds", times.total}};
+  std::printf("%s\n", result.dump().c_str());
+  if (options.profile) std::fprintf(stderr, "%s", network.take_profile().c_str());
+  if (!options.json.empty()) write_file_atomically(options.json, result.dump(2) + "\n");
+  if (!options.check.empty()) write_file_atomically(options.check, check.dump() + "\n");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(parse(argc, argv));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "qcface_bench_step: %s\n", error.what());
+    return 1;
+  }
+}
