@@ -68,7 +68,7 @@ float outline_distance(const FaceIdentity& identity, const HeadPose& pose, float
     half = width * (1.0f - (0.30f - identity.chin) * t * t) * std::sqrt(taper);
   }
   // Horizontal distance overstates the distance to a slanted edge; good enough for one pixel of softness.
-  const float steep = std::sqrt(std::max(0.08f, 1.0f - std::pow(std::abs(dy), 4.0f)));
+  const float steep = std::sqrt(std::max(0.08f, 1.0f - dy * dy * dy * dy));
   return (half - std::abs(dx)) * std::min(1.0f, steep);
 }
 
@@ -142,7 +142,8 @@ void paint_skin(Canvas& canvas, const FaceIdentity& identity, const FacePicture&
                                    half_z * half_z);
     const float mirror =
         std::max(0.0f, (nx * picture.light[0] + ny * picture.light[1] + nz * half_z) / length);
-    const float gloss = picture.shine * std::pow(mirror, 24.0f);
+    const float mirror2 = mirror * mirror, mirror8 = mirror2 * mirror2 * mirror2 * mirror2;
+    const float gloss = picture.shine * mirror8 * mirror8 * mirror8;
     const float tone =
         1.0f + 0.05f * (value_noise(identity.texture, 7.0f * x + 40.0f, 7.0f * y + 40.0f) - 0.5f);
     const float flush = 0.10f * (bump(std::abs(x - shift_x * 0.3f) - 0.42f, y - 0.22f, 0.22f, 0.20f));

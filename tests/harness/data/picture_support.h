@@ -14,6 +14,7 @@
 
 #include "core/npy.h"
 #include "harness/data/image.h"
+#include "tests/support/catch.h"
 #include "tests/support/hash_generator.h"
 #include "tests/support/test_data.h"
 
@@ -84,6 +85,15 @@ inline Difference difference(const data::Image& a, const data::Image& b) {
     if (d > result.largest) result = {d, result.count, i};
   }
   return result;
+}
+
+/// Matcher for texts, under the name of either Catch2 generation.
+inline auto contains(const std::string& part) {
+#if __has_include(<catch2/catch_all.hpp>)
+  return Catch::Matchers::ContainsSubstring(part);
+#else
+  return Catch::Contains(part);
+#endif
 }
 
 inline void write_text(const std::filesystem::path& path, const std::string& text) {

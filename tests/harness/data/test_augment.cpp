@@ -271,7 +271,7 @@ TEST_CASE("parameters out of range are named") {
   Image image = make_picture(1, 8, 8);
   AugmentPlan plan;
   plan.blur = 4;
-  REQUIRE_THROWS_WITH(augmenter.apply(plan, image), Catch::Contains("blur size 4"));
+  REQUIRE_THROWS_WITH(augmenter.apply(plan, image), test::contains("blur size 4"));
   plan = {};
   plan.gamma_percent = 130;
   REQUIRE_THROWS_AS(augmenter.apply(plan, image), Error);

@@ -1,1 +1,128 @@
+#include "harness/data/image_folder.h"
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
+
+using namespace qcface;
+using namespace qcface::data;
+namespace fs = std::filesystem;
+using qcface::test::write_text;
+
+namespace {
+
+bool any_contains(const std::vector<std::string>& texts, const std::string& part) {
+  for (const std::string& text : texts) {
+    if (text.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("vector: order and labels over two roots") {
+  const test::TemporaryFolder folder;
+  std::ifstream file(test::vectors("folder_labels.json"));
+  const nlohmann::json vector = nlohmann::json::parse(file);
+  std::vector<fs::path> roots;
+  for (const auto& root : vector.at("roots")) {
+    roots.push_back(folder.path() / ("root" + std::to_string(roots.size())));
+    for (const auto& identity : root) {
+      for (const auto& name : identity.at(1))
+        write_text(roots.back() / identity.at(0).get<std::string>() / name.get<std::string>(), "x");
+    }
+  }
+  REQUIRE(roots.size() == 2);
+  const ImageFolder set = scan_image_folder(roots);
+  const auto& expected = vector.at("expected");
+  REQUIRE(set.size() == static_cast<std::int64_t>(expected.size()));
+  REQUIRE(set.num_classes() == vector.at("num_classes").get<std::int64_t>());
+  for (std::int64_t i = 0; i < set.size(); ++i) {
+    INFO(set.path(i));
+    REQUIRE(set.relative_path(i) == expected[static_cast<std::size_t>(i)].at(0).get<std::string>());
+    REQUIRE(set.label(i) == expected[static_cast<std::size_t>(i)].at(1).get<std::int64_t>());
+    REQUIRE(fs::exists(set.path(i)));
+  }
+  REQUIRE(set.class_names().size() == 7);
+  REQUIRE(scan_image_folder(roots, true).num_classes() ==
+          vector.at("expected_merge_by_name_num_classes").get<std::int64_t>());
+}
+
+TEST_CASE("stray entries are ignored with one warning, empty folders use no label") {
+  const test::TemporaryFolder folder;
+  const fs::path root = folder.path() / "set";
+  write_text(root / ".DS_Store", "x");
+  write_text(root / "notes.txt", "x");
+  write_text(root / ".hidden" / "1.jpg", "x");
+  write_text(root / "a" / "1.JPG", "x");
+  write_text(root / "a" / "2.txt", "x");
+  write_text(root / "a" / ".3.jpg", "x");
+  write_text(root / "a" / "sub" / "4.jpg", "x");
+  fs::create_directories(root / "b");
+  write_text(root / "b0" / "readme", "x");
+  write_text(root / "c" / "1.png", "x");
+  const ImageFolder set = scan_image_folder(std::vector<fs::path>{root});
+  REQUIRE(set.size() == 2);
+  REQUIRE(set.num_classes() == 2);
+  REQUIRE(set.relative_path(0) == "a/1.JPG");
+  REQUIRE(set.label(1) == 1);
+  REQUIRE(set.class_names() == std::vector<std::string>{"a", "c"});
+  REQUIRE(set.warnings().size() == 2);
+  REQUIRE(any_contains(set.warnings(), "7 entries"));
+  REQUIRE(any_contains(set.warnings(), ".DS_Store"));
+  REQUIRE(any_contains(set.warnings(), "2 identity folders hold no pictures"));
+}
+
+TEST_CASE("merge by name gives one label to a name in several roots") {
+  const test::TemporaryFolder folder;
+  for (const char* file : {"r1/x/1.jpg", "r1/y/1.jpg", "r2/a/1.jpg", "r2/x/2.jpg"})
+    write_text(folder.path() / file, "x");
+  const ImageFolder set =
+      scan_image_folder(std::vector<fs::path>{folder.path() / "r1", folder.path() / "r2"}, true);
+  std::vector<std::int64_t> labels;
+  for (std::int64_t i = 0; i < set.size(); ++i) labels.push_back(set.label(i));
+  REQUIRE(labels == std::vector<std::int64_t>{0, 1, 2, 0});
+  REQUIRE(set.class_names() == std::vector<std::string>{"x", "y", "a"});
+}
+
+TEST_CASE("missing folder, file as folder, empty folder, one identity") {
+  const test::TemporaryFolder folder;
+  const auto scan = [](const fs::path& root) { return scan_image_folder(std::vector<fs::path>{root}); };
+  REQUIRE_THROWS_WITH(scan(folder.path() / "absent"),
+                      test::contains("absent") && test::contains("does not exist"));
+  write_text(folder.path() / "file", "x");
+  REQUIRE_THROWS_WITH(scan(folder.path() / "file"), test::contains("is not a folder"));
+  fs::create_directories(folder.path() / "empty" / "id");
+  REQUIRE_THROWS_WITH(scan(folder.path() / "empty"),
+                      test::contains("empty") && test::contains("no pictures"));
+  write_text(folder.path() / "one" / "only" / "1.jpg", "x");
+  const ImageFolder set = scan(folder.path() / "one");
+  REQUIRE(set.num_classes() == 1);
+  REQUIRE(any_contains(set.warnings(), "only one identity (only)"));
+  const fs::path twice = folder.path() / "one";
+  REQUIRE(any_contains(scan_image_folder(std::vector<fs::path>{twice, twice}).warnings(), "more than once"));
+}
+
+TEST_CASE("lists of roots and of pictures") {
+  REQUIRE(split_roots("a,b/c") == std::vector<fs::path>{"a", "b/c"});
+  REQUIRE(split_roots("a") == std::vector<fs::path>{"a"});
+  for (const char* bad : {"", ",a", "a,", "a,,b"}) REQUIRE_THROWS_AS(split_roots(bad), Error);
+  const test::TemporaryFolder folder;
+  for (const char* file : {"b.jpg", "a/2.png", "a/10.png", "a/deep/x.bmp", ".git/z.jpg", "t.txt"})
+    write_text(folder.path() / file, "x");
+  const std::vector<std::string> found = list_pictures(folder.path());
+  REQUIRE(found.size() == 4);
+  REQUIRE(found[0] == (folder.path() / "a/10.png").string());
+  REQUIRE(found[3] == (folder.path() / "b.jpg").string());
+  REQUIRE_THROWS_AS(list_pictures(folder.path() / "none"), Error);
+  const ImageFolder set = ImageFolder::from_files(found, std::vector<std::int64_t>{3, 1, 0, 3});
+  REQUIRE(set.num_classes() == 4);
+  REQUIRE(set.path(1) == found[1]);
+  REQUIRE_THROWS_AS(ImageFolder::from_files(found, std::vector<std::int64_t>{0}), Error);
+}
