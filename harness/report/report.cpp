@@ -1,0 +1,75 @@
+#include "harness/report/report.h"
+
+#include <fmt/format.h>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "harness/report/html.h"
+#include "harness/report/run_data.h"
+#include "harness/report/sections.h"
+#include "harness/report/training_plots.h"
+
+namespace qcface::report {
+namespace {
+
+// "runs/a/" and "runs/a" are both called "a".
+std::string folder_name(const std::filesystem::path& folder) {
+  std::filesystem::path normal = std::filesystem::absolute(folder).lexically_normal();
+  if (normal.filename().empty()) normal = normal.parent_path();
+  return normal.filename().string();
+}
+
+// A result file of another shape than ours must not take the rest of the page with it.
+template <class Section>
+std::string guarded(const std::string& name, std::vector<std::string>& missing, Section&& section) {
+  try {
+    return section();
+  } catch (const nlohmann::json::exception& error) {
+    missing.push_back(name);
+    return html_section(name, name,
+                        html_missing(fmt::format("A result file is damaged: {}.", error.what()), ""));
+  }
+}
+
+}  // namespace
+
+ReportResult run_report(const ReportOptions& options) {
+  const RunData run = read_run(options.run);
+  ReportResult result;
+  result.file = options.out.empty() ? options.run / "report.html" : options.out;
+  result.records = run.records;
+  result.damaged_lines = run.damaged_lines;
+  const std::string title = options.title.empty() ? folder_name(options.run) : options.title;
+  std::string body = guarded("header", result.missing, [&] { return header_section(run, title); });
+  body += facts_section(run, result.missing);
+  body += training_section(run, options, result.missing);
+  body += guarded("verification", result.missing, [&] { return verification_section(run, result.missing); });
+  body += guarded("degradation", result.missing,
+                  [&] { return degradation_section(run, options, result.missing); });
+  body += pictures_section(run, options, result.missing);
+  body +=
+      "<footer>This page is one file: figures and pictures are inside, nothing is loaded from "
+      "elsewhere.</footer>\n";
+  const std::string page = html_page(title, body);
+  write_file_atomically(result.file, page);
+  result.bytes = static_cast<std::int64_t>(page.size());
+  return result;
+}
+
+std::vector<std::filesystem::path> write_plots(const std::filesystem::path& folder) {
+  const RunData run = read_run(folder);
+  std::vector<NamedPlot> plots = training_plots(run, ReportOptions().max_curve_points);
+  for (NamedPlot& plot : magnitude_histograms(run)) plots.push_back(std::move(plot));
+  const std::filesystem::path out = folder / "plots";
+  std::error_code error;
+  std::filesystem::create_directories(out, error);
+  require(!error, "{}: cannot make the folder: {}", out.string(), error.message());
+  std::vector<std::filesystem::path> written;
+  for (const NamedPlot& plot : plots) {
+    written.push_back(out / (plot.name + ".svg"));
+    write_file_atomically(written.back(), render_svg_file(plot.plot));
+  }
+  return written;
+}
+
+}  // namespace qcface::report

@@ -1,0 +1,209 @@
+#include "harness/report/run_data.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <deque>
+#include <fstream>
+#include <limits>
+
+#include "core/error.h"
+
+namespace qcface::report {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr std::size_t kLogLines = 30;
+
+double parse_number(const std::string& text) {
+  double value = kNan;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? value : kNan;
+}
+
+std::optional<json> read_object(const fs::path& file, std::vector<std::string>& problems) {
+  std::ifstream stream(file);
+  if (!stream) return std::nullopt;
+  json value = json::parse(stream, nullptr, false);
+  if (value.is_discarded() || !value.is_object()) {
+    problems.push_back(file.filename().string() + " is not a JSON object");
+    return std::nullopt;
+  }
+  return value;
+}
+
+std::vector<double> numbers_of(const json& object, const std::string& key) {
+  std::vector<double> values;
+  if (const auto it = object.find(key); it != object.end() && it->is_array()) {
+    for (const json& value : *it) values.push_back(value.is_number() ? value.get<double>() : kNan);
+  }
+  return values;
+}
+
+void read_metrics(RunData& run) {
+  std::ifstream stream(run.folder / "metrics.jsonl");
+  std::string line;
+  while (std::getline(stream, line)) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const json record = json::parse(line, nullptr, false);
+    const auto kind = record.is_object() ? record.find("kind") : record.end();
+    if (!record.is_object() || kind == record.end() || !kind->is_string() ||
+        !std::isfinite(number_at(record, "global_step"))) {
+      ++run.damaged_lines;
+      continue;
+    }
+    ++run.records;
+    if (*kind == "step") {
+      run.steps.append(record);
+    } else if (*kind == "epoch") {
+      run.epochs.append(record);
+    } else if (*kind == "eval") {
+      const auto set = record.find("set");
+      run.evaluations[set != record.end() && set->is_string() ? set->get<std::string>() : ""].append(record);
+    } else if (*kind == "histogram") {
+      MagnitudeHistogramRecord histogram{number_at(record, "global_step"), numbers_of(record, "edges"),
+                                         numbers_of(record, "counts")};
+      if (!histogram.counts.empty() && histogram.edges.size() == histogram.counts.size() + 1) {
+        run.histogram = std::move(histogram);
+      }
+    }
+  }
+}
+
+void read_log(RunData& run) {
+  std::ifstream stream(run.folder / "log.txt");
+  std::string line;
+  std::deque<std::string> tail;
+  while (std::getline(stream, line)) {
+    if (line.size() > 400) line = line.substr(0, 400) + "...";
+    if (run.log_head.size() < kLogLines) {
+      run.log_head.push_back(line);
+      continue;
+    }
+    tail.push_back(line);
+    if (tail.size() > kLogLines) tail.pop_front();
+  }
+  run.log_tail.assign(tail.begin(), tail.end());
+}
+
+std::vector<RocRow> read_roc(const fs::path& file) {
+  std::vector<RocRow> rows;
+  std::ifstream stream(file);
+  std::string line;
+  std::getline(stream, line);  // header
+  while (std::getline(stream, line)) {
+    const std::vector<std::string> fields = split_csv(line);
+    if (fields.size() < 4) continue;
+    const RocRow row{fields[0], parse_number(fields[1]), parse_number(fields[2])};
+    if (std::isfinite(row.fpr) && std::isfinite(row.tpr)) rows.push_back(row);
+  }
+  return rows;
+}
+
+std::vector<NamedMagnitude> read_magnitudes(const fs::path& file) {
+  std::vector<NamedMagnitude> rows;
+  std::ifstream stream(file);
+  std::string line;
+  std::getline(stream, line);
+  while (std::getline(stream, line)) {
+    const std::vector<std::string> fields = split_csv(line);
+    if (fields.size() < 3) continue;
+    const NamedMagnitude row{fields[0], fields[1], parse_number(fields[2])};
+    if (std::isfinite(row.magnitude)) rows.push_back(row);
+  }
+  return rows;
+}
+
+void read_verification(RunData& run, const fs::path& folder, const std::string& name) {
+  std::optional<json> verify = read_object(folder / "verify.json", run.problems);
+  if (!verify) return;
+  run.verifications.push_back(
+      {name, std::move(*verify), read_roc(folder / "roc.csv"), read_magnitudes(folder / "magnitudes.csv")});
+}
+
+std::vector<fs::path> sorted_entries(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    entries.push_back(it->path());
+  }
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+}  // namespace
+
+double number_at(const json& object, const std::string& key) {
+  if (!object.is_object()) return kNan;
+  const auto it = object.find(key);
+  return it != object.end() && it->is_number() ? it->get<double>() : kNan;
+}
+
+std::vector<std::string> split_csv(const std::string& line) {
+  std::vector<std::string> fields(1);
+  bool quoted = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (quoted && c == '"' && i + 1 < line.size() && line[i + 1] == '"') {
+      fields.back().push_back(line[++i]);
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (c == ',' && !quoted) {
+      fields.emplace_back();
+    } else if (c != '\r') {
+      fields.back().push_back(c);
+    }
+  }
+  return fields;
+}
+
+std::vector<double> MetricTable::column(const std::string& key) const {
+  const auto it = columns.find(key);
+  return it != columns.end() ? it->second : std::vector<double>(steps.size(), kNan);
+}
+
+bool MetricTable::has(const std::string& key) const {
+  const auto it = columns.find(key);
+  return it != columns.end() &&
+         std::any_of(it->second.begin(), it->second.end(), [](double value) { return std::isfinite(value); });
+}
+
+void MetricTable::append(const json& record) {
+  const double step = number_at(record, "global_step");
+  while (!steps.empty() && steps.back() >= step) {
+    steps.pop_back();
+    for (auto& [key, values] : columns) values.pop_back();
+  }
+  for (const auto& [key, value] : record.items()) {
+    if (!value.is_number() && !value.is_null()) continue;
+    std::vector<double>& values = columns[key];
+    values.resize(steps.size(), kNan);
+    values.push_back(value.is_number() ? value.get<double>() : kNan);
+  }
+  steps.push_back(step);
+  for (auto& [key, values] : columns) values.resize(steps.size(), kNan);
+}
+
+RunData read_run(const fs::path& folder) {
+  require(fs::is_directory(folder), "report: {} is no folder; name the run folder that training wrote",
+          folder.string());
+  RunData run;
+  run.folder = folder;
+  run.config = read_object(folder / "config.json", run.problems);
+  read_metrics(run);
+  read_log(run);
+  for (const fs::path& file : sorted_entries(folder / "checkpoints")) {
+    if (file.extension() == ".safetensors") run.checkpoints.push_back(file.filename().string());
+  }
+  read_verification(run, folder / "eval", "");
+  for (const fs::path& entry : sorted_entries(folder / "eval")) {
+    if (fs::is_directory(entry)) read_verification(run, entry, entry.filename().string());
+  }
+  run.degradation = read_object(folder / "eval" / "degradation.json", run.problems);
+  return run;
+}
+
+}  // namespace qcface::report

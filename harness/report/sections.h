@@ -1,0 +1,25 @@
+// The parts of the report. Each gives markup, and adds its name to `missing` when there is no data for it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "harness/report/report.h"
+#include "harness/report/run_data.h"
+
+namespace qcface::report {
+
+std::string header_section(const RunData& run, const std::string& title);
+std::string facts_section(const RunData& run, std::vector<std::string>& missing);
+std::string training_section(const RunData& run, const ReportOptions& options,
+                             std::vector<std::string>& missing);
+std::string verification_section(const RunData& run, std::vector<std::string>& missing);
+std::string degradation_section(const RunData& run, const ReportOptions& options,
+                                std::vector<std::string>& missing);
+std::string pictures_section(const RunData& run, const ReportOptions& options,
+                             std::vector<std::string>& missing);
+
+/// The newest checkpoint as a path to put into a suggested command, or a placeholder.
+std::string suggested_weights(const RunData& run);
+
+}  // namespace qcface::report

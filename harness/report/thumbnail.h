@@ -1,0 +1,15 @@
+// Small pictures for the report.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace qcface::report {
+
+/// The picture at most `side` pixels wide and high, as "data:image/jpeg;base64,..."; empty when it cannot be read.
+std::string thumbnail_uri(const std::filesystem::path& file, int side);
+
+/// RFC 4648, with padding.
+std::string base64(const void* data, std::size_t bytes);
+
+}  // namespace qcface::report
