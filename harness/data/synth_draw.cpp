@@ -104,12 +104,12 @@ FaceIdentity draw_identity(std::uint64_t seed, std::uint64_t identity) {
 FacePicture draw_picture(std::uint64_t seed, std::uint64_t identity, std::uint64_t picture) {
   Draw d(RandomStream(seed, RandomPurpose::kSynthPicture, static_cast<std::uint32_t>(identity), picture));
   FacePicture p{};
-  p.yaw = d.around(0.0, 0.21);
+  p.yaw = d.around(0.0, 0.24);
   p.pitch = d.around(0.0, 0.11);
   p.roll = d.around(0.0, 0.09);
-  p.scale = d.around(1.0, 0.035);
-  p.shift_x = d.around(0.0, 0.025);
-  p.shift_y = d.around(0.0, 0.025);
+  p.scale = d.around(1.0, 0.045);
+  p.shift_x = d.around(0.0, 0.032);
+  p.shift_y = d.around(0.0, 0.032);
   p.smile = d.chance(0.5) ? d.range(0.2, 1.0) : d.range(-0.3, 0.2);
   p.mouth_open = d.chance(0.35) ? d.range(0.2, 1.0) : 0.0f;
   p.brow_raise = d.around(0.0, 0.018);
@@ -118,17 +118,18 @@ FacePicture draw_picture(std::uint64_t seed, std::uint64_t identity, std::uint64
   p.gaze_y = d.around(0.0, 0.10);
   const float azimuth = d.range(-1.25, 1.25), height = d.range(-0.25, 0.9);
   p.light = {std::sin(azimuth) * std::cos(height), -std::sin(height), std::cos(azimuth) * std::cos(height)};
-  p.ambient = d.range(0.36, 0.66);
-  p.diffuse = d.range(0.30, 0.72);
+  p.ambient = d.range(0.30, 0.70);
+  p.diffuse = d.range(0.25, 0.80);
+  p.hair_light = d.range(0.6, 1.7);
   p.shine = d.range(0.0, 0.16);
-  const float warmth = d.around(0.0, 0.09);
+  const float warmth = d.around(0.0, 0.11);
   p.white_balance = {1.0f + warmth, 1.0f + d.around(0.0, 0.02), 1.0f - warmth};
-  p.exposure = d.range(0.78, 1.18);
-  p.contrast = d.range(0.85, 1.15);
+  p.exposure = d.range(0.64, 1.26);
+  p.contrast = d.range(0.72, 1.18);
   p.blur = d.chance(0.4) ? d.range(0.3, 0.8) : 0.0f;
   p.noise = d.range(0.003, 0.018);
   const auto backdrop = [&d] {
-    const float grey = d.range(0.15, 0.85);
+    const float grey = d.range(0.05, 0.95);
     return Rgb{grey * d.range(0.80, 1.20), grey * d.range(0.80, 1.08), grey * d.range(0.65, 1.10)};
   };
   p.background_a = backdrop();

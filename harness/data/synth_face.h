@@ -48,7 +48,7 @@ struct FacePicture {
   float yaw, pitch, roll, scale, shift_x, shift_y;
   float smile, mouth_open, brow_raise, eye_open, gaze_x, gaze_y;
   std::array<float, 3> light;  // direction, unit length
-  float ambient, diffuse, shine;
+  float ambient, diffuse, shine, hair_light;
   Rgb white_balance;
   float exposure, contrast, blur, noise;
   Rgb background_a, background_b, cloth;

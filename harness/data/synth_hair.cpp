@@ -13,7 +13,7 @@ Rgb hair_colour(const FaceIdentity& f, const FacePicture& p, float x, float y) {
   const float nz = std::sqrt(std::max(0.05f, 1.0f - nx * nx - ny * ny));
   const float light = light_on(p, nx, ny, nz);
   const float sheen = p.diffuse * 0.22f * bump(0.0f, y + 0.86f + 0.10f * x * x, 1.0f, 0.13f);
-  const float level = light * (0.70f + 0.55f * strand) + 0.02f;
+  const float level = p.hair_light * light * (0.70f + 0.55f * strand) + 0.02f;
   return {f.hair.r * level + sheen * (0.3f + f.hair.r), f.hair.g * level + sheen * (0.3f + f.hair.g),
           f.hair.b * level + sheen * (0.3f + f.hair.b)};
 }
