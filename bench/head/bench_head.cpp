@@ -95,12 +95,19 @@ struct AlignedArray {
   std::size_t size;
 };
 
-/// Uniform in [-1, 1), the same values everywhere.
-void fill(AlignedArray<float>& array, std::uint64_t seed) {
-  std::uint64_t state = seed;
+std::uint32_t mix(std::uint32_t h) {
+  h ^= h >> 16;
+  h *= 0x85EBCA6Bu;
+  h ^= h >> 13;
+  h *= 0xC2B2AE35u;
+  return h ^ (h >> 16);
+}
+
+/// In [-1, 1), from the element's index: peer_torch.py makes the same values.
+void fill(AlignedArray<float>& array, std::uint32_t seed) {
   for (std::size_t i = 0; i < array.size; ++i) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    array.data[i] = static_cast<float>(static_cast<double>(state >> 40) * 0x1p-23 - 1.0);
+    const std::uint32_t h = mix(static_cast<std::uint32_t>(i) ^ mix(seed));
+    array.data[i] = static_cast<float>(static_cast<std::int32_t>(h >> 8) - (1 << 23)) * 0x1p-23f;
   }
 }
 
