@@ -7,7 +7,7 @@
 namespace qcface::report {
 namespace {
 
-// One type scale (13, 15, 18, 26 px), one spacing unit (8 px). Plot colours are custom properties, so the same SVG
+// One type scale (13, 15, 18, 22, 26 px), one spacing unit (8 px). Plot colours are custom properties, so the same SVG
 // serves both colour schemes.
 constexpr const char* kStyle = R"css(
 :root{color-scheme:light dark;--bg:#fff;--card:#fff;--ink:#1c2126;--soft:#5c6670;--line:#dfe3e8;--fill:#f5f7f9;
@@ -33,7 +33,7 @@ section{margin-top:40px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-top:24px}
 .tile{border:1px solid var(--line);border-radius:6px;padding:12px 16px;background:var(--card)}
 .tile .label,.tile .note{font-size:13px;color:var(--soft);line-height:1.35}
-.tile .value{font-size:26px;line-height:1.3;font-weight:600;font-variant-numeric:tabular-nums}
+.tile .value{font-size:22px;line-height:1.4;white-space:nowrap;font-weight:600;font-variant-numeric:tabular-nums}
 .figures{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:24px}
 figure{margin:0;min-width:0}figure.wide{grid-column:1/-1}
 figure svg{width:100%;height:auto;display:block}figure.wide>svg{max-width:760px}

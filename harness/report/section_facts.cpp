@@ -89,7 +89,7 @@ std::string header_section(const RunData& run, const std::string& title) {
   if (run.degradation) {
     const double rho = number_at(*run.degradation, "spearman_source_mean");
     html += html_tile("Spearman correlation", std::isfinite(rho) ? fmt::format("{:+.3f}", rho) : "undefined",
-                      "magnitude and degradation, mean over kinds, per source");
+                      "magnitude, degradation");
   }
   return html + "</div>\n";
 }

@@ -101,7 +101,7 @@ std::string part(const VerificationData& data, bool heading) {
                       number_at(verify, "images"));
   for (const char* key : {"pair_list", "weights", "device"}) {
     if (conditions.is_object() && conditions.contains(key) && conditions[key].is_string()) {
-      html += fmt::format(" <span class=\"soft\">{}:</span> <code>{}</code>",
+      html += fmt::format(" <span class=\"soft\">\xC2\xB7 {}</span> <code>{}</code>",
                           key == std::string("pair_list") ? "list" : key,
                           escape_html(conditions[key].get<std::string>()));
     }
@@ -110,7 +110,7 @@ std::string part(const VerificationData& data, bool heading) {
   const double excluded = number_at(pairs, "excluded");
   if (excluded > 0) {
     html += fmt::format(
-        "<div class=\"warning\">{:.0f} of {:.0f} pairs are excluded: {} pictures could not be read.</div>\n",
+        "<div class=\"warning\">{:.0f} of {:.0f} pairs are excluded: {} unreadable picture(s).</div>\n",
         excluded, number_at(pairs, "listed"), verify.value("corrupt", json::array()).size());
   }
   html += measures_table(verify, cosine, qmf);

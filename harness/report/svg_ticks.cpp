@@ -13,7 +13,7 @@ std::vector<double> nice_ticks(double low, double high, int count) {
   const double power = std::pow(10.0, std::floor(std::log10(raw)));
   double step = 10 * power;
   for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * power >= raw * 0.999) {
+    if (factor * power >= raw * 0.75) {
       step = factor * power;
       break;
     }
