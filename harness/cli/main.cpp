@@ -48,6 +48,10 @@ int run(int argc, char** argv) {
     root.get_subcommand(group)->description(std::string(group) == "eval" ? "Measure a model"
                                                                          : "Make and time picture sets");
   }
+  if (argc > 1 && argv[1][0] != '-') {
+    const auto known = root.get_subcommands([&](const CLI::App* app) { return app->get_name() == argv[1]; });
+    require(!known.empty(), "unknown command {}; `qcface --help` lists the commands", argv[1]);
+  }
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -17,6 +17,13 @@ fs::path run_of_checkpoint(const fs::path& checkpoint) {
 }
 
 CheckpointFacts settle_resume(OptionTable& table, TrainOptions& options) {
+  for (const char* key : {"config", "weight_path", "start-epoch"}) {
+    require(!table.given(key),
+            "--resume and --{} contradict each other: a resumed run takes its configuration, weights and "
+            "position "
+            "from the checkpoint",
+            key);
+  }
   require(!table.given("config"),
           "--resume and --config contradict each other: a resumed run takes its configuration from the "
           "checkpoint");
@@ -50,7 +57,8 @@ std::optional<CheckpointFacts> settle_options(OptionTable& table, TrainOptions& 
     require(!table.chosen("resume"),
             "{}: \"resume\" belongs on the command line, not in a configuration file", options.config);
   }
-  check_train_options(table, options);
+  check_contradictions(table, options);
+  check_train_options(options);
   return resume;
 }
 

@@ -100,7 +100,7 @@ bool may_change_on_resume(const std::string& key) {
   return std::find(kChangeable.begin(), kChangeable.end(), key) != kChangeable.end();
 }
 
-void check_train_options(const OptionTable& table, const TrainOptions& o) {
+void check_train_options(const TrainOptions& o) {
   const auto at_least = [](const char* flag, auto value, auto least) {
     require(value >= least, "{} is {}, expected at least {}", flag, value, least);
   };
@@ -137,18 +137,12 @@ void check_train_options(const OptionTable& table, const TrainOptions& o) {
   at_least("--keep-last", o.keep_last, 1);
   require(o.start_epoch < o.epochs, "--start-epoch {} leaves no epoch of --epochs {}", o.start_epoch,
           o.epochs);
+}
 
+void check_contradictions(const OptionTable& table, const TrainOptions& o) {
   const auto contradict = [&](bool wrong, const char* text) { require(!wrong, "{}", text); };
-  const bool resuming = table.chosen("resume");
-  contradict(resuming && table.given("weight_path"),
-             "--resume and --weight_path contradict each other: a resumed run takes its weights from the "
-             "checkpoint");
-  contradict(resuming && table.given("start-epoch"),
-             "--resume and --start-epoch contradict each other: a resumed run takes its position from the "
-             "checkpoint");
   contradict(
-      o.lr_schedule == "cosine" && table.chosen("lr-drop-epoch") && !o.lr_drop_epoch.empty() && !resuming &&
-          table.given("lr-drop-epoch"),
+      o.lr_schedule == "cosine" && table.given("lr-drop-epoch"),
       "--lr-drop-epoch and --lr-schedule cosine contradict each other: drops belong to the step schedule");
   contradict(
       o.lr_schedule == "step" && table.given("lr-min"),

@@ -69,8 +69,9 @@ struct TrainOptions {
 /// Binds every option to `options`.
 void add_train_options(OptionTable& table, TrainOptions& options);
 
-/// Stops with a message that names the flags: values out of range, flags that contradict each other.
-void check_train_options(const OptionTable& table, const TrainOptions& options);
+/// Stop with a message that names the flags: flags that contradict each other; values out of range.
+void check_contradictions(const OptionTable& table, const TrainOptions& options);
+void check_train_options(const TrainOptions& options);
 
 /// Options that a resumed run may change; all others are taken from the checkpoint.
 bool may_change_on_resume(const std::string& key);
