@@ -54,9 +54,9 @@ details{margin-top:12px;font-size:13px}summary{cursor:pointer;color:var(--soft)}
 color:var(--soft)}
 .warning{background:var(--warn-bg);border:1px solid var(--warn-line);border-radius:6px;padding:10px 16px;
 font-size:13px;margin:12px 0}
-.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(84px,1fr));gap:16px 12px;margin-bottom:16px}
+.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(80px,1fr));gap:16px 8px;margin-bottom:16px}
 .picture{font-size:12px;line-height:1.3;text-align:center;font-variant-numeric:tabular-nums;min-width:0}
-.picture img,.absent{display:block;width:84px;height:84px;object-fit:contain;border-radius:3px;margin:0 auto 4px;
+.picture img,.absent{display:block;width:80px;height:80px;object-fit:contain;border-radius:3px;margin:0 auto 4px;
 background:var(--fill)}
 .picture .name{color:var(--soft);overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .strip{display:flex;gap:12px;flex-wrap:wrap;margin-bottom:16px}

@@ -359,7 +359,17 @@ class Writer {
 std::string render_svg(const Plot& plot) { return Writer(plot).render(); }
 
 std::string render_svg_file(const Plot& plot) {
-  return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + render_svg(plot);
+  // Many SVG programs know no CSS variables and would draw nothing: "var(--name,fallback)" becomes its fallback.
+  const std::string svg = render_svg(plot);
+  std::string resolved = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+  std::size_t at = 0;
+  for (std::size_t begin; (begin = svg.find("var(--plot-", at)) != std::string::npos;) {
+    const std::size_t comma = svg.find(',', begin);
+    const std::size_t end = svg.find(')', begin);
+    resolved.append(svg, at, begin - at).append(svg, comma + 1, end - comma - 1);
+    at = end + 1;
+  }
+  return resolved.append(svg, at, std::string::npos);
 }
 
 }  // namespace qcface::report

@@ -47,7 +47,7 @@ struct Plot {
 
 /// The <svg> element. Without finite data it holds the axes' frame and the words "no data".
 std::string render_svg(const Plot& plot);
-/// render_svg() with an XML header, for a file.
+/// For a file: with an XML header, and plain colours instead of custom properties.
 std::string render_svg_file(const Plot& plot);
 
 /// About `count` round tick values inside [low, high] (1, 2, 5 times a power of ten).

@@ -64,6 +64,17 @@ TEST_CASE("NaN breaks a line, values outside a log axis are left out, no coordin
   REQUIRE(circles == 2);  // one point, one legend entry
 }
 
+TEST_CASE("a plot in a file needs no CSS variables") {
+  Plot plot;
+  plot.title = "curve";
+  plot.series.push_back({"a", {1, 2}, {1, 2}, Mark::kLine, 0});
+  REQUIRE(contains(render_svg(plot), "stroke=\"var(--plot-0,#2f74c0)\""));
+  const std::string file = render_svg_file(plot);
+  REQUIRE(!contains(file, "var("));
+  REQUIRE(contains(file, "stroke=\"#2f74c0\""));
+  REQUIRE(contains(file, "font-family=\"system-ui,"));
+}
+
 TEST_CASE("constant and single values get an axis") {
   for (const double value : {0.0, 5.0, -3.0, 1e-12}) {
     Plot plot;
