@@ -15,7 +15,7 @@ struct ReportOptions {
   std::filesystem::path out;             // HTML file; empty = <run>/report.html
   std::string title;                     // empty = name of the run folder
   int extreme_pictures = 12;             // lowest, and as many highest, magnitudes
-  int thumbnail_side = 84;               // pixels
+  int thumbnail_side = 112;              // pixels; shown at 80
   std::int64_t max_curve_points = 1200;  // longer curves are averaged over equal groups of steps
 };
 
