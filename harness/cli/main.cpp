@@ -1,9 +1,7 @@
 // qcface: train, resume, evaluate and inspect QCFace models.
-#include <fmt/format.h>
-
-#include <cstdio>
 #include <exception>
 
+#include "core/log.h"
 #include "harness/cli/command.h"
 #include "harness/console/interrupt.h"
 #include "harness/console/logging.h"
@@ -72,7 +70,7 @@ int main(int argc, char** argv) {
     qcface::install_interrupt_handlers();
     return qcface::cli::run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "qcface: {}\n", error.what());
+    qcface::log::error("{}", error.what());  // to stderr, and to the run's log.txt
   }
   return 1;
 }

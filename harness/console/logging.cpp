@@ -40,7 +40,6 @@ void start_logging() {
 
 void log_to_file(const std::filesystem::path& path) {
   start_logging();
-  stop_logging_to_file();
   try {
     auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string(), false);
     file->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
@@ -48,10 +47,6 @@ void log_to_file(const std::filesystem::path& path) {
   } catch (const spdlog::spdlog_ex& error) {
     fail("{}: the log cannot be written: {}", path.string(), error.what());
   }
-}
-
-void stop_logging_to_file() {
-  if (logger() && logger()->sinks().size() > 2) logger()->sinks().resize(2);
 }
 
 }  // namespace qcface

@@ -8,9 +8,7 @@ namespace qcface {
 
 /// Console only; call once at the start.
 void start_logging();
-/// Adds a file (appended to). Throws Error naming it if it cannot be written.
+/// Adds a file (appended to) until the end of the process. Throws Error naming it if it cannot be written.
 void log_to_file(const std::filesystem::path& path);
-/// Detaches the file again (tests run several trainings in one process).
-void stop_logging_to_file();
 
 }  // namespace qcface

@@ -114,7 +114,7 @@ void check_train_options(const TrainOptions& o) {
   at_least("--epochs", o.epochs, 1);
   at_least("--start-epoch", o.start_epoch, 0);
   at_least("--batch-size", o.batch_size, 2);
-  within("--lr", o.lr, 0, 1e6);
+  within("--lr", o.lr, 0, 1e30);
   within("--momentum", o.momentum, 0, 0.999999);
   within("--weight-decay", o.weight_decay, 0, 1);
   within("--lr-drop-ratio", o.lr_drop_ratio, 0, 1);

@@ -412,15 +412,7 @@ TrainResult run_training(const TrainOptions& options, const OptionTable::Json& c
   const fs::path run(options.pth_save_fold);
   log_to_file(run / "log.txt");
   write_file_atomically(run / "config.json", config.dump(2) + "\n");
-  try {
-    const TrainResult result = trainer.run();
-    stop_logging_to_file();
-    return result;
-  } catch (const std::exception& error) {
-    log::error("{}", error.what());  // into log.txt too
-    stop_logging_to_file();
-    throw;
-  }
+  return trainer.run();
 }
 
 }  // namespace qcface::train

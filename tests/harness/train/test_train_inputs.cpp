@@ -90,6 +90,7 @@ TEST_CASE("a batch larger than the set is one batch") {
 TEST_CASE("a corrupt picture is skipped, counted and named; many stop the run") {
   test::TemporaryFolder folder;
   const auto faces = folder / "faces";
+  fs::create_directories(faces);
   for (int copy = 0; copy < 4; ++copy) {  // 120 pictures: one bad picture is under 1 %
     fs::copy(test::small_faces() / "train", faces / std::to_string(copy), fs::copy_options::recursive);
   }
@@ -120,7 +121,8 @@ TEST_CASE("NaN stops the run, is named, and leaves the last good checkpoint") {
   REQUIRE((result.says("layer") || result.says("tensor")));
   if (const auto newest = fs::exists(run / "checkpoints") ? test::newest_checkpoint(run) : fs::path();
       !newest.empty()) {
-    for (const SafeTensorView& view : SafeTensorsFile(newest).tensors()) {
+    const SafeTensorsFile file(newest);
+    for (const SafeTensorView& view : file.tensors()) {
       if (view.dtype != SafeDtype::kF32) continue;
       for (const float value : view.to_float()) REQUIRE(std::isfinite(value));
     }
