@@ -33,7 +33,7 @@ ConvDescriptor describe(const CpuBackend& backend, const LoweredGraph& graph, co
 /// The same with oneDNN's free choice of layouts.
 ConvDescriptor relaxed(const ConvDescriptor& d) {
   const auto any = [](const Md& m) {
-    return Md(m.dims(), dnnl::memory::data_type::f32, dnnl::memory::format_tag::any);
+    return Md(dims_of(m), dnnl::memory::data_type::f32, dnnl::memory::format_tag::any);
   };
   return {any(d.src), any(d.weights), any(d.dst), d.strides, d.padding};
 }

@@ -50,6 +50,7 @@ inline auto fc_backward_weights_pd(const dnnl::engine& e, const dnnl::memory::de
                                    const dnnl::primitive_attr& attr) {
   return dnnl::inner_product_backward_weights::primitive_desc(e, src, weights, bias, dst, hint, attr);
 }
+inline dnnl::memory::dims dims_of(const dnnl::memory::desc& d) { return d.get_dims(); }
 /// Channels a block of a [.., C, ..] layout blocked over dimension 1: 1 for plain, 0 for anything else.
 inline int channel_block(const dnnl::memory::desc& d) {
   const int inner = d.get_inner_nblks();
@@ -101,6 +102,7 @@ inline auto fc_backward_weights_pd(const dnnl::engine& e, const dnnl::memory::de
   return dnnl::inner_product_backward_weights::primitive_desc(
       dnnl::inner_product_backward_weights::desc(src, weights, bias, dst), attr, e, hint);
 }
+inline dnnl::memory::dims dims_of(const dnnl::memory::desc& d) { return d.dims(); }
 inline int channel_block(const dnnl::memory::desc& d) {
   const auto& blocking = d.data.format_desc.blocking;
   if (d.data.format_kind != dnnl_blocked) return 0;
