@@ -366,7 +366,14 @@ bool Trainer::evaluate(RunLog& log, std::int64_t epoch) {
   double sum = 0;
   for (const EvalSet& set : eval_sets_) {
     log.pause();
-    const eval::VerifyResult result = verify_set(network_, set, o_);
+    eval::VerifyResult result;
+    try {
+      result = verify_set(network_, set, o_);
+    } catch (const Error& error) {
+      // A network that has collapsed gives equal scores, which have no ROC. Training may still recover.
+      qcface::log::warn("{} could not be verified after epoch {}: {}", set.name, epoch + 1, error.what());
+      return false;
+    }
     const double accuracy = result.cosine.kfold.accuracy_mean;
     sum += accuracy;
     qcface::log::info("verified {} after epoch {}: accuracy {:.2f}% (10-fold), AUC {:.4f}, {} pairs",
@@ -389,8 +396,10 @@ void Trainer::save() {
 }
 
 void Trainer::finish() {
-  if (!eval_sets_.empty() || !o_.degrade_data.empty()) {
+  try {
     write_final_evaluation(network_, eval_sets_, o_, run_, last_checkpoint_.string());
+  } catch (const Error& error) {
+    log::warn("the final evaluation failed: {}; the checkpoints are good, see `qcface eval`", error.what());
   }
   report::write_plots(run_);
   log::info("finished after {} steps, peak memory {:.0f} MiB, {} corrupt pictures", state_.global_step,
