@@ -21,6 +21,7 @@
  * was expected. Outputs are then unspecified, except that t is unchanged.
  * - CPU: the same inputs give the same bits, whatever `threads` is. Instruction sets may differ in the last
  * bits.
+ * - Enums end in ..._MAX_ENUM, so that any value a caller hands over can be read and refused.
  * - One context serves one call at a time; several contexts may be used at once.
  */
 #ifndef QCFACE_KERNELS_H_
@@ -50,11 +51,21 @@ typedef enum qcf_status {
 /* The status as a word, for example "label out of range". Never NULL. */
 const char* qcf_status_name(qcf_status status);
 
-typedef enum qcf_device { QCF_DEVICE_CPU = 0, QCF_DEVICE_CUDA = 1 } qcf_device;
+typedef enum qcf_device {
+  QCF_DEVICE_CPU = 0,
+  QCF_DEVICE_CUDA = 1,
+  QCF_DEVICE_MAX_ENUM = 0x7fffffff
+} qcf_device;
 
 /* Instruction set of the CPU kernels. AUTO takes the best that the processor offers; the others exist for
  * tests and for comparing machines bit by bit. One that the processor lacks is QCF_UNSUPPORTED. */
-typedef enum qcf_isa { QCF_ISA_AUTO = 0, QCF_ISA_BASELINE = 1, QCF_ISA_AVX2 = 2, QCF_ISA_AVX512 = 3 } qcf_isa;
+typedef enum qcf_isa {
+  QCF_ISA_AUTO = 0,
+  QCF_ISA_BASELINE = 1,
+  QCF_ISA_AVX2 = 2,
+  QCF_ISA_AVX512 = 3,
+  QCF_ISA_MAX_ENUM = 0x7fffffff
+} qcf_isa;
 
 #define QCF_ERROR_TEXT_SIZE 512
 
@@ -81,17 +92,23 @@ const char* qcf_isa_name(const qcf_context* context);
 typedef enum qcf_head_kind {
   QCF_HEAD_QCFACE = 0,     /* "qcface":     negatives N = c */
   QCF_HEAD_QCFACE_CUR = 1, /* "qcface-cur": a hard negative (c_ij > cos(theta_iy + m)) has N = c (t + c) */
-  QCF_HEAD_QCFACE_MV = 2   /* "qcface-mv":  a hard negative has N = a c + a - 1 */
+  QCF_HEAD_QCFACE_MV = 2,  /* "qcface-mv":  a hard negative has N = a c + a - 1 */
+  QCF_HEAD_MAX_ENUM = 0x7fffffff
 } qcf_head_kind;
 
 /* Target rule with M = cos(theta + m):
  *   easy       T = M if c > 0, else c
  *   threshold  T = M if c > cos(pi - m), else c - m sin(pi - m)
  *   none       T = M */
-typedef enum qcf_rule { QCF_RULE_EASY = 0, QCF_RULE_THRESHOLD = 1, QCF_RULE_NONE = 2 } qcf_rule;
+typedef enum qcf_rule {
+  QCF_RULE_EASY = 0,
+  QCF_RULE_THRESHOLD = 1,
+  QCF_RULE_NONE = 2,
+  QCF_RULE_MAX_ENUM = 0x7fffffff
+} qcf_rule;
 
 /* id: loss = loss_id, no magnitude gradient. norm: loss = loss_id + lambda loss_g. */
-typedef enum qcf_phase { QCF_PHASE_ID = 0, QCF_PHASE_NORM = 1 } qcf_phase;
+typedef enum qcf_phase { QCF_PHASE_ID = 0, QCF_PHASE_NORM = 1, QCF_PHASE_MAX_ENUM = 0x7fffffff } qcf_phase;
 
 /* Number of heads; kinds are 0 .. count-1. */
 int qcf_head_count(void);
@@ -124,8 +141,16 @@ typedef struct qcf_head_config {
 /* Published defaults of the head. */
 void qcf_head_config_init(qcf_head_config* config, qcf_head_kind kind);
 
-typedef enum qcf_label_type { QCF_LABEL_I64 = 0, QCF_LABEL_I32 = 1 } qcf_label_type;
-typedef enum qcf_gradient_mode { QCF_GRADIENT_OVERWRITE = 0, QCF_GRADIENT_ACCUMULATE = 1 } qcf_gradient_mode;
+typedef enum qcf_label_type {
+  QCF_LABEL_I64 = 0,
+  QCF_LABEL_I32 = 1,
+  QCF_LABEL_MAX_ENUM = 0x7fffffff
+} qcf_label_type;
+typedef enum qcf_gradient_mode {
+  QCF_GRADIENT_OVERWRITE = 0,
+  QCF_GRADIENT_ACCUMULATE = 1,
+  QCF_GRADIENT_MAX_ENUM = 0x7fffffff
+} qcf_gradient_mode;
 
 /* Everything one step reads and writes. Make it with qcf_head_args_init, which sets all pointers NULL and all
  * options to their usual values. */
@@ -181,10 +206,11 @@ typedef struct qcf_head_args {
 
 void qcf_head_args_init(qcf_head_args* args);
 
-/* Bytes of workspace for these sizes and requests (pointers are only looked at for NULL or not; x, w and
- * labels may be missing). Does not depend on the thread count. Bounded by CPU: 4 (P + 3) N' D' + 200 P N' +
- * 300 N' + 1 MiB with P <= 32 partial sums, N' and D' = N and D rounded up to 32; K adds nothing. N = 64, D =
- * 512: under 7 MiB. */
+/* Bytes of workspace for these sizes and requests (pointers are only looked at for NULL or not; x, w and labels may
+ * be missing) and for the context's threads. Bounded, with N' and D' = N and D rounded up to the vector panel (16 or
+ * 32), P = min(32, tiles of 96 classes) partial sums and T <= min(threads, tiles) workers, by
+ *   4 (P + 2) N' D' + 4 T (96 (N' + D') + 6 N' + 384) + (32 P + 128) N' bytes + 2 KiB, and K adds nothing beyond P.
+ * N = 64, D = 512, T = 2, any K: 4.8 MiB. */
 QCF_NODISCARD qcf_status qcf_head_workspace_bytes(qcf_context* context, const qcf_head_config* config,
                                                   const qcf_head_args* args, size_t* bytes);
 
