@@ -212,8 +212,12 @@ std::string Network::find_non_finite(std::span<const float> images, int n, const
   if (std::string where = describe_non_finite(images, shape); !where.empty()) {
     return fmt::format("the images of the batch are not finite: {}", where);
   }
-  if (const std::string name = parameters_.first_non_finite(TensorRole::kValue); !name.empty()) {
-    return fmt::format("parameter '{}' is not finite", name);
+  // Running statistics are left out: the failed step has written them already, and training does not read them.
+  for (std::size_t i = 0; i < parameters_.tensors().size(); ++i) {
+    const TensorSpec& tensor = parameters_.tensors()[i];
+    if (tensor.kind == TensorKind::kWeight && !all_finite(parameters_.storage(i))) {
+      return fmt::format("parameter '{}' is not finite", tensor.name);
+    }
   }
   std::string found;
   const auto shape_of = [&](std::string_view layer, bool gradient) -> Shape {
