@@ -2,13 +2,13 @@
 // hair; pictures of one identity in pose, expression, light, background. Part of the training pictures is
 // degraded, and a degradation series of held-out identities gives recognizability a ground truth.
 //
-//   <out>/train/<identity>/<k>.jpg        training folder (data-formats.md section 1)
-//   <out>/train_degradation.csv           file,kind,level for every training picture (kind "none", level 0 =
-//   clean) <out>/verify/imgs/<N>.jpg             pictures of identities that are not in train
-//   <out>/verify/pairs.list               lines `a b m` (section 6); each of 10 folds has same and different
-//   pairs <out>/degrade/<kind>/<source>_<level>.png     degraded pictures of clean held-out sources
-//   <out>/degrade/levels.csv              file,source,kind,level (level 0 = the clean source; larger = worse)
-//   <out>/synth.json                      the parameters; written last, so it marks a complete set
+//   <out>/train/<identity>/<k>.jpg               training folder (data-formats.md section 1)
+//   <out>/train_degradation.csv                  file,kind,level of every training picture (none, 0 = clean)
+//   <out>/verify/imgs/<N>.jpg                    pictures of identities that are not in train
+//   <out>/verify/pairs.list                      lines `a b m` (section 6); every fold has same and different pairs
+//   <out>/degrade/<kind>/<source>_<level>.png    degraded pictures of clean held-out sources
+//   <out>/degrade/levels.csv                     file,source,kind,level (0 = the clean source; larger = worse)
+//   <out>/synth.json                             the parameters; written last, so it marks a complete set
 //
 // The same options give the same files, byte for byte, with any number of threads.
 #pragma once

@@ -3,11 +3,14 @@
  * One head step takes raw embeddings x [N, D], raw class weights w [K_loc, D] and labels [N], and gives the
  * loss, row values and gradients without ever holding an [N, K] array:
  *
- *   z_i = |x_i|, xh = x / max(z, 1e-12), wh_j = w_j / max(|w_j|, 1e-12), c_ij = clamp(xh_i . wh_j, -1, 1), y
- * = label T = target rule of c_iy (angle + m, see qcf_rule)      N_ij = negative rule of c_ij (see
- * qcf_head_kind) d_i = log sum_{j != y} exp(s N_ij) - s T_i              nll_i = log(1 + exp d_i) loss_id =
- * mean nll p_i = sigmoid(s c_iy - log sum_{j != y} exp(s c_ij))    f(z, p) = A(p) / (z + eps) + E(p) z L_g,i
- * = f(z_i, p_i) - f(z*(p_i), p_i)                   loss = loss_id + lambda mean L_g   (phase norm)
+ *   z_i = |x_i|     xh = x / max(z, 1e-12)     wh_j = w_j / max(|w_j|, 1e-12)     y = label
+ *   c_ij = clamp(xh_i . wh_j, -1, 1)
+ *   T    = target rule of c_iy (angle + m, see qcf_rule)
+ *   N_ij = negative rule of c_ij (see qcf_head_kind)
+ *   d_i  = log sum_{j != y} exp(s N_ij) - s T_i          nll_i = log(1 + exp d_i)
+ *   p_i  = sigmoid(s c_iy - log sum_{j != y} exp(s c_ij))
+ *   f(z, p) = A(p) / (z + eps) + E(p) z                  L_g,i = f(z_i, p_i) - f(z*(p_i), p_i)
+ *   loss_id = mean nll                                   loss  = loss_id + lambda mean L_g   (phase norm)
  *
  * p and z* carry no gradient, so the gradient of x_i is a part across x_i (direction; from loss_id alone)
  * plus a part along x_i (magnitude; from L_g alone), and lambda cannot change a bit of the first or of dw.
@@ -225,14 +228,18 @@ QCF_NODISCARD qcf_status qcf_head_step(qcf_context* context, const qcf_head_conf
 /* ---- the same step in stages, for class-sharded runs ----
  * Call the four in this order with the same arguments; between them reduce the exchange arrays over the ranks
  * that share the classes (every rank holds all N rows of x and labels). One rank needs no reduction and gets
- * the same bits as qcf_head_step. prepare  checks; lengths, unit rows; target cosines of the labels held
- * here.      -> reduce `target` sums     t; one pass over w: sums of exponentials, ranks, weighted class
- * vectors.  -> reduce `log_sums`, `counts` finish   t written; losses, row values, dx. dx_direction holds
- * this rank's classes' share: the ranks' shares add up; dx_magnitude is the same on every rank. `dx`
- * therefore needs k_loc == k_total. weights  second pass over w: dw. Without dw it does nothing. */
+ * the same bits as qcf_head_step.
+ *
+ *   prepare   checks; lengths, unit rows; target cosines of the labels held here       -> reduce `target`
+ *   sums      t; one pass over w: sums of exponentials, ranks, weighted class vectors  -> reduce `log_sums`, `counts`
+ *   finish    t written; losses, row values, dx
+ *   weights   second pass over w: dw. Without dw it does nothing
+ *
+ * dx_direction holds this rank's classes' share: the ranks' shares add up; dx_magnitude is the same on every
+ * rank. `dx` therefore needs k_loc == k_total. */
 typedef struct qcf_head_exchange {
-  double*
-      target; /* [2, N] c_iy, then |wh_y - c xh_i|; 0 where the class lives elsewhere. Sum over the ranks. */
+  double* target;   /* [2, N] c_iy, then |wh_y - c xh_i|; 0 where the class lives elsewhere. Sum over the
+                       ranks. */
   double* log_sums; /* [2, N] log sum_{j != y} exp(s N_ij), then of exp(s c_ij), over this rank's classes
                        (-1e300 for none). Combine by log-sum-exp: qcf_log_sum_exp. */
   double* counts;   /* [2, N] rank and hard counts. Sum over the ranks. */
