@@ -25,8 +25,8 @@ step "3/4 faces"
 step "4/4 train and evaluate"
 "$qcface" train --arch mini --loss_model qcface --phase norm --lambda_g 1.0 --embed_dims 128 \
   --data_dirs "$faces/train" --eval-data "$faces/verify" --degrade-data "$faces/degrade" \
-  --batch-size 64 --epochs 12 --lr 0.1 --lr-drop-epoch 8 11 --weight-decay 5e-4 --workers 2 --seed 1 \
-  --device cpu --augment none --pth-save-fold "$run"
+  --batch-size 32 --epochs 18 --lr 0.1 --lr-schedule cosine --warmup-steps 36 --weight-decay 5e-4 --dropout 0 \
+  --augment none --eval-epoch 3 --workers 2 --seed 1 --device cpu --pth-save-fold "$run"
 
 step "done"
 echo "report:      $run/report.html"
