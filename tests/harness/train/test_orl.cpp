@@ -116,14 +116,14 @@ TEST_CASE("training on 20 people of the ORL set helps to verify 10 others") {
   };
   // Untrained: one step at rate 0, so that the running statistics of batch norm fit the pictures.
   const auto before = run_training("untrained", {"--lr", "0", "--max-steps", "1"});
-  const auto after = run_training(
-      "trained", {"--epochs", "30", "--lr", "0.1", "--lr-drop-epoch", "20", "27", "--augment", "none"});
-  const double accuracy_before = before.at("cosine").at("kfold").at("accuracy_mean");
-  const double accuracy_after = after.at("cosine").at("kfold").at("accuracy_mean");
+  const auto after = run_training("trained", {"--epochs", "15", "--lr", "0.1", "--lr-schedule", "cosine",
+                                              "--warmup-steps", "10", "--dropout", "0", "--augment", "none"});
+  const double accuracy_before = before.at("cosine").at("accuracy_mean");
+  const double accuracy_after = after.at("cosine").at("accuracy_mean");
   const auto degradation = result(folder / "trained", "degradation.json");
   std::printf("ORL: accuracy %.4f untrained, %.4f trained; magnitude against degradation: %s\n",
               accuracy_before, accuracy_after,
-              degradation.value("rho_source_mean", nlohmann::json()).dump().c_str());
+              degradation.value("spearman_source_mean", nlohmann::json()).dump().c_str());
   REQUIRE(accuracy_after >= accuracy_before + 0.02);
   REQUIRE(accuracy_after >= 0.8);
 }
