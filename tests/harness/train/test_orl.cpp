@@ -1,9 +1,8 @@
 // Real faces: trains on 20 people of the ORL set and verifies on the other 10, whom training never saw. The set
 // is not part of the project (see README): where it is absent, the test is skipped.
 #include <fmt/format.h>
-#include <algorithm>
-#include <fstream>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.h"
