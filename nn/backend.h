@@ -1,8 +1,11 @@
-// What a device must offer to run a lowered graph. nn/cpu fills it on oneDNN; the cuDNN backend will fill the same.
+// What a device must offer to run a lowered graph. nn/cpu fills it on oneDNN, nn/cuda on cuDNN.
 //
-// Above this line nothing knows layouts: a value is an opaque block of value_bytes() bytes, of which the executor
-// only knows the lifetime. Below it nothing knows the graph: a compiled layer is one layer at one batch size and
-// mode, gets all its memory handed in, and allocates nothing when it runs.
+// Above this line nothing knows layouts or types: a value is an opaque block of value_bytes() bytes, of which the
+// executor only knows the lifetime. Below it nothing knows the graph: a compiled layer is one layer at one batch size
+// and mode, gets all its memory handed in, and allocates nothing when it runs.
+//
+// Parameters, their gradients, momentum and running statistics are fp32 on every backend; a backend that computes in a
+// 16-bit type also keeps a copy of the weights in that type (working_bytes).
 #pragma once
 
 #include <cstddef>
@@ -33,6 +36,16 @@ struct DropoutKey {
   std::uint64_t step = 0;                   // inside the epoch
   std::int64_t first_row = 0;               // this rank's first sample within the whole batch
   std::span<const std::uint8_t> keep = {};  // [N, C] of 0 and 1, borrowed; empty: drawn
+  /// Backends with device memory: the same key as a record of theirs in device memory, read when the step runs rather
+  /// than when it is enqueued (a captured step draws anew each time). The fields above are then not looked at.
+  const void* device_record = nullptr;
+};
+
+/// Images that lie in device memory already; exactly one of the two is given.
+struct DeviceImages {
+  const std::uint8_t* pixels = nullptr;  // [N, H, W, 3] RGB
+  const float* normalisation = nullptr;  // with pixels: [3, 256] value of each pixel in each channel
+  const float* canonical = nullptr;      // [N, C, H, W]
 };
 
 /// Owned device memory. Move-only.
@@ -76,7 +89,8 @@ class ParameterLayout {
 
 /// What a compiled layer wants from the executor's plan.
 struct LayerNeeds {
-  std::size_t saved_bytes = 0;  // kept from forward to backward
+  std::size_t saved_bytes = 0;       // kept from forward to backward
+  std::size_t statistics_bytes = 0;  // forward also leaves statistics of y for the layers that read it
   std::size_t forward_scratch_bytes = 0;
   std::size_t backward_scratch_bytes = 0;
   bool x_in_backward = true;       // backward reads the forward input
@@ -86,18 +100,20 @@ struct LayerNeeds {
 };
 
 struct ForwardCall {
-  const float* x = nullptr;
-  const float* residual = nullptr;
-  float* y = nullptr;
+  const void* x = nullptr;
+  const void* residual = nullptr;
+  void* y = nullptr;
   void* saved = nullptr;
   void* scratch = nullptr;
+  void* y_statistics = nullptr;         // to be filled; only if the layer needs statistics_bytes
+  const void* x_statistics = nullptr;   // what the layer that wrote x left; null: nothing
   const DropoutKey* dropout = nullptr;  // kTrain only
 };
 
 struct BackwardCall {
-  const float* x = nullptr;  // null if not needed
-  const float* dy = nullptr;
-  float* dx = nullptr;      // null: nobody needs it
+  const void* x = nullptr;  // null if not needed
+  const void* dy = nullptr;
+  void* dx = nullptr;       // null: nobody needs it
   bool accumulate = false;  // dx += instead of dx =
   const void* saved = nullptr;
   void* scratch = nullptr;
@@ -127,7 +143,17 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string name() const = 0;  // "oneDNN 2.6.3, 2 threads, channel blocks of 8"
 
-  /// 64-byte aligned or better, zeroed. Throws Error naming `what` and the size.
+  /// Whether allocate() gives memory that the host may read and write. If not, spans of parameters are only to be
+  /// handed on to the device.
+  virtual bool on_host() const { return true; }
+  /// Alignment of every buffer of a memory plan, a power of two of at least 64.
+  virtual std::size_t alignment() const { return 64; }
+  /// Bytes an element of the copy of the weights that layers compute with; 0: they read the weights themselves.
+  virtual std::size_t working_bytes() const { return 0; }
+  /// working = weights, rounded; device memory.
+  virtual void refresh_working(const float* /*weights*/, void* /*working*/, std::size_t /*count*/) const {}
+
+  /// Aligned to alignment() or better, zeroed. Throws Error naming `what` and the size.
   virtual Memory allocate(std::size_t bytes, const std::string& what) const = 0;
   virtual void copy_to_device(void* device, const void* host, std::size_t bytes) const = 0;
   virtual void copy_to_host(void* host, const void* device, std::size_t bytes) const = 0;
@@ -138,19 +164,29 @@ class Backend {
 
   virtual std::size_t value_bytes(const Value& value, int n) const = 0;
   /// Canonical [N, C, H, W] host values from and to device memory in the value's own layout.
-  virtual void import_value(const Value& value, int n, const float* canonical, float* device) const = 0;
-  virtual void export_value(const Value& value, int n, const float* device, float* canonical) const = 0;
-  /// target += source, for values of equal layout.
-  virtual void accumulate(float* target, const float* source, std::size_t count) const = 0;
+  virtual void import_value(const Value& value, int n, const float* canonical, void* device) const = 0;
+  virtual void export_value(const Value& value, int n, const void* device, float* canonical) const = 0;
+  /// target += source, for two blocks of this value's layout.
+  virtual void accumulate(const Value& value, int n, void* target, const void* source) const = 0;
+
+  // Network's device path; backends that have none throw Error.
+  virtual void import_images(const Value& value, int n, const DeviceImages& images, void* device) const;
+  /// Gradient of a vector value from fp32 [N, C] in device memory, times the device scalar *scale (null: 1).
+  virtual void import_gradient(const Value& value, int n, const float* gradient, const float* scale,
+                               void* device) const;
+  /// The fp32 [N, C] that a vector value is.
+  virtual const float* device_rows(const Value& value, const void* device) const;
 
   /// Throws Error for a layer this backend cannot run.
   virtual std::unique_ptr<CompiledLayer> compile(const LoweredGraph& graph, const Layer& layer,
                                                  ParameterStore& parameters,
                                                  const CompileOptions& options) = 0;
 
-  /// Brackets every run (thread count, stream).
+  /// Brackets every run (thread count, current device).
   virtual void begin() {}
   virtual void end() {}
+  /// Waits until everything enqueued is done.
+  virtual void synchronize() const {}
 };
 
 /// The CPU backend. threads = 0: as many as OpenMP gives the calling thread now.

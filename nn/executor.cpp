@@ -33,7 +33,7 @@ Executor::Executor(const LoweredGraph& graph, Backend& backend, ParameterStore& 
   compile(backend, parameters);
   plan_forward();
   if (options_.mode != Mode::kEval) plan_backward();
-  plan_ = plan_memory(buffers_);
+  plan_ = plan_memory(buffers_, backend.alignment());
 }
 
 bool Executor::needs_gradient(int value) const { return value != graph_.input || options_.input_gradient; }
@@ -72,6 +72,7 @@ void Executor::plan_forward() {
   const bool gradients = options_.mode != Mode::kEval;
   buffer_of_.assign(graph_.values.size(), kNone);
   last_read_.assign(graph_.values.size(), -1);
+  statistics_of_.assign(graph_.values.size(), kNone);
   const auto read = [&](int value, int step) {
     last_read_[idx(value)] = std::max(last_read_[idx(value)], step);
   };
@@ -104,6 +105,13 @@ void Executor::plan_forward() {
     if (buffer_of_[idx(layer.y)] == kNone) make(layer.y, i);
     if (needs.saved_bytes > 0)
       step.saved = new_buffer(layer.name + " saved", needs.saved_bytes, i, gradients ? 2 * count - i : i);
+    if (needs.statistics_bytes > 0) {
+      int last = i;
+      for (int reader = i + 1; reader < count; ++reader)
+        if (graph_.layers[idx(reader)].x == layer.y) last = reader;
+      step.statistics = statistics_of_[idx(layer.y)] =
+          new_buffer(layer.name + " statistics", needs.statistics_bytes, i, last);
+    }
     if (needs.forward_scratch_bytes > 0) {
       step.forward_scratch = new_buffer(layer.name + " forward scratch", needs.forward_scratch_bytes, i, i);
     }
@@ -166,23 +174,22 @@ void Executor::plan_layer_backward(std::size_t i, std::vector<int>& gradient) {
   touch(dx, now);
 }
 
-float* Executor::at(std::byte* arena, int buffer) const {
-  return buffer == kNone ? nullptr : reinterpret_cast<float*>(arena + plan_.buffers[idx(buffer)].offset);
+std::byte* Executor::at(std::byte* arena, int buffer) const {
+  return buffer == kNone ? nullptr : arena + plan_.buffers[idx(buffer)].offset;
 }
 
 void Executor::run_timed(const RunHooks& hooks, const char* phase, const Layer& layer,
                          const std::function<void()>& body) const {
   if (!hooks.profile) return body();
+  backend_.synchronize();
   const auto start = std::chrono::steady_clock::now();
   body();
+  backend_.synchronize();
   (*hooks.profile)[std::string(phase) + name_of(layer.kind)] +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void Executor::forward(std::byte* arena, const float* images, const DropoutKey& dropout,
-                       const RunHooks& hooks) {
-  const Value& input = graph_.values[idx(graph_.input)];
-  backend_.import_value(input, options_.n, images, at(arena, buffer_of_[idx(graph_.input)]));
+void Executor::forward(std::byte* arena, const DropoutKey& dropout, const RunHooks& hooks) {
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     const Layer& layer = graph_.layers[i];
     const Step& step = steps_[i];
@@ -192,14 +199,16 @@ void Executor::forward(std::byte* arena, const float* images, const DropoutKey& 
     call.y = at(arena, buffer_of_[idx(layer.y)]);
     call.saved = at(arena, step.saved);
     call.scratch = at(arena, step.forward_scratch);
+    call.y_statistics = at(arena, step.statistics);
+    call.x_statistics = at(arena, statistics_of_[idx(layer.x)]);
     call.dropout = &dropout;
     run_timed(hooks, "forward  ", layer, [&] { step.compiled->forward(call); });
     if (hooks.after_layer) hooks.after_layer(layer, graph_.values[idx(layer.y)], false, call.y);
   }
 }
 
-void Executor::backward(std::byte* arena, const float* d_output, const RunHooks& hooks) {
-  backend_.import_value(graph_.values[idx(graph_.output)], options_.n, d_output, at(arena, d_output_));
+void Executor::backward(std::byte* arena, const RunHooks& hooks) {
+  const int n = options_.n;
   for (std::size_t i = steps_.size(); i-- > 0;) {
     const Layer& layer = graph_.layers[i];
     const Step& step = steps_[i];
@@ -211,25 +220,19 @@ void Executor::backward(std::byte* arena, const float* d_output, const RunHooks&
     call.saved = at(arena, step.saved);
     call.scratch = at(arena, step.backward_scratch);
     if (step.add_residual) {
-      backend_.accumulate(at(arena, step.residual_gradient), call.dy,
-                          buffers_[idx(step.dy)].bytes / sizeof(float));
+      backend_.accumulate(graph_.values[idx(layer.y)], n, at(arena, step.residual_gradient), call.dy);
     }
     run_timed(hooks, "backward ", layer, [&] { step.compiled->backward(call); });
-    if (step.add_spare) {
-      backend_.accumulate(at(arena, step.dx), call.dx, buffers_[idx(step.spare)].bytes / sizeof(float));
-    }
+    if (step.add_spare) backend_.accumulate(graph_.values[idx(layer.x)], n, at(arena, step.dx), call.dx);
     if (hooks.after_layer && step.dx != kNone) {
       hooks.after_layer(layer, graph_.values[idx(layer.x)], true, at(arena, step.dx));
     }
   }
 }
 
-const float* Executor::output(const std::byte* arena) const {
-  return at(const_cast<std::byte*>(arena), buffer_of_[idx(graph_.output)]);
-}
-
-const float* Executor::input_gradient(const std::byte* arena) const {
-  return at(const_cast<std::byte*>(arena), d_input_);
-}
+void* Executor::input(std::byte* arena) const { return at(arena, buffer_of_[idx(graph_.input)]); }
+const void* Executor::output(std::byte* arena) const { return at(arena, buffer_of_[idx(graph_.output)]); }
+void* Executor::output_gradient(std::byte* arena) const { return at(arena, d_output_); }
+const void* Executor::input_gradient(std::byte* arena) const { return at(arena, d_input_); }
 
 }  // namespace qcface::nn

@@ -19,7 +19,7 @@ namespace qcface::nn {
 /// What a run reports to. All optional.
 struct RunHooks {
   /// After each layer: its value (or, with gradient set, the gradient of its input), in device layout.
-  std::function<void(const Layer& layer, const Value& value, bool gradient, const float* device)> after_layer;
+  std::function<void(const Layer& layer, const Value& value, bool gradient, const void* device)> after_layer;
   /// Seconds by "forward conv" and the like; null: not counted.
   std::map<std::string, double>* profile = nullptr;
 };
@@ -33,14 +33,17 @@ class Executor {
   int n() const { return options_.n; }
   Mode mode() const { return options_.mode; }
 
-  /// arena: at least plan().peak_bytes, kPlanAlignment-aligned. The input value is read from `images` (canonical).
-  void forward(std::byte* arena, const float* images, const DropoutKey& dropout, const RunHooks& hooks);
-  /// After forward on the same, untouched arena. d_output: device layout of the output value (host canonical).
-  void backward(std::byte* arena, const float* d_output, const RunHooks& hooks);
+  /// arena: at least plan().peak_bytes, aligned as the backend asks. The input value must lie at input() already.
+  void forward(std::byte* arena, const DropoutKey& dropout, const RunHooks& hooks);
+  /// After forward on the same, otherwise untouched arena, with the gradient of the output at output_gradient().
+  void backward(std::byte* arena, const RunHooks& hooks);
 
-  const float* output(const std::byte* arena) const;
+  // Values in device layout.
+  void* input(std::byte* arena) const;
+  const void* output(std::byte* arena) const;
+  void* output_gradient(std::byte* arena) const;
   /// Gradient of the input value; only with options.input_gradient.
-  const float* input_gradient(const std::byte* arena) const;
+  const void* input_gradient(std::byte* arena) const;
 
  private:
   static constexpr int kNone = -1;
@@ -52,6 +55,7 @@ class Executor {
     bool add_spare = false;     // dx of this layer lands in spare and is added
     bool add_residual = false;  // the residual has another gradient already: add dy to it
     int residual_gradient = kNone;
+    int statistics = kNone;  // of y
   };
 
   int new_buffer(std::string name, std::size_t bytes, int first, int last);
@@ -61,7 +65,7 @@ class Executor {
   void plan_backward();
   void plan_layer_backward(std::size_t i, std::vector<int>& gradient);
   bool needs_gradient(int value) const;
-  float* at(std::byte* arena, int buffer) const;
+  std::byte* at(std::byte* arena, int buffer) const;
   void run_timed(const RunHooks& hooks, const char* phase, const Layer& layer,
                  const std::function<void()>& body) const;
 
@@ -69,8 +73,9 @@ class Executor {
   Backend& backend_;
   CompileOptions options_;
   std::vector<Step> steps_;
-  std::vector<int> buffer_of_;  // buffer of each value
-  std::vector<int> last_read_;  // last step that reads each value, backward included
+  std::vector<int> buffer_of_;      // buffer of each value
+  std::vector<int> last_read_;      // last step that reads each value, backward included
+  std::vector<int> statistics_of_;  // buffer of each value's statistics, if its layer leaves any
   std::vector<PlannedBuffer> buffers_;
   MemoryPlan plan_;
   int d_output_ = kNone, d_input_ = kNone;

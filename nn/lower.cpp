@@ -110,6 +110,7 @@ class Lowering {
     switch (n.kind) {
       case NodeKind::kInput: {
         result_.input = new_value(n.name, n.shape, Layout::kPlain);
+        result_.values.back().images = only_convs_read_input();
         value_of_[static_cast<std::size_t>(i)] = result_.input;
         return;
       }
@@ -154,8 +155,8 @@ class Lowering {
     finish(std::move(layer), i);
   }
   bool only_convs_read_input() const {
-    return std::all_of(uses_[0].begin(), uses_[0].end(),
-                       [&](int user) { return node(user).kind == NodeKind::kConv; });
+    return !uses_[0].empty() && std::all_of(uses_[0].begin(), uses_[0].end(),
+                                            [&](int user) { return node(user).kind == NodeKind::kConv; });
   }
 
   const Graph& graph_;

@@ -18,6 +18,7 @@ struct Value {
   std::string name;  // of the node whose output it is
   Shape shape;
   Layout layout = Layout::kPacked;
+  bool images = false;  // the graph's input, read by convolutions only: a backend may keep it in any layout
 };
 
 enum class LayerKind {

@@ -8,16 +8,14 @@
 namespace qcface::nn {
 namespace {
 
-std::size_t aligned(std::size_t bytes) {
-  return (bytes + kPlanAlignment - 1) / kPlanAlignment * kPlanAlignment;
-}
 bool together(const PlannedBuffer& a, const PlannedBuffer& b) {
   return a.first <= b.last && b.first <= a.last;
 }
 
 }  // namespace
 
-MemoryPlan plan_memory(std::vector<PlannedBuffer> buffers) {
+MemoryPlan plan_memory(std::vector<PlannedBuffer> buffers, std::size_t alignment) {
+  const auto aligned = [&](std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; };
   MemoryPlan plan;
   for (const PlannedBuffer& buffer : buffers) {
     require(buffer.first >= 0 && buffer.last >= buffer.first,

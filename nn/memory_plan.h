@@ -12,10 +12,10 @@ struct PlannedBuffer {
   std::size_t bytes = 0;
   int first = 0;           // step that writes it first
   int last = 0;            // last step that touches it, inclusive
-  std::size_t offset = 0;  // result; a multiple of kPlanAlignment
+  std::size_t offset = 0;  // result; a multiple of the alignment
 };
 
-inline constexpr std::size_t kPlanAlignment = 64;
+inline constexpr std::size_t kPlanAlignment = 64;  // unless the backend asks for more
 
 struct MemoryPlan {
   std::vector<PlannedBuffer> buffers;
@@ -28,7 +28,7 @@ struct MemoryPlan {
 
 /// Assigns offsets: largest buffers first, each at the lowest gap that fits among the buffers alive with it.
 /// Deterministic. Throws Error for last < first, naming the buffer.
-MemoryPlan plan_memory(std::vector<PlannedBuffer> buffers);
+MemoryPlan plan_memory(std::vector<PlannedBuffer> buffers, std::size_t alignment = kPlanAlignment);
 
 /// Table of the plan's figures and its largest buffers, for people.
 std::string to_string(const MemoryPlan& plan, std::size_t largest = 10);

@@ -50,6 +50,16 @@ std::string describe_non_finite(std::span<const float> values, const Shape& shap
 
 }  // namespace
 
+void Backend::import_images(const Value&, int, const DeviceImages&, void*) const {
+  fail("{} computes in host memory; it takes no images from a device", name());
+}
+void Backend::import_gradient(const Value&, int, const float*, const float*, void*) const {
+  fail("{} computes in host memory; it takes no gradient from a device", name());
+}
+const float* Backend::device_rows(const Value&, const void*) const {
+  fail("{} computes in host memory; it has no embeddings on a device", name());
+}
+
 const char* name_of(Mode mode) {
   switch (mode) {
     case Mode::kEval:
@@ -133,7 +143,7 @@ RunHooks make_hooks(const Backend& backend, int n, const Network::Inspector& ins
   hooks.profile = profile;
   if (inspector) {
     hooks.after_layer = [&backend, &inspector, n](const Layer& layer, const Value& value, bool gradient,
-                                                  const float* device) {
+                                                  const void* device) {
       std::vector<float> canonical(static_cast<std::size_t>(n) * value.shape.elements());
       backend.export_value(value, n, device, canonical.data());
       inspector(layer.name, gradient, canonical);
@@ -152,21 +162,57 @@ std::span<const float> Network::forward(std::span<const float> images, int n, Mo
   require(images.size() == static_cast<std::size_t>(n) * shape.elements(),
           "network: {} image values given for a batch of {}; images of shape {} need {}", images.size(), n,
           to_string(shape), static_cast<std::size_t>(n) * shape.elements());
-  if (state.arena.bytes() < run.plan().peak_bytes) {
-    state.arena = Memory();  // free before allocating: the old contents are of no use
-    state.arena = backend_.allocate(run.plan().peak_bytes, "activations");
-  }
+  reserve(run);
   state.last = nullptr;
-  {
-    const Running running(backend_);
-    run.forward(state.arena.data(), images.data(), dropout,
-                make_hooks(backend_, n, state.inspector, state.profiling ? &state.profile : nullptr));
-  }
   const Value& output = state.lowered.values[static_cast<std::size_t>(state.lowered.output)];
+  const Running running(backend_);
+  backend_.import_value(state.lowered.values[static_cast<std::size_t>(state.lowered.input)], n, images.data(),
+                        run.input(state.arena.data()));
+  run.forward(state.arena.data(), dropout,
+              make_hooks(backend_, n, state.inspector, state.profiling ? &state.profile : nullptr));
   state.output.resize(static_cast<std::size_t>(n) * output.shape.elements());
   backend_.export_value(output, n, run.output(state.arena.data()), state.output.data());
   if (mode != Mode::kEval) state.last = &run;
   return state.output;
+}
+
+void Network::reserve(const Executor& run) {
+  Memory& arena = state_->arena;
+  if (arena.bytes() >= run.plan().peak_bytes) return;
+  arena = Memory();  // free before allocating: the old contents are of no use
+  arena = backend_.allocate(run.plan().peak_bytes, "activations");
+}
+
+const void* Network::arena() const { return state_->arena.data(); }
+
+void Network::prepare(int n, Mode mode) { reserve(executor(n, mode)); }
+
+const float* Network::forward_device(const DeviceImages& images, int n, Mode mode,
+                                     const DropoutKey& dropout) {
+  Executor& run = executor(n, mode);
+  State& state = *state_;
+  reserve(run);
+  state.last = nullptr;
+  const Running running(backend_);
+  backend_.import_images(state.lowered.values[static_cast<std::size_t>(state.lowered.input)], n, images,
+                         run.input(state.arena.data()));
+  run.forward(state.arena.data(), dropout,
+              make_hooks(backend_, n, state.inspector, state.profiling ? &state.profile : nullptr));
+  if (mode != Mode::kEval) state.last = &run;
+  return backend_.device_rows(state.lowered.values[static_cast<std::size_t>(state.lowered.output)],
+                              run.output(state.arena.data()));
+}
+
+void Network::backward_device(const float* d_embedding, const float* loss_scale) {
+  State& state = *state_;
+  require(state.last != nullptr,
+          "network: backward_device() needs a forward_device() for training just before it");
+  Executor& run = *std::exchange(state.last, nullptr);
+  const Running running(backend_);
+  backend_.import_gradient(state.lowered.values[static_cast<std::size_t>(state.lowered.output)], run.n(),
+                           d_embedding, loss_scale, run.output_gradient(state.arena.data()));
+  run.backward(state.arena.data(),
+               make_hooks(backend_, run.n(), state.inspector, state.profiling ? &state.profile : nullptr));
 }
 
 std::span<const float> Network::forward_train(std::span<const float> images, int n,
@@ -196,11 +242,11 @@ void Network::backward(std::span<const float> d_embedding, std::span<float> d_im
           "network: the gradient of the images was not asked for; call enable_input_gradient() first");
   require(d_images.empty() || d_images.size() == image_values,
           "network: d_images has {} values; the last batch needs {}", d_images.size(), image_values);
-  {
-    const Running running(backend_);
-    run.backward(state.arena.data(), d_embedding.data(),
-                 make_hooks(backend_, run.n(), state.inspector, state.profiling ? &state.profile : nullptr));
-  }
+  const Running running(backend_);
+  backend_.import_value(state.lowered.values[static_cast<std::size_t>(state.lowered.output)], run.n(),
+                        d_embedding.data(), run.output_gradient(state.arena.data()));
+  run.backward(state.arena.data(),
+               make_hooks(backend_, run.n(), state.inspector, state.profiling ? &state.profile : nullptr));
   if (!d_images.empty()) {
     backend_.export_value(input, run.n(), run.input_gradient(state.arena.data()), d_images.data());
   }
@@ -215,7 +261,7 @@ std::string Network::find_non_finite(std::span<const float> images, int n, const
   // Running statistics are left out: the failed step has written them already, and training does not read them.
   for (std::size_t i = 0; i < parameters_.tensors().size(); ++i) {
     const TensorSpec& tensor = parameters_.tensors()[i];
-    if (tensor.kind == TensorKind::kWeight && !all_finite(parameters_.storage(i))) {
+    if (tensor.kind == TensorKind::kWeight && !all_finite(parameters_.values(tensor.name))) {
       return fmt::format("parameter '{}' is not finite", tensor.name);
     }
   }
@@ -235,10 +281,12 @@ std::string Network::find_non_finite(std::span<const float> images, int n, const
           found = fmt::format("{} of layer '{}' is not finite: {}", gradient ? "input gradient" : "output",
                               layer, where);
       });
-  const std::vector<float> statistics(parameters_.buffers().begin(), parameters_.buffers().end());
+  const std::span<float> buffers = parameters_.buffers();
+  std::vector<float> statistics(buffers.size());
+  backend_.copy_to_host(statistics.data(), buffers.data(), buffers.size_bytes());
   const auto restore = [&] {
     state_->inspector = std::move(previous);
-    std::copy(statistics.begin(), statistics.end(), parameters_.buffers().begin());
+    backend_.copy_to_device(buffers.data(), statistics.data(), buffers.size_bytes());
   };
   try {
     forward_train(images, n, dropout);

@@ -56,6 +56,20 @@ class Network {
   void backward(std::span<const float> d_embedding, std::span<float> d_images = {});
   void enable_input_gradient();  // before the first forward call
 
+  // ---- device path: images, embeddings and their gradient stay in device memory ----
+  // For backends with device memory; nothing here synchronises, and after prepare() nothing allocates, so that a step
+  // can be captured. Errors as above, and for a network whose output is no vector.
+
+  /// Compiles (n, mode) and grows the arena to it; later runs of it allocate nothing.
+  void prepare(int n, Mode mode);
+  /// Returns the embeddings, fp32 [N, D] in device memory, valid until the next forward call.
+  const float* forward_device(const DeviceImages& images, int n, Mode mode, const DropoutKey& dropout = {});
+  /// d_embedding: fp32 [N, D] in device memory, multiplied by the device scalar *loss_scale if given: the gradients of
+  /// the parameters then carry that factor.
+  void backward_device(const float* d_embedding, const float* loss_scale = nullptr);
+  /// Start of the arena, which tells whether it was moved since.
+  const void* arena() const;
+
   /// Compiles the executor if needed; the arena grows at the first forward call.
   const MemoryPlan& plan(int n, Mode mode);
   std::string describe_plan(int n, Mode mode);
@@ -80,6 +94,7 @@ class Network {
 
  private:
   Executor& executor(int n, Mode mode);
+  void reserve(const Executor& run);
   std::span<const float> forward(std::span<const float> images, int n, Mode mode, const DropoutKey& dropout);
 
   Graph graph_;

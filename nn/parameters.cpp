@@ -71,6 +71,8 @@ ParameterStore::ParameterStore(std::vector<TensorSpec> tensors, const Backend& b
   weights_ = backend_.allocate(weights * sizeof(float), "weights");
   gradients_ = backend_.allocate(weights * sizeof(float), "gradients");
   buffers_ = backend_.allocate(buffers * sizeof(float), "running statistics");
+  if (const std::size_t element = backend_.working_bytes(); element > 0)
+    working_ = backend_.allocate(weights * element, "working copy of the weights");
 }
 
 ParameterStore::~ParameterStore() = default;
@@ -134,11 +136,21 @@ void ParameterStore::copy_in(std::size_t index, std::span<const float> canonical
   const Place& place = places_[index];
   if (!place.layout) {
     backend_.copy_to_device(to.data(), canonical.data(), to.size_bytes());
-    return;
+  } else {
+    std::vector<float> host(to.size());
+    place.layout->pack(canonical.data(), host.data());
+    backend_.copy_to_device(to.data(), host.data(), to.size_bytes());
   }
-  std::vector<float> host(to.size());
-  place.layout->pack(canonical.data(), host.data());
-  backend_.copy_to_device(to.data(), host.data(), to.size_bytes());
+  if (working_.data() != nullptr && role == TensorRole::kValue && spec.kind == TensorKind::kWeight) {
+    backend_.refresh_working(to.data(), working_.data() + place.offset * backend_.working_bytes(), to.size());
+  }
+}
+
+const void* ParameterStore::working_storage(std::size_t index) const {
+  if (working_.data() == nullptr) return storage(index).data();
+  require(tensors_.at(index).kind == TensorKind::kWeight, "'{}' is a buffer and has no working copy",
+          tensors_[index].name);
+  return working_.data() + places_[index].offset * backend_.working_bytes();
 }
 
 std::vector<float> ParameterStore::values(std::string_view name, TensorRole role) const {
@@ -172,7 +184,7 @@ std::string ParameterStore::first_non_finite(TensorRole role) const {
 }
 
 std::size_t ParameterStore::bytes() const {
-  return weights_.bytes() + gradients_.bytes() + momentum_.bytes() + buffers_.bytes();
+  return weights_.bytes() + gradients_.bytes() + momentum_.bytes() + buffers_.bytes() + working_.bytes();
 }
 
 }  // namespace qcface::nn

@@ -40,6 +40,7 @@ class ParameterStore {
   /// Number of the tensor of that name; throws Error naming it if there is none.
   std::size_t index_of(std::string_view name) const;
   bool contains(std::string_view name) const;
+  const Backend& backend() const { return backend_; }
   /// Trainable values, without padding (24 025 600 for IResNet-18).
   std::size_t weight_count() const { return weight_count_; }
 
@@ -56,6 +57,12 @@ class ParameterStore {
   std::span<float> momentum();
   std::span<float> buffers() { return buffers_.floats(); }
   std::span<const float> buffers() const { return buffers_.floats(); }
+
+  /// The copy of the weights that layers compute with, in the same order as weights(); null where the backend keeps
+  /// none. copy_in keeps it up to date; whoever writes weights() must refresh it too.
+  void* working() { return working_.data(); }
+  /// One weight as layers read it: from the working copy, or the weight itself.
+  const void* working_storage(std::size_t index) const;
 
   /// Storage of one tensor (for layers).
   std::span<float> storage(std::size_t index, TensorRole role = TensorRole::kValue);
@@ -80,7 +87,7 @@ class ParameterStore {
   std::vector<Place> places_;
   std::map<std::string, std::size_t, std::less<>> by_name_;
   const Backend& backend_;
-  Memory weights_, gradients_, momentum_, buffers_;
+  Memory weights_, gradients_, momentum_, buffers_, working_;
   std::size_t weight_count_ = 0;
 };
 

@@ -31,11 +31,13 @@ class CopyLayer final : public CompiledLayer {
       draw(*call.dropout, static_cast<float*>(call.saved));
       scale = static_cast<const float*>(call.saved);
     }
-    move(x_, call.x, y_, call.y, scale);
+    move(x_, static_cast<const float*>(call.x), y_, static_cast<float*>(call.y), scale);
   }
 
   void backward(const BackwardCall& call) override {
-    if (call.dx) move(y_, call.dy, x_, call.dx, drop_ > 0 ? static_cast<const float*>(call.saved) : nullptr);
+    if (!call.dx) return;
+    move(y_, static_cast<const float*>(call.dy), x_, static_cast<float*>(call.dx),
+         drop_ > 0 ? static_cast<const float*>(call.saved) : nullptr);
   }
 
  private:

@@ -138,7 +138,8 @@ void CpuBackend::unpack(const Shape& shape, int n, const float* packed, float* p
   });
 }
 
-void CpuBackend::import_value(const Value& value, int n, const float* canonical, float* device) const {
+void CpuBackend::import_value(const Value& value, int n, const float* canonical, void* target) const {
+  float* const device = static_cast<float*>(target);
   if (value.layout == Layout::kPacked) return pack(value.shape, n, canonical, device, nullptr);
   const auto sample = static_cast<std::int64_t>(value.shape.elements());
   parallel_for(n, threads_, [&](std::int64_t i) {
@@ -147,15 +148,18 @@ void CpuBackend::import_value(const Value& value, int n, const float* canonical,
   });
 }
 
-void CpuBackend::export_value(const Value& value, int n, const float* device, float* canonical) const {
+void CpuBackend::export_value(const Value& value, int n, const void* source, float* canonical) const {
+  const float* const device = static_cast<const float*>(source);
   if (value.layout == Layout::kPacked) return unpack(value.shape, n, device, canonical, nullptr);
   std::memcpy(canonical, device, static_cast<std::size_t>(n) * value.shape.elements() * sizeof(float));
 }
 
-void CpuBackend::accumulate(float* target, const float* source, std::size_t count) const {
-  parallel_for_range(static_cast<std::int64_t>(count), 64 * 1024, threads_,
+void CpuBackend::accumulate(const Value& value, int n, void* target, const void* source) const {
+  float* const to = static_cast<float*>(target);
+  const float* const from = static_cast<const float*>(source);
+  parallel_for_range(static_cast<std::int64_t>(value_bytes(value, n) / sizeof(float)), 64 * 1024, threads_,
                      [&](std::int64_t begin, std::int64_t end) {
-                       for (std::int64_t i = begin; i < end; ++i) target[i] += source[i];
+                       for (std::int64_t i = begin; i < end; ++i) to[i] += from[i];
                      });
 }
 

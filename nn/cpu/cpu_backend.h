@@ -26,9 +26,9 @@ class CpuBackend final : public Backend {
   std::unique_ptr<ParameterLayout> weight_layout(const LoweredGraph& graph,
                                                  const Layer& layer) const override;
   std::size_t value_bytes(const Value& value, int n) const override;
-  void import_value(const Value& value, int n, const float* canonical, float* device) const override;
-  void export_value(const Value& value, int n, const float* device, float* canonical) const override;
-  void accumulate(float* target, const float* source, std::size_t count) const override;
+  void import_value(const Value& value, int n, const float* canonical, void* device) const override;
+  void export_value(const Value& value, int n, const void* device, float* canonical) const override;
+  void accumulate(const Value& value, int n, void* target, const void* source) const override;
   std::unique_ptr<CompiledLayer> compile(const LoweredGraph& graph, const Layer& layer,
                                          ParameterStore& parameters, const CompileOptions& options) override;
   void begin() override;

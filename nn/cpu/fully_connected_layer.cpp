@@ -67,7 +67,7 @@ class FullyConnectedLayer final : public CompiledLayer {
     forward_.run(backend_.stream());
     for (std::int64_t i = 0; i < n_;
          ++i) {  // padding of the packed vector, which oneDNN takes for a gap between rows
-      for (std::int64_t c = out_; c < row_; ++c) call.y[i * row_ + c] = 0;
+      for (std::int64_t c = out_; c < row_; ++c) static_cast<float*>(call.y)[i * row_ + c] = 0;
     }
   }
 

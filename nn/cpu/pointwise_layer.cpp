@@ -52,7 +52,8 @@ class PointwiseLayer final : public CompiledLayer {
     } else {
       double* const sums = static_cast<double*>(call.scratch);
       const auto statistics = [&](std::int64_t plane) {
-        backend_.kernels().statistics(call.x + plane * plane_floats(), pixels_, sums + plane * 2 * block_);
+        backend_.kernels().statistics(floats(call.x) + plane * plane_floats(), pixels_,
+                                      sums + plane * 2 * block_);
       };
       if (by_block) {
         parallel_for(cb_, backend_.threads(), [&](std::int64_t cb) {
@@ -76,16 +77,16 @@ class PointwiseLayer final : public CompiledLayer {
         reinterpret_cast<float*>(static_cast<std::byte*>(call.scratch) + aligned_bytes(sum_bytes(3)));
     const bool need_sums = layer_.batch_norm || layer_.slope >= 0;
     const auto sum = [&](std::int64_t plane) {
-      backend_.kernels().backward_sums(call.x + plane * plane_floats(), call.dy + plane * plane_floats(),
-                                       pixels_, coefficients(saved, factors, plane % cb_),
-                                       sums + plane * 3 * block_);
+      backend_.kernels().backward_sums(floats(call.x) + plane * plane_floats(),
+                                       floats(call.dy) + plane * plane_floats(), pixels_,
+                                       coefficients(saved, factors, plane % cb_), sums + plane * 3 * block_);
     };
     const auto apply_plane = [&](std::int64_t plane) {
       const std::int64_t at = plane * plane_floats();
       // Without batch norm and PReLU the slope of x is 1 and x itself is not kept; any finite numbers do for it.
-      const float* x = call.x ? call.x + at : call.dy + at;
-      backend_.kernels().backward(x, call.dy + at, call.dx + at, call.accumulate, pixels_,
-                                  coefficients(saved, factors, plane % cb_));
+      const float* x = floats(call.x ? call.x : call.dy) + at;
+      backend_.kernels().backward(x, floats(call.dy) + at, static_cast<float*>(call.dx) + at, call.accumulate,
+                                  pixels_, coefficients(saved, factors, plane % cb_));
     };
     if (cb_ >= 2 * backend_.threads()) {
       parallel_for(cb_, backend_.threads(), [&](std::int64_t cb) {
@@ -107,6 +108,7 @@ class PointwiseLayer final : public CompiledLayer {
   // Rows of `saved`, each padded to whole blocks.
   enum Row { kA, kB, kMean, kInvStd, kSlope, kSavedRows };
 
+  static const float* floats(const void* p) { return static_cast<const float*>(p); }
   bool batch_statistics() const { return layer_.batch_norm && mode_ == Mode::kTrain; }
   std::size_t row() const { return static_cast<std::size_t>(cb_ * block_); }
   std::int64_t plane_floats() const { return pixels_ * block_; }
@@ -196,8 +198,9 @@ class PointwiseLayer final : public CompiledLayer {
 
   void apply(const ForwardCall& call, const float* saved, std::int64_t sample, std::int64_t cb) const {
     const std::int64_t offset = (sample * cb_ + cb) * plane_floats();
-    backend_.kernels().forward(call.x + offset, call.residual ? call.residual + offset : nullptr,
-                               call.y + offset, pixels_, coefficients(saved, nullptr, cb));
+    backend_.kernels().forward(
+        floats(call.x) + offset, call.residual ? floats(call.residual) + offset : nullptr,
+        static_cast<float*>(call.y) + offset, pixels_, coefficients(saved, nullptr, cb));
   }
 
   /// Weight gradients of one block and the factors c1, c2 of its dx.
