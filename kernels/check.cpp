@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "kernels/cpu/tile.h"
+#include "kernels/cuda/head.h"
 #include "kernels/heads/table.h"
 
 namespace qcface::kernels {
@@ -26,9 +27,19 @@ qcf_status check_context(qcf_context* context) {
     // Its error text may not be where this build believes it is.
     return QCF_INVALID_ARGUMENT;
   }
+  if (context->device == QCF_DEVICE_CUDA) {
+#if QCF_HAVE_CUDA
+    if (context->plan < QCF_PLAN_AUTO || context->plan > QCF_PLAN_WGMMA) {
+      return fail(context, QCF_INVALID_ARGUMENT, "context.plan = %d, expected auto, chunked, mma or wgmma",
+                  context->plan);
+    }
+    return cuda::check_device(context);
+#else
+    return fail(context, QCF_UNSUPPORTED, "context.device = cuda: this build has the CPU only");
+#endif
+  }
   if (context->device != QCF_DEVICE_CPU) {
-    return fail(context, QCF_UNSUPPORTED, "context.device = %d: this build has the CPU only",
-                context->device);
+    return fail(context, QCF_UNSUPPORTED, "context.device = %d, expected cpu or cuda", context->device);
   }
   if (context->threads < 0) {
     return fail(context, QCF_INVALID_ARGUMENT, "context.threads = %d, expected 0 (all) or more",
@@ -112,6 +123,45 @@ qcf_status check_config(qcf_context* context, const qcf_head_config* config) {
 
 }  // namespace
 
+namespace {
+
+qcf_status check_operands(qcf_context* context, const qcf_head_args* args) {
+  if (args->operand_type < QCF_TYPE_F32 || args->operand_type > QCF_TYPE_F16) {
+    return fail(context, QCF_INVALID_ARGUMENT, "operand_type = %d, expected f32, bf16 or f16",
+                args->operand_type);
+  }
+  if (context->device == QCF_DEVICE_CPU && (args->operand_type != QCF_TYPE_F32 || args->unit_w != nullptr)) {
+    return fail(context, QCF_UNSUPPORTED, "%s: the CPU has fp32 operands made from w only",
+                args->unit_w != nullptr ? "unit_w is given" : "operand_type is a 16-bit type");
+  }
+  if (args->unit_w != nullptr && args->d % 8 != 0) {
+    return fail(context, QCF_INVALID_ARGUMENT,
+                "d = %" PRId64 " with unit_w, expected a multiple of 8 (rows of whole 16-byte vectors)",
+                args->d);
+  }
+  return QCF_OK;
+}
+
+qcf_status check_sgd(qcf_context* context, const qcf_head_args* args) {
+  const qcf_sgd* sgd = args->sgd;
+  if (sgd == nullptr) return QCF_OK;
+  if (args->dw_mode == QCF_GRADIENT_ACCUMULATE) {
+    return fail(context, QCF_INVALID_ARGUMENT,
+                "sgd with dw_mode accumulate: the fused update needs the whole gradient; use overwrite");
+  }
+  if (!(sgd->momentum >= 0 && sgd->momentum < 1)) {
+    return fail(context, QCF_INVALID_ARGUMENT, "sgd.momentum = %g, expected a value in [0, 1)",
+                static_cast<double>(sgd->momentum));
+  }
+  if (!(sgd->weight_decay >= 0 && sgd->weight_decay <= 1e9f)) {
+    return fail(context, QCF_INVALID_ARGUMENT, "sgd.weight_decay = %g, expected a value in [0, 1e9]",
+                static_cast<double>(sgd->weight_decay));
+  }
+  return QCF_OK;
+}
+
+}  // namespace
+
 qcf_status check_common(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args) {
   qcf_status status = check_context(context);
   if (status == QCF_OK) status = check_config(context, config);
@@ -147,6 +197,9 @@ qcf_status check_common(qcf_context* context, const qcf_head_config* config, con
     return fail(context, QCF_INVALID_ARGUMENT, "dw_mode = %d, expected overwrite or accumulate",
                 args->dw_mode);
   }
+  status = check_operands(context, args);
+  if (status == QCF_OK) status = check_sgd(context, args);
+  if (status != QCF_OK) return status;
   if (args->k_loc != total && (args->dx != nullptr || args->row_tangent != nullptr)) {
     return fail(context, QCF_INVALID_ARGUMENT,
                 "%s needs every class here, but w holds %" PRId64 " of %" PRId64
@@ -187,6 +240,12 @@ qcf_status check_pointers(qcf_context* context, const qcf_head_config* config, c
       {"dx_direction", args->dx_direction, sizeof(float), false},
       {"dx_magnitude", args->dx_magnitude, sizeof(float), false},
       {"dw", args->dw, sizeof(float), false},
+      {"unit_w", args->unit_w, 16, false},
+      {"sgd.w", args->sgd != nullptr ? args->sgd->w : nullptr, sizeof(float), args->sgd != nullptr},
+      {"sgd.velocity", args->sgd != nullptr ? args->sgd->velocity : nullptr, sizeof(float),
+       args->sgd != nullptr},
+      {"sgd.lr", args->sgd != nullptr ? args->sgd->lr : nullptr, sizeof(float), args->sgd != nullptr},
+      {"sgd.skip", args->sgd != nullptr ? args->sgd->skip : nullptr, sizeof(std::int32_t), false},
       {"workspace", args->workspace, 64, true},
   };
   for (const auto& p : pointers) {
@@ -194,16 +253,25 @@ qcf_status check_pointers(qcf_context* context, const qcf_head_config* config, c
     const qcf_status status = check_pointer(context, p.pointer, p.name, p.alignment);
     if (status != QCF_OK) return status;
   }
+  if (args->sgd != nullptr && args->sgd->w != args->w) {
+    return fail(context, QCF_INVALID_ARGUMENT,
+                "sgd.w is another array than w: the update reads and writes one");
+  }
+  if (args->workspace_bytes < workspace_bytes) {
+    return fail(context, QCF_WORKSPACE_TOO_SMALL,
+                "workspace_bytes = %zu, expected at least %zu (qcf_head_workspace_bytes)",
+                args->workspace_bytes, workspace_bytes);
+  }
+  if (context->device == QCF_DEVICE_CUDA) return QCF_OK;  // the rest would read device memory
   if (head_row(config->kind)->has_t && !std::isfinite(*args->t)) {
     return fail(context, QCF_NOT_FINITE, "t[0] = %g, expected a finite value", static_cast<double>(*args->t));
   }
   if (args->target_mean != nullptr && !std::isfinite(*args->target_mean)) {
     return fail(context, QCF_NOT_FINITE, "target_mean[0] = %g, expected a finite value", *args->target_mean);
   }
-  if (args->workspace_bytes < workspace_bytes) {
-    return fail(context, QCF_WORKSPACE_TOO_SMALL,
-                "workspace_bytes = %zu, expected at least %zu (qcf_head_workspace_bytes)",
-                args->workspace_bytes, workspace_bytes);
+  if (args->sgd != nullptr && !std::isfinite(*args->sgd->lr)) {
+    return fail(context, QCF_NOT_FINITE, "sgd.lr[0] = %g, expected a finite value",
+                static_cast<double>(*args->sgd->lr));
   }
   return QCF_OK;
 }

@@ -17,12 +17,6 @@
 #include "harness/data/exif.h"
 #include "harness/data/jpeg.h"
 
-#ifdef __SANITIZE_THREAD__
-// OpenCV's codecs load GDAL, which takes two of its own locks in either order while it starts up; ThreadSanitizer
-// reports that in every program that decodes a picture. Nothing of ours is named here.
-extern "C" const char* __tsan_default_suppressions() { return "deadlock:libgdal\n"; }
-#endif
-
 namespace qcface::data {
 
 void Image::reshape(int height, int width) {

@@ -28,7 +28,7 @@ class Places {
 
 std::int64_t scratch_floats(const Plan& plan) {
   return kTileClasses * (plan.vectors ? plan.d_pad : 0) + kTileClasses * plan.n_pad + 3 * kTileClasses +
-         6 * plan.n_pad;
+         6 * plan.n_pad + (plan.tile_dw ? kTileClasses * plan.d : 0);
 }
 
 }  // namespace
@@ -50,13 +50,15 @@ Plan make_plan(const qcf_context& context, const qcf_head_config& config, const 
   plan.threads = static_cast<int>(std::min<std::int64_t>(resolve_threads(context.threads), plan.tiles));
   const bool wants_p = args.row_p != nullptr || args.row_zstar != nullptr || args.row_lg != nullptr;
   plan.plain = head_row(config.kind)->has_hard && (config.phase == QCF_PHASE_NORM || wants_p);
+  plan.tile_dw = args.sgd != nullptr && args.dw == nullptr;
+  const bool second_pass = args.dw != nullptr || args.sgd != nullptr;
   plan.vectors = args.dx != nullptr || args.dx_direction != nullptr || args.row_tangent != nullptr;
 
   Places places(base);
   places.take(plan.state, 1);
   places.take(plan.xt, plan.n_pad * plan.d);
-  places.take(plan.xp, args.dw != nullptr ? plan.n * plan.d_pad : 0);
-  if (args.dw == nullptr) plan.xp = nullptr;
+  places.take(plan.xp, second_pass ? plan.n * plan.d_pad : 0);
+  if (!second_pass) plan.xp = nullptr;
   places.take(plan.labels, plan.n);
   places.take(plan.z, plan.n);
   places.take(plan.target, 2 * plan.n);
@@ -89,6 +91,7 @@ Scratch split_scratch(const Plan& plan, int worker) {
   s.grad_scale = p + kTileClasses;
   s.dot = p + 2 * kTileClasses;
   s.rows = p + 3 * kTileClasses;
+  s.dw = s.rows + 6 * plan.n_pad;
   return s;
 }
 

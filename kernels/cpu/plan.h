@@ -37,6 +37,7 @@ struct Plan {
   int parts;     // fixed split of the tiles in the first pass; one partial sum each
   int threads;   // workers, and scratch places
   bool plain;    // a second sum, of exp(s c)
+  bool tile_dw;  // dw is needed for the update only: a tile at a time
   bool vectors;  // the first pass carries the weighted class vectors for dx
   const TileOps* ops;
 
@@ -66,6 +67,7 @@ struct Plan {
 /// The pieces of a worker's scratch.
 struct Scratch {
   float *packed, *c, *inv_norm, *grad_scale, *dot, *rows;  // rows: 6 x [n_pad]
+  float* dw;  // [kTileClasses, d], if the update is fused and dw not wanted
 };
 Scratch split_scratch(const Plan& plan, int worker);
 
@@ -81,6 +83,10 @@ qcf_status sums(qcf_context* context, const qcf_head_config& config, const qcf_h
                 const Plan& plan);
 qcf_status finish(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan);
 qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan);
+
+/// unit [rows, d] = rows / max(length, 1e-12).
+qcf_status unit_rows(qcf_context* context, std::int64_t rows, std::int64_t d, const float* matrix,
+                     float* unit);
 
 /// Fills xt (and xp unless NULL) from unit rows inv_z[i] * x_i.
 void pack_rows(const TileOps& ops, int threads, const float* x, const double* z, std::int64_t n,

@@ -45,6 +45,24 @@ std::int64_t row_lengths(int threads, const float* x, std::int64_t n, std::int64
   return bad.load() == kNone ? -1 : bad.load();
 }
 
+qcf_status unit_rows(qcf_context* context, std::int64_t rows, std::int64_t d, const float* matrix,
+                     float* unit) {
+  std::atomic<std::int64_t> bad{kNone};
+  parallel_for_range(rows, 16, resolve_threads(context->threads), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const double norm = length(matrix + i * d, d);
+      if (!std::isfinite(norm)) keep_least(bad, i);
+      const double inv = 1.0 / std::max(norm, kLengthFloor);
+      for (std::int64_t k = i * d; k < (i + 1) * d; ++k) {
+        unit[k] = static_cast<float>(static_cast<double>(matrix[k]) * inv);
+      }
+    }
+  });
+  if (bad.load() == kNone) return QCF_OK;
+  return fail(context, QCF_NOT_FINITE, "matrix: row %" PRId64 " of %" PRId64 " holds NaN or infinity",
+              bad.load(), rows);
+}
+
 void pack_rows(const TileOps& ops, int threads, const float* x, const double* z, std::int64_t n,
                std::int64_t d, std::int64_t n_pad, std::int64_t d_pad, float* xt, float* xp) {
   const std::int64_t panel = ops.panel;

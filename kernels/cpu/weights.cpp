@@ -1,6 +1,7 @@
 // Stage 4: second pass over the class weights. Cosines are computed again (2 N K_loc D flops) rather than kept
 // (4 N K_loc bytes), then dw_j = (H_j - (H_j . wh_j) wh_j) / |w_j| with H = g^T xh (2 N K_loc D flops).
-// Reads w once, writes dw once (4 K_loc D bytes each; adding also reads it).
+// Reads w once, writes dw once (4 K_loc D bytes each; adding also reads it). With the fused optimiser dw stays in a
+// tile of the worker's scratch, and w and velocity are read and written once.
 #include <algorithm>
 #include <cmath>
 
@@ -13,10 +14,9 @@ namespace {
 /// Adds the target entry of one row to its class: g_iy (xh_i - c wh_y) / |w_y|. Kept out of the product, because near
 /// theta = 0 a large slope meets a small difference.
 void add_target(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan,
-                const LocalLabel& label) {
+                const LocalLabel& label, float* dw) {
   const float* w = args.w + label.klass * plan.d;
   const float* x = args.x + label.row * plan.d;
-  float* dw = args.dw + label.klass * plan.d;
   double square = 0;
   for (std::int64_t k = 0; k < plan.d; ++k) square += static_cast<double>(w[k]) * static_cast<double>(w[k]);
   const double norm = std::sqrt(square);
@@ -31,20 +31,35 @@ void add_target(const qcf_head_config& config, const qcf_head_args& args, const 
   }
 }
 
+/// Elements first .. first + count of w and velocity; dw holds their gradients, or is NULL for 0.
+void update(const qcf_sgd& sgd, std::int64_t first, std::int64_t count, const float* dw) {
+  float* w = sgd.w + first;
+  float* velocity = sgd.velocity + first;
+  const float lr = *sgd.lr;
+  for (std::int64_t k = 0; k < count; ++k) {
+    const float g = (dw != nullptr ? dw[k] : 0.0f) + sgd.weight_decay * w[k];
+    velocity[k] = sgd.momentum * velocity[k] + g;
+    w[k] -= lr * velocity[k];
+  }
+}
+
 }  // namespace
 
 qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan) {
-  if (args.dw == nullptr) return QCF_OK;
+  const qcf_sgd* sgd = args.sgd;
+  if (args.dw == nullptr && sgd == nullptr) return QCF_OK;
+  if (sgd != nullptr && sgd->skip != nullptr && *sgd->skip != 0) return QCF_OK;
   const bool accumulate = args.dw_mode == QCF_GRADIENT_ACCUMULATE;
   if (plan.n == 0) {
-    if (!accumulate) std::fill_n(args.dw, plan.k_loc * plan.d, 0.0f);
+    if (args.dw != nullptr && !accumulate) std::fill_n(args.dw, plan.k_loc * plan.d, 0.0f);
+    if (sgd != nullptr) update(*sgd, 0, plan.k_loc * plan.d, nullptr);  // decay and momentum act all the same
     return QCF_OK;
   }
   const TileOps& ops = *plan.ops;
   // A gradient that no cache could hold until it is used is written past them: saves reading it first.
   constexpr std::int64_t kStreamFloats = 4 << 20;
-  const bool stream = !accumulate && plan.k_loc * plan.d > kStreamFloats && plan.d % 16 == 0 &&
-                      reinterpret_cast<std::uintptr_t>(args.dw) % 64 == 0;
+  const bool stream = !accumulate && sgd == nullptr && plan.k_loc * plan.d > kStreamFloats &&
+                      plan.d % 16 == 0 && reinterpret_cast<std::uintptr_t>(args.dw) % 64 == 0;
   parallel_for_worker(plan.tiles, plan.threads, [&](std::int64_t tile, int worker) {
     const Scratch scratch = split_scratch(plan, worker);
     const std::int64_t first = tile * kTileClasses;
@@ -84,11 +99,14 @@ qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, con
     t.xp = plan.xp;
     t.grad_scale = scratch.grad_scale;
     t.pull = scratch.dot;
-    t.dw = args.dw + first * plan.d;
+    t.dw = plan.tile_dw ? scratch.dw : args.dw + first * plan.d;
     t.accumulate = accumulate;
     t.stream = stream;
     ops.weight_gradients(t);
-    for (const LocalLabel* l = begin; l != end; ++l) add_target(config, args, plan, *l);
+    for (const LocalLabel* l = begin; l != end; ++l) {
+      add_target(config, args, plan, *l, t.dw + (l->klass - first) * plan.d);
+    }
+    if (sgd != nullptr) update(*sgd, first * plan.d, classes.classes * plan.d, t.dw);
   });
   return QCF_OK;
 }

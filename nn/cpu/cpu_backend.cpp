@@ -13,14 +13,6 @@
 #include "core/error.h"
 #include "kernels/cpu/parallel.h"
 
-#ifdef __SANITIZE_THREAD__
-// oneDNN is not built for ThreadSanitizer and forks and joins its threads through libgomp, which is not either: of its
-// work only calls like memset are seen, without the order that the fork and the join give. Those calls, made from
-// inside that library, are left out; everything in our own code stays watched.
-extern "C" const char* __tsan_default_suppressions();
-extern "C" const char* __tsan_default_suppressions() { return "called_from_lib:libdnnl.so\n"; }
-#endif
-
 namespace qcface::nn::cpu {
 namespace {
 

@@ -35,6 +35,9 @@ endfunction()
 function(qcface_add_executable name)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE qcface_build_flags)
+  if(QCFACE_SANITIZE STREQUAL "thread")
+    target_sources(${name} PRIVATE "${PROJECT_SOURCE_DIR}/third_party/thread_sanitizer.cpp")
+  endif()
 endfunction()
 
 # qcface_compile_quickly(NAME): for rooms that only wait for others (command line, JSON, reports). Their time is spent

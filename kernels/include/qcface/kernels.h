@@ -24,6 +24,12 @@
  * was expected. Outputs are then unspecified, except that t is unchanged.
  * - CPU: the same inputs give the same bits, whatever `threads` is. Instruction sets may differ in the last
  * bits.
+ * - CUDA: every pointer in args (t, losses, lr and the workspace included) is device memory; structs are host
+ * memory. Calls enqueue on context.stream and return; none synchronises or allocates, and every call but
+ * qcf_head_check can be captured in a CUDA graph. What is wrong with the arguments is returned at once; what is
+ * wrong with the data (a label out of range, NaN) is recorded in the workspace and reported by qcf_head_check.
+ * A recorded error keeps the later stages from writing t, w, velocity and dw. The same inputs give the same bits
+ * on the same kind of GPU and plan.
  * - Enums end in ..._MAX_ENUM, so that any value a caller hands over can be read and refused.
  * - One context serves one call at a time; several contexts may be used at once.
  */
@@ -54,6 +60,25 @@ typedef enum qcf_status {
 /* The status as a word, for example "label out of range". Never NULL. */
 const char* qcf_status_name(qcf_status status);
 
+/* How the CUDA head runs. AUTO asks the table of qcf_head_plan; a forced plan that cannot run (architecture, type,
+ * width) is QCF_UNSUPPORTED, with the reason. Unused on the CPU. */
+typedef enum qcf_plan {
+  QCF_PLAN_AUTO = 0,
+  QCF_PLAN_CHUNKED = 1, /* chunks of classes that stay in L2: cuBLASLt products, fused kernels between them */
+  QCF_PLAN_MMA = 2,     /* one kernel a pass on mma.sync: 16-bit operands, sm_80 or later */
+  QCF_PLAN_WGMMA = 3,   /* one kernel a pass on wgmma and TMA, warp-specialised: 16-bit operands, sm_90a */
+  QCF_PLAN_MAX_ENUM = 0x7fffffff
+} qcf_plan;
+
+/* Type of the operands of the products (unit rows of x and w). Sums, row values and gradients are fp32 or wider in
+ * every case, and the target cosine always comes from the fp32 inputs. */
+typedef enum qcf_type {
+  QCF_TYPE_F32 = 0,
+  QCF_TYPE_BF16 = 1,
+  QCF_TYPE_F16 = 2,
+  QCF_TYPE_MAX_ENUM = 0x7fffffff
+} qcf_type;
+
 typedef enum qcf_device {
   QCF_DEVICE_CPU = 0,
   QCF_DEVICE_CUDA = 1,
@@ -79,11 +104,24 @@ typedef struct qcf_context {
   int32_t device_index; /* CUDA only */
   int32_t threads;      /* CPU threads, 0 = as many as OpenMP would use */
   qcf_isa isa;
-  void* stream;                    /* CUDA stream, borrowed; NULL = the default stream. Unused on the CPU */
+  void* stream;   /* CUDA stream, borrowed; NULL = the default stream. Unused on the CPU */
+  void* cublaslt; /* cublasLtHandle_t, borrowed or from qcf_cuda_open; needed by QCF_PLAN_CHUNKED */
+  qcf_plan plan;  /* QCF_PLAN_AUTO */
+  int32_t tf32;   /* 1: fp32 products may use TF32 (CUDA). 0, the default: full fp32 */
   char error[QCF_ERROR_TEXT_SIZE]; /* text of the last error, "" before any */
 } qcf_context;
 
 void qcf_context_init(qcf_context* context, qcf_device device);
+
+/* Creates the library handles of a CUDA context (allocates; once a context). On the CPU it does nothing. */
+QCF_NODISCARD qcf_status qcf_cuda_open(qcf_context* context);
+/* Destroys what qcf_cuda_open made. NULL and unopened contexts are allowed. */
+void qcf_cuda_close(qcf_context* context);
+/* "auto", "chunked", "mma", "wgmma" */
+const char* qcf_plan_name(qcf_plan plan);
+int qcf_plan_from_name(const char* name, qcf_plan* plan);
+/* "f32", "bf16", "f16" */
+const char* qcf_type_name(qcf_type type);
 
 /* Whether this build and processor can run `isa`. */
 int qcf_isa_available(qcf_isa isa);
@@ -155,6 +193,17 @@ typedef enum qcf_gradient_mode {
   QCF_GRADIENT_MAX_ENUM = 0x7fffffff
 } qcf_gradient_mode;
 
+/* Optional: the optimiser's step on the class weights inside qcf_head_weights, so that dw never lands:
+ *   G' = dw + weight_decay w    velocity <- momentum velocity + G'    w <- w - lr velocity     (velocity starts at 0)
+ * element by element in fp32. */
+typedef struct qcf_sgd {
+  float* w; /* [K_loc, D] the same array as args.w, now written; the row is read before it is written */
+  float* velocity;     /* [K_loc, D] in/out */
+  const float* lr;     /* [1] learning rate, read when the stage runs (a captured graph sees later values) */
+  const int32_t* skip; /* [1] or NULL: not 0 = leave w, velocity, dw and unit_w as they are */
+  float momentum, weight_decay;
+} qcf_sgd;
+
 /* Everything one step reads and writes. Make it with qcf_head_args_init, which sets all pointers NULL and all
  * options to their usual values. */
 typedef struct qcf_head_args {
@@ -177,6 +226,10 @@ typedef struct qcf_head_args {
   qcf_label_type label_type;
   float* t;                  /* [1] in/out, heads with t only; else may be NULL */
   const double* target_mean; /* NULL: t uses the mean of this call's N target cosines; else this value */
+  qcf_type operand_type;     /* QCF_TYPE_F32; the CPU has no other */
+  void* unit_w; /* NULL, or [K_loc, D] of operand_type: w's unit rows, as qcf_unit_rows makes them, which
+                                the passes then read instead of w; sgd refreshes them. CUDA only. D % 8 == 0 and
+                                16-byte alignment; QCF_PLAN_MMA and QCF_PLAN_WGMMA need it */
 
   /* losses, double: [0] loss, [1] loss_id, [2] loss_g (0 in phase id). May be NULL. */
   double* losses;
@@ -201,6 +254,7 @@ typedef struct qcf_head_args {
   float* dx_magnitude;       /* [N, D] parallel to x_i, overwritten */
   float* dw;                 /* [K_loc, D] */
   qcf_gradient_mode dw_mode; /* overwrite, or add to what dw holds */
+  const qcf_sgd* sgd;        /* NULL: none. With it dw may be NULL; if dw is given it is overwritten */
 
   /* scratch: at least qcf_head_workspace_bytes, 64-byte aligned. Holds the state between staged calls. */
   void* workspace;
@@ -255,7 +309,17 @@ QCF_NODISCARD qcf_status qcf_head_finish(qcf_context* context, const qcf_head_co
                                          const qcf_head_args* args);
 QCF_NODISCARD qcf_status qcf_head_weights(qcf_context* context, const qcf_head_config* config,
                                           const qcf_head_args* args);
-/* out[i] = log sum_r exp(parts[r * count + i]); out may be parts itself. */
+/* Errors that the stages found in the data, and errors of the device: on CUDA waits for the stream and reads the record
+ * in the workspace; on the CPU returns QCF_OK, because the stages have reported already. */
+QCF_NODISCARD qcf_status qcf_head_check(qcf_context* context, const qcf_head_config* config,
+                                        const qcf_head_args* args);
+/* The plan that these arguments would run with, never QCF_PLAN_AUTO (on the CPU: QCF_PLAN_CHUNKED). */
+QCF_NODISCARD qcf_status qcf_head_plan(qcf_context* context, const qcf_head_config* config,
+                                       const qcf_head_args* args, qcf_plan* plan);
+/* unit [rows, D] of `type` = rows divided by max(length, 1e-12). CUDA: device pointers. */
+QCF_NODISCARD qcf_status qcf_unit_rows(qcf_context* context, int64_t rows, int64_t d, const float* matrix,
+                                       qcf_type type, void* unit);
+/* out[i] = log sum_r exp(parts[r * count + i]); out may be parts itself. Host memory. */
 void qcf_log_sum_exp(const double* parts, int64_t ranks, int64_t count, double* out);
 
 /* Plain cosines: out [N, K] = scale * clamp(xh . wh^T, -1, 1). Touches no state. workspace as in
