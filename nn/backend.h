@@ -192,4 +192,16 @@ class Backend {
 /// The CPU backend. threads = 0: as many as OpenMP gives the calling thread now.
 std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
 
+/// Type that the CUDA backend keeps values in and multiplies in; sums and parameters are fp32 always.
+enum class Precision { kFp32, kBf16, kFp16 };
+
+struct CudaOptions {
+  int device_index = 0;
+  Precision precision = Precision::kFp32;
+  bool tf32 = false;  // fp32 products may round their operands to TF32
+};
+
+/// The CUDA backend. Throws Error where there is no usable GPU, and where cuDNN or cuBLASLt is not found.
+std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options = {});
+
 }  // namespace qcface::nn

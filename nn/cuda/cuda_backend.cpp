@@ -1,0 +1,225 @@
+#include "nn/cuda/cuda_backend.h"
+
+#include "core/error.h"
+#include "nn/cuda/convert.h"
+#include "nn/cuda/image.h"
+#include "nn/cuda/step_control.h"
+
+namespace qcface::nn::cuda {
+namespace {
+
+StorageType storage_of(Precision precision) {
+  return precision == Precision::kFp32   ? StorageType::kF32
+         : precision == Precision::kBf16 ? StorageType::kBf16
+                                         : StorageType::kF16;
+}
+
+void free_device(void* data, std::size_t) { cudaFree(data); }
+
+}  // namespace
+
+void check_cuda(cudaError_t status, const char* what) {
+  require(status == cudaSuccess, "{}: CUDA reports {}", what, cudaGetErrorString(status));
+}
+
+std::string to_string(const ConvolutionShape& s) {
+  return fmt::format("convolution {}x{} stride {} padding {}, [{}, {}, {}, {}] to {} channels, {}", s.kernel,
+                     s.kernel, s.stride, s.padding, s.n, s.h, s.w, s.c, s.k, name_of(s.type));
+}
+
+CudaBackend::CudaBackend(const CudaOptions& options)
+    : options_(options), type_(storage_of(options.precision)) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  require(status == cudaSuccess && count > 0, "CUDA: no usable GPU: {}",
+          status == cudaSuccess ? "the driver reports no device" : cudaGetErrorString(status));
+  require(options.device_index >= 0 && options.device_index < count,
+          "CUDA: GPU {} was asked for, but there are {} (0 to {}); see --gpu_id", options.device_index, count,
+          count - 1);
+  qcface::cuda::DeviceFacts facts;
+  check_cuda(qcface::cuda::device_facts(options.device_index, &facts), "CUDA device");
+  require(facts.major >= 8, "{}: compute capability {}.{}, but the kernels need 8.0 or later", facts.name,
+          facts.major, facts.minor);
+  device_name_ = facts.name;
+  check_cuda(cudaSetDevice(options.device_index), "CUDA device");
+  check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "CUDA stream");
+  try {
+    products_ = make_product_library(stream_, options.tf32);  // before cuDNN, which looks for cuBLASLt too
+    convolutions_ = make_convolution_library(stream_, options.tf32);
+    dropout_ = allocate(sizeof(DropoutRecord), "dropout record");
+  } catch (...) {
+    cudaStreamDestroy(stream_);
+    throw;
+  }
+}
+
+CudaBackend::~CudaBackend() {
+  convolutions_.reset();
+  products_.reset();
+  cudaStreamDestroy(stream_);
+}
+
+std::string CudaBackend::name() const {
+  return fmt::format("{}, {}, {}, {}{}", device_name_, name_of(type_), convolutions_->name(),
+                     products_->name(), options_.tf32 ? ", TF32" : "");
+}
+
+void CudaBackend::begin() { check_cuda(cudaSetDevice(options_.device_index), "CUDA device"); }
+
+void CudaBackend::synchronize() const { check_cuda(cudaStreamSynchronize(stream_), "CUDA stream"); }
+
+Memory CudaBackend::allocate(std::size_t bytes, const std::string& what) const {
+  if (bytes == 0) return {};
+  void* data = nullptr;
+  if (cudaMalloc(&data, bytes) != cudaSuccess) {
+    cudaGetLastError();  // the failure is told here
+    std::size_t left = 0, total = 0;
+    if (cudaMemGetInfo(&left, &total) != cudaSuccess) left = 0;
+    fail("out of GPU memory: {} MiB for {}, {} MiB are free; use a smaller batch", bytes >> 20, what,
+         left >> 20);
+  }
+  Memory memory(data, bytes, free_device);
+  check_cuda(cudaMemsetAsync(data, 0, bytes, stream_), "clearing memory");
+  return memory;
+}
+
+void CudaBackend::copy_to_device(void* device, const void* host, std::size_t bytes) const {
+  if (bytes == 0) return;
+  check_cuda(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
+  synchronize();
+}
+
+void CudaBackend::copy_to_host(void* host, const void* device, std::size_t bytes) const {
+  if (bytes == 0) return;
+  check_cuda(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_), "copy to the host");
+  synchronize();
+}
+
+void CudaBackend::refresh_working(const float* weights, void* working, std::size_t count) const {
+  cast(static_cast<std::int64_t>(count), StorageType::kF32, weights, type_, working, stream_);
+}
+
+std::unique_ptr<ParameterLayout> CudaBackend::weight_layout(const LoweredGraph& graph,
+                                                            const Layer& layer) const {
+  return layer.kind == LayerKind::kConv ? make_conv_layout(*this, graph, layer) : nullptr;
+}
+
+ValueLayout CudaBackend::layout(const Value& value, int n) const {
+  const Shape& s = value.shape;
+  ValueLayout layout;
+  layout.type = s.flat ? StorageType::kF32 : type_;
+  layout.channels_last = value.images || value.layout == Layout::kPacked;
+  layout.n = n;
+  layout.pixels = std::int64_t{s.height} * s.width;
+  layout.channels = s.channels;
+  layout.padded = value.images && layout.type != StorageType::kF32 ? (s.channels + 7) / 8 * 8 : s.channels;
+  return layout;
+}
+
+std::size_t CudaBackend::value_bytes(const Value& value, int n) const {
+  const ValueLayout v = layout(value, n);
+  return static_cast<std::size_t>(v.count()) * bytes_of(v.type);
+}
+
+float* CudaBackend::staging(std::size_t count) const {
+  if (staging_.bytes() < count * sizeof(float)) {
+    staging_ = Memory();
+    staging_ = allocate(count * sizeof(float), "staging");
+  }
+  return reinterpret_cast<float*>(staging_.data());
+}
+
+void CudaBackend::import_value(const Value& value, int n, const float* canonical, void* device) const {
+  const std::size_t count = static_cast<std::size_t>(n) * value.shape.elements();
+  float* const stage = staging(count);
+  copy_to_device(stage, canonical, count * sizeof(float));
+  DeviceImages images;
+  images.canonical = stage;
+  import_images(value, n, images, device);
+}
+
+void CudaBackend::export_value(const Value& value, int n, const void* device, float* canonical) const {
+  const ValueLayout v = layout(value, n);
+  const std::size_t count = static_cast<std::size_t>(n) * value.shape.elements();
+  float* const stage = staging(count);
+  if (v.channels_last) {
+    nhwc_to_nchw(v.type, v.n, v.pixels, v.channels, v.padded, device, stage, stream_);
+  } else {
+    cast(v.count(), v.type, device, StorageType::kF32, stage, stream_);
+  }
+  copy_to_host(canonical, stage, count * sizeof(float));
+}
+
+void CudaBackend::import_images(const Value& value, int n, const DeviceImages& images, void* device) const {
+  const ValueLayout v = layout(value, n);
+  require((images.pixels != nullptr) != (images.canonical != nullptr),
+          "{}: images are given as pixels or as fp32 values, one of the two", value.name);
+  if (images.pixels != nullptr) {
+    require(v.channels == 3 && v.channels_last && images.normalisation != nullptr,
+            "{}: pixels need an input of 3 channels that convolutions read, and a normalisation table; this "
+            "one is {}",
+            value.name, to_string(value.shape));
+    return images_to_nhwc(v.type, v.rows(), v.padded, images.pixels, images.normalisation, device, stream_);
+  }
+  if (v.channels_last) {
+    nchw_to_nhwc(v.type, v.n, v.pixels, v.channels, v.padded, images.canonical, device, stream_);
+  } else {
+    cast(v.count(), StorageType::kF32, images.canonical, v.type, device, stream_);
+  }
+}
+
+void CudaBackend::import_gradient(const Value& value, int n, const float* gradient, const float* scale,
+                                  void* device) const {
+  const ValueLayout v = layout(value, n);
+  require(value.shape.flat, "{}: its gradient is taken from device memory for vectors only; this is {}",
+          value.name, to_string(value.shape));
+  scale_values(v.count(), gradient, scale, static_cast<float*>(device), stream_);
+}
+
+const float* CudaBackend::device_rows(const Value& value, const void* device) const {
+  require(value.shape.flat, "{}: only vectors are handed out in device memory; this is {}", value.name,
+          to_string(value.shape));
+  return static_cast<const float*>(device);
+}
+
+void CudaBackend::accumulate(const Value& value, int n, void* target, const void* source) const {
+  const ValueLayout v = layout(value, n);
+  add(v.type, v.count(), target, source, stream_);
+}
+
+const DropoutRecord* CudaBackend::dropout_record(const DropoutKey& key) const {
+  if (key.device_record != nullptr) return static_cast<const DropoutRecord*>(key.device_record);
+  DropoutRecord record;
+  record.seed = key.seed;
+  record.step = key.step;
+  record.first_row = key.first_row;
+  record.epoch = key.epoch;
+  copy_to_device(dropout_.data(), &record, sizeof record);
+  return reinterpret_cast<const DropoutRecord*>(dropout_.data());
+}
+
+std::unique_ptr<CompiledLayer> CudaBackend::compile(const LoweredGraph& graph, const Layer& layer,
+                                                    ParameterStore& parameters,
+                                                    const CompileOptions& options) {
+  switch (layer.kind) {
+    case LayerKind::kConv:
+      return make_conv(*this, graph, layer, parameters, options);
+    case LayerKind::kPointwise:
+      return make_pointwise(*this, graph, layer, parameters, options);
+    case LayerKind::kCopy:
+      return make_copy(*this, graph, layer, options);
+    case LayerKind::kFullyConnected:
+      return make_fully_connected(*this, graph, layer, parameters, options);
+  }
+  fail("{}: unknown kind of layer", layer.name);
+}
+
+}  // namespace qcface::nn::cuda
+
+namespace qcface::nn {
+
+std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
+  return std::make_unique<cuda::CudaBackend>(options);
+}
+
+}  // namespace qcface::nn
