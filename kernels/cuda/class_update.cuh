@@ -1,0 +1,152 @@
+// One warp finishes one class row. H arrives in shared or global memory, fp32; everything else is read and written here.
+// Bytes a class row: reads w (4 D), writes dw (4 D; accumulating also reads it); with SGD reads velocity and writes w and
+// velocity (12 D) and refreshes unit_w (2 D or 4 D). The row of w is read up to three times, from L1 after the first.
+// |w_j| and H_j . w_j are summed in double: both are differences in waiting when H is nearly parallel to w.
+#pragma once
+
+#include "kernels/cuda/class_update.h"
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/types.cuh"
+
+namespace qcface::kernels::cuda {
+
+namespace rows {
+
+using namespace ::qcface::cuda;
+
+inline constexpr double kShortest = 1e-12;  // rows below this length have no direction
+
+/// Whether w, velocity, dw and unit_w must stay as they are: an error was recorded by an earlier launch, or the optimiser's
+/// step is to be skipped.
+__device__ __forceinline__ bool blocked(const ClassUpdate& u) {
+  return u.errors->key != kNoError || (u.skip != nullptr && *u.skip != 0);
+}
+
+/// First place in labels [n] whose class is at least `klass`: a 32-way search, two or three reads deep.
+__device__ __forceinline__ std::int64_t first_label(const SortedLabel* labels, std::int64_t n,
+                                                    std::int64_t klass, int lane) {
+  std::int64_t low = 0, high = n;
+  while (high - low > 32) {
+    const std::int64_t step = (high - low + 31) / 32;
+    const std::int64_t at = low + lane * step;
+    const int less = __popc(__ballot_sync(~0u, at < high && labels[at].klass < klass));
+    if (less == 0) return low;
+    high = min(high, low + less * step);
+    low += (less - 1) * step + 1;
+  }
+  const std::int64_t at = low + lane;
+  return low + __popc(__ballot_sync(~0u, at < high && labels[at].klass < klass));
+}
+
+template <int kWide>
+__device__ __forceinline__ Vector<float, 4 * kWide> load_wide(const float* p) {
+  return load<float, 4 * kWide>(p);
+}
+
+template <int kWide, class T>
+__device__ __forceinline__ void write_unit(const float* row, std::int64_t d, double inv, T* out, int lane) {
+  for (std::int64_t k = lane * kWide; k < d; k += 32 * kWide) {
+    const auto w = load_wide<kWide>(row + k);
+    Vector<T, kWide* static_cast<int>(sizeof(T))> unit;
+    QCF_UNROLL
+    for (int e = 0; e < kWide; ++e) unit.set(e, static_cast<float>(static_cast<double>(w[e]) * inv));
+    store(out + k, unit);
+  }
+}
+
+template <int kWide>
+__device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass, const float* h) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const std::int64_t at = klass * u.d;
+  const float* const w_row = u.w + at;
+  double square = 0, along = 0;
+  for (std::int64_t k = lane * kWide; k < u.d; k += 32 * kWide) {
+    const auto w = load_wide<kWide>(w_row + k);
+    Vector<float, 4 * kWide> hv{};
+    if (h != nullptr) hv = load_wide<kWide>(h + k);
+    QCF_UNROLL
+    for (int e = 0; e < kWide; ++e) {
+      square += static_cast<double>(w[e]) * static_cast<double>(w[e]);
+      along += static_cast<double>(w[e]) * static_cast<double>(hv[e]);
+    }
+  }
+  square = warp_sum(square);
+  along = warp_sum(along);
+  const double norm = sqrt(square);
+  const bool live = norm >= kShortest;  // a dead row gets no gradient
+  const double inv = live ? 1.0 / norm : 0.0;
+  const float inv_f = static_cast<float>(inv);
+  const float pull = static_cast<float>(along * inv * inv * inv);
+  const std::int64_t first = live ? first_label(u.labels, u.n, klass, lane) : u.n;
+  const float rate = u.sgd_w != nullptr ? *u.lr : 0.0f;
+  double new_square = 0;
+  for (std::int64_t k = lane * kWide; k < u.d; k += 32 * kWide) {
+    auto w = load_wide<kWide>(w_row + k);
+    Vector<float, 4 * kWide> gradient{};
+    if (h != nullptr) gradient = load_wide<kWide>(h + k);
+    QCF_UNROLL
+    for (int e = 0; e < kWide; ++e) gradient[e] = gradient[e] * inv_f - pull * w[e];
+    // g_iy (xh_i - c wh_y) / |w_y|, kept out of the product: near theta = 0 a large slope meets a small difference.
+    for (std::int64_t l = first; l < u.n && u.labels[l].klass == klass; ++l) {
+      const std::int64_t i = u.labels[l].row;
+      const double g = -u.scale * u.one_minus_q[i] * u.slope[i] * inv;
+      const double inv_x = 1.0 / fmax(u.z[i], kShortest), c = u.target_c[i] * inv;
+      const auto x = load_wide<kWide>(u.x + i * u.d + k);
+      QCF_UNROLL
+      for (int e = 0; e < kWide; ++e) {
+        const double across = static_cast<double>(x[e]) * inv_x - c * static_cast<double>(w[e]);
+        gradient[e] = static_cast<float>(static_cast<double>(gradient[e]) + g * across);
+      }
+    }
+    if (u.dw != nullptr) {
+      auto out = gradient;
+      if (u.accumulate) {
+        const auto before = load_wide<kWide>(u.dw + at + k);
+        QCF_UNROLL
+        for (int e = 0; e < kWide; ++e) out[e] += before[e];
+      }
+      store(u.dw + at + k, out);
+    }
+    if (u.sgd_w != nullptr) {
+      auto velocity = load_wide<kWide>(u.velocity + at + k);
+      QCF_UNROLL
+      for (int e = 0; e < kWide; ++e) {
+        // each operation rounded by itself, as a separate optimiser does it
+        const float g = __fadd_rn(gradient[e], __fmul_rn(u.weight_decay, w[e]));
+        velocity[e] = __fadd_rn(__fmul_rn(u.momentum, velocity[e]), g);
+        w[e] = __fadd_rn(w[e], -__fmul_rn(rate, velocity[e]));
+        new_square += static_cast<double>(w[e]) * static_cast<double>(w[e]);
+      }
+      store(u.velocity + at + k, velocity);
+      store(u.sgd_w + at + k, w);
+    }
+  }
+  if (u.sgd_w == nullptr || u.unit_w == nullptr) return;
+  // Each lane reads back what it wrote itself.
+  const double new_inv = 1.0 / fmax(sqrt(warp_sum(new_square)), kShortest);
+  const float* const row = u.sgd_w + at;
+  if (u.type == QCF_TYPE_F32) {
+    write_unit<kWide>(row, u.d, new_inv, static_cast<float*>(u.unit_w) + at, lane);
+  } else if (u.type == QCF_TYPE_BF16) {
+    write_unit<kWide>(row, u.d, new_inv, static_cast<__nv_bfloat16*>(u.unit_w) + at, lane);
+  } else {
+    write_unit<kWide>(row, u.d, new_inv, static_cast<__half*>(u.unit_w) + at, lane);
+  }
+}
+
+}  // namespace rows
+
+/// Called by every thread before anything else of the second pass; true = return at once.
+__device__ __forceinline__ bool class_update_blocked(const ClassUpdate& u) { return rows::blocked(u); }
+
+/// Called by whole warps: finishes class row `klass`. h [D] = H_j in shared or global memory; NULL = 0.
+__device__ __forceinline__ void update_class_row(const ClassUpdate& u, std::int64_t klass, const float* h) {
+  if (u.vectorised && reinterpret_cast<std::uintptr_t>(h) % 16 == 0) {
+    rows::update<4>(u, klass, h);
+  } else {
+    rows::update<1>(u, klass, h);
+  }
+}
+
+}  // namespace qcface::kernels::cuda

@@ -1,0 +1,37 @@
+// What is wrong with the data, as the kernels find it: one 64-bit key a workspace, lowered by integer atomicMin, so that
+// the same error is told whichever thread comes first. Order: the tensor, then the row. Read back by qcf_head_check.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__CUDACC__) || defined(QCF_EMULATE)
+#include "kernels/cuda/device.cuh"
+#endif
+
+namespace qcface::kernels::cuda {
+
+/// In the order in which the CPU meets them.
+enum class ErrorTensor : std::uint32_t {
+  kStage = 0,  // row: (stage found << 8) | stage expected
+  kT = 1,
+  kTargetMean = 2,
+  kRate = 3,  // sgd.lr
+  kLabels = 4,
+  kX = 5,
+  kW = 6
+};
+
+inline constexpr unsigned long long kNoError = ~0ull;
+
+struct ErrorRecord {
+  unsigned long long key;  // tensor << 56 | row, or kNoError
+};
+
+#if defined(__CUDACC__) || defined(QCF_EMULATE)
+__device__ __forceinline__ void record_error(ErrorRecord* errors, ErrorTensor tensor, std::int64_t row) {
+  atomicMin(&errors->key,
+            static_cast<unsigned long long>(tensor) << 56 | static_cast<unsigned long long>(row));
+}
+#endif
+
+}  // namespace qcface::kernels::cuda
