@@ -1,8 +1,9 @@
-// Batch-norm statistics of a value x [R, C]: a (mean, squared deviations) pair for each channel and group of rows, then
-// their merge into mean, inv_std and the running values.
+// Batch-norm statistics of a value x [R, C]: a (mean, squared deviations) pair for each channel and group of
+// rows, then their merge into mean, inv_std and the running values.
 //
-// Bytes moved: reads x once, R C sizeof(T); the partials, at most 1024 * 8 C bytes, are written and read once and stay in
-// L2. A pass that already holds the values (pointwise_forward) emits the same partials instead, and x is not read here.
+// Bytes moved: reads x once, R C sizeof(T); the partials, at most 1024 * 8 C bytes, are written and read once
+// and stay in L2. A pass that already holds the values (pointwise_forward) emits the same partials instead,
+// and x is not read here.
 #include "nn/cuda/batch_norm_statistics.cuh"
 #include "nn/cuda/pointwise.h"
 #include "nn/cuda/values.cuh"

@@ -1,9 +1,10 @@
-// Running sums of a thread for the mean and the squared deviations of its channels, and their merge over a block.
+// Running sums of a thread for the mean and the squared deviations of its channels, and their merge over a
+// block.
 //
-// Each thread sums deviations from the first value it sees, v - s and (v - s)^2: two operations a value, no division,
-// and what cancels in sum (v - s)^2 - (sum (v - s))^2 / n is bounded: s is one of the n values, so the difference is at
-// least 1/n of the first term. Across threads and groups the (mean, squared deviations) pairs are merged in double
-// precision about the first pair's mean, in a fixed order.
+// Each thread sums deviations from the first value it sees, v - s and (v - s)^2: two operations a value, no
+// division, and what cancels in sum (v - s)^2 - (sum (v - s))^2 / n is bounded: s is one of the n values, so
+// the difference is at least 1/n of the first term. Across threads and groups the (mean, squared deviations)
+// pairs are merged in double precision about the first pair's mean, in a fixed order.
 #pragma once
 
 #include "nn/cuda/rows.cuh"

@@ -6,7 +6,8 @@
 
 namespace qcface::nn::cuda {
 
-/// y [rows, channels] = x + bias [channels]; y may be x. The types of x and y may differ (a product that leaves fp32).
+/// y [rows, channels] = x + bias [channels]; y may be x. The types of x and y may differ (a product that
+/// leaves fp32).
 void bias_add(StorageType x_type, StorageType y_type, std::int64_t rows, int channels, const void* x,
               const float* bias, void* y, cudaStream_t stream);
 

@@ -1,5 +1,5 @@
-// Checks shared by the host functions of the CUDA kernels. Apart from core/error.h, so that nvcc does not compile the
-// formatting library once a kernel file.
+// Checks shared by the host functions of the CUDA kernels. Apart from core/error.h, so that nvcc does not
+// compile the formatting library once a kernel file.
 #pragma once
 
 #include "kernels/cuda/runtime.h"

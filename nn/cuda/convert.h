@@ -6,8 +6,8 @@
 
 namespace qcface::nn::cuda {
 
-/// y [n, pixels, padded] of `type` from canonical fp32 x [n, channels, pixels]; channels from `channels` on are 0.
-/// padded >= channels.
+/// y [n, pixels, padded] of `type` from canonical fp32 x [n, channels, pixels]; channels from `channels` on
+/// are 0. padded >= channels.
 void nchw_to_nhwc(StorageType type, std::int64_t n, std::int64_t pixels, int channels, int padded,
                   const float* x, void* y, cudaStream_t stream);
 /// Canonical fp32 y [n, channels, pixels] from x [n, pixels, padded] of `type`; padding is left out.

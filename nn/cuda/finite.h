@@ -1,5 +1,5 @@
-// Search for NaN and infinity on the device without a host synchronisation, and the dynamic loss scale that reads its
-// result.
+// Search for NaN and infinity on the device without a host synchronisation, and the dynamic loss scale that
+// reads its result.
 #pragma once
 
 #include "kernels/cuda/runtime.h"
@@ -7,7 +7,8 @@
 
 namespace qcface::nn::cuda {
 
-/// Device record. key = array << 48 | index of the smallest (array, index) that is not finite; all ones: none.
+/// Device record. key = array << 48 | index of the smallest (array, index) that is not finite; all ones:
+/// none.
 struct FiniteRecord {
   unsigned long long key = ~0ull;
 };
@@ -33,11 +34,11 @@ struct LossScaleRecord {
 inline constexpr std::uint32_t kLossScaleInterval = 2000;
 inline constexpr float kLargestLossScale = 16777216.0f;  // 2^24
 
-/// After the backward pass: overflow (a record that is not kAllFinite) halves the scale, not below 1, and sets skip; else
-/// skip is cleared and the scale doubles, up to kLargestLossScale, after kLossScaleInterval good steps in a row.
-/// Note that the gradients of this step carry the scale before the update: run it after sgd_update has read `scale`, or
-/// hand sgd_update a copy; see `applied`.
-/// applied (optional): receives the scale that this step's gradients carry.
+/// After the backward pass: overflow (a record that is not kAllFinite) halves the scale, not below 1, and
+/// sets skip; else skip is cleared and the scale doubles, up to kLargestLossScale, after kLossScaleInterval
+/// good steps in a row. Note that the gradients of this step carry the scale before the update: run it after
+/// sgd_update has read `scale`, or hand sgd_update a copy; see `applied`. applied (optional): receives the
+/// scale that this step's gradients carry.
 void update_loss_scale(const FiniteRecord* record, LossScaleRecord* scale, float* applied,
                        cudaStream_t stream);
 

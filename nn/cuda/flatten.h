@@ -1,5 +1,5 @@
-// The step from the last image to the fully connected layer: dropout of whole planes and the change from NHWC to the
-// channel-major order of iresnet.md (c * H * W + h * W + w).
+// The step from the last image to the fully connected layer: dropout of whole planes and the change from NHWC
+// to the channel-major order of iresnet.md (c * H * W + h * W + w).
 #pragma once
 
 #include "kernels/cuda/runtime.h"
@@ -7,8 +7,8 @@
 
 namespace qcface::nn::cuda {
 
-/// Names the random stream of one step's dropout; lies in device memory, so that a captured graph draws anew each time.
-/// As nn::DropoutKey.
+/// Names the random stream of one step's dropout; lies in device memory, so that a captured graph draws anew
+/// each time. As nn::DropoutKey.
 struct DropoutRecord {
   std::uint64_t seed = 0;
   std::uint64_t step = 0;      // inside the epoch
@@ -23,8 +23,8 @@ struct DropoutRecord {
 void draw_dropout_mask(std::int64_t n, int channels, double drop, const DropoutRecord* record,
                        std::uint8_t* keep, cudaStream_t stream);
 
-/// y [n, channels * pixels] = x [n, pixels, channels] transposed, times 1 / (1 - drop) where keep is 1 and times 0
-/// where it is 0. keep null: no dropout, a plain change of layout.
+/// y [n, channels * pixels] = x [n, pixels, channels] transposed, times 1 / (1 - drop) where keep is 1 and
+/// times 0 where it is 0. keep null: no dropout, a plain change of layout.
 void flatten(StorageType type, std::int64_t n, std::int64_t pixels, int channels, const void* x,
              const std::uint8_t* keep, double drop, void* y, cudaStream_t stream);
 /// The transpose of that map: dx [n, pixels, channels] from dy [n, channels * pixels].

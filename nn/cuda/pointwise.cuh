@@ -1,5 +1,6 @@
-// What the forward and backward kernels of pointwise.h share: the coefficients of a thread's channels and the value
-// before the PReLU, computed by the same operations in both directions, so that backward sees the signs of forward.
+// What the forward and backward kernels of pointwise.h share: the coefficients of a thread's channels and the
+// value before the PReLU, computed by the same operations in both directions, so that backward sees the signs
+// of forward.
 #pragma once
 
 #include "nn/cuda/pointwise.h"

@@ -1,8 +1,8 @@
 // Batch norm, residual addition and PReLU over NHWC values, forward and backward:
 //   z = a x + b [+ residual],  a = gamma * inv_std,  b = beta - mean * a     (a = 1, b = 0 without batch norm)
 //   y = z where z > 0, slope * z elsewhere                                   (y = z without slopes)
-// each part optional; mean and inv_std are those of the batch or the running ones, whatever `saved` was filled with.
-// All arithmetic is fp32; a value is rounded to the storage type once, when it is stored.
+// each part optional; mean and inv_std are those of the batch or the running ones, whatever `saved` was
+// filled with. All arithmetic is fp32; a value is rounded to the storage type once, when it is stored.
 //
 // A training step of one layer:
 //   forward   batch_norm_statistics (left out where the layer before emitted them), batch_norm_finalise,
@@ -37,15 +37,16 @@ constexpr std::size_t batch_norm_saved_bytes(int channels) {
   return std::size_t{4} * static_cast<std::size_t>(channels) * sizeof(float);
 }
 
-/// Partial statistics of values of that shape: a (mean, sum of squared deviations) pair for each channel and group of
-/// rows. Written by batch_norm_statistics or by pointwise_forward, read by batch_norm_finalise.
+/// Partial statistics of values of that shape: a (mean, sum of squared deviations) pair for each channel and
+/// group of rows. Written by batch_norm_statistics or by pointwise_forward, read by batch_norm_finalise.
 std::size_t statistics_workspace_bytes(const PointwiseShape& shape);
 
 /// Reads x once.
 void batch_norm_statistics(const PointwiseShape& shape, const void* x, void* partials, cudaStream_t stream);
 
 /// Merges the partials (double precision, fixed order), fills `saved`, and updates the running values:
-/// running = (1 - momentum) running + momentum * batch, with the unbiased variance. Throws for fewer than 2 rows.
+/// running = (1 - momentum) running + momentum * batch, with the unbiased variance. Throws for fewer than 2
+/// rows.
 void batch_norm_finalise(const PointwiseShape& shape, const void* partials,
                          const BatchNormParameters& parameters, float* saved, cudaStream_t stream);
 
@@ -85,21 +86,22 @@ constexpr bool needs_x(const PointwiseBackward& call) {
   return call.slope != nullptr || (call.saved != nullptr && !call.frozen);
 }
 
-/// Partial sums of the backward pass followed by the two factors a channel that pass 2 needs; used by the three calls
-/// below in this order. Not needed (0 bytes) without batch norm and slopes.
+/// Partial sums of the backward pass followed by the two factors a channel that pass 2 needs; used by the
+/// three calls below in this order. Not needed (0 bytes) without batch norm and slopes.
 std::size_t pointwise_backward_workspace_bytes(const PointwiseShape& shape);
 
 /// Pass 1: sum dz, sum dz (x - mean), slope gradient. Reads x, dy (and residual, if given with slopes) once.
 void pointwise_backward_sums(const PointwiseBackward& call, void* workspace, cudaStream_t stream);
 
-/// Overwrites d_gamma = inv_std * sum dz (x - mean), d_beta = sum dz, d_slope = sum of dy z over z <= 0, each [channels],
-/// null where the part is absent; and finishes the factors for pass 2.
+/// Overwrites d_gamma = inv_std * sum dz (x - mean), d_beta = sum dz, d_slope = sum of dy z over z <= 0, each
+/// [channels], null where the part is absent; and finishes the factors for pass 2.
 void pointwise_backward_finalise(const PointwiseBackward& call, void* workspace, float* d_gamma,
                                  float* d_beta, float* d_slope, cudaStream_t stream);
 
-/// Pass 2: dx = a dz - a/R sum dz - a inv_std^2/R (x - mean) sum dz (x - mean)   (batch statistics; a dz if frozen),
-/// dz = dy where z > 0 and slope * dy elsewhere. Reads dy and, if needed, x once; writes dx and d_residual once each
-/// (and reads them where it accumulates). `workspace` may be null for frozen layers and layers without batch norm.
+/// Pass 2: dx = a dz - a/R sum dz - a inv_std^2/R (x - mean) sum dz (x - mean)   (batch statistics; a dz if
+/// frozen), dz = dy where z > 0 and slope * dy elsewhere. Reads dy and, if needed, x once; writes dx and
+/// d_residual once each (and reads them where it accumulates). `workspace` may be null for frozen layers and
+/// layers without batch norm.
 void pointwise_backward(const PointwiseBackward& call, const void* workspace, cudaStream_t stream);
 
 }  // namespace qcface::nn::cuda

@@ -1,8 +1,10 @@
-// Backward of y = prelu(a x + b + residual). Pass 1 sums over the rows, pass 2 writes dx and the residual's gradient.
+// Backward of y = prelu(a x + b + residual). Pass 1 sums over the rows, pass 2 writes dx and the residual's
+// gradient.
 //
-// Bytes moved: pass 1 reads x and dy once (and the residual, if it lies under a PReLU): 2 R C sizeof(T). Pass 2 reads dy,
-// and x where the statistics or a PReLU depend on it, and writes dx: 3 R C sizeof(T); the residual's gradient is one more
-// write, an accumulation one more read. The values before the PReLU are computed again from x, never stored.
+// Bytes moved: pass 1 reads x and dy once (and the residual, if it lies under a PReLU): 2 R C sizeof(T). Pass
+// 2 reads dy, and x where the statistics or a PReLU depend on it, and writes dx: 3 R C sizeof(T); the
+// residual's gradient is one more write, an accumulation one more read. The values before the PReLU are
+// computed again from x, never stored.
 #include "nn/cuda/pointwise.cuh"
 
 namespace qcface::nn::cuda {
@@ -69,7 +71,7 @@ __global__ __launch_bounds__(kRowThreads,
 struct Finalise {
   const float* partials;
   const float* saved;
-  float* factors;  // rows c1, c2 of [channels]
+  float* factors;  // rows c1, c0 of [channels]: dx = a dz + c1 x + c0
   float* d_gamma;
   float* d_beta;
   float* d_slope;
@@ -104,8 +106,13 @@ __global__ __launch_bounds__(kMergeThreads) void finalise_kernel(Finalise f) {
   f.d_gamma[c] = static_cast<float>(sums[1] * inverse);
   f.d_beta[c] = static_cast<float>(sums[0]);
   const double count = static_cast<double>(f.rows);
-  f.factors[c] = f.frozen ? 0.0f : static_cast<float>(-a * inverse * inverse * sums[1] / count);
-  f.factors[f.channels + c] = f.frozen ? 0.0f : static_cast<float>(-a * sums[0] / count);
+  // dx = a dz + c1 (x - mean) + c2 with the mean taken into the constant: as exact as a x + b is in the
+  // forward pass.
+  const float c1 = f.frozen ? 0.0f : static_cast<float>(-a * inverse * inverse * sums[1] / count);
+  const double c2 = f.frozen ? 0.0 : -a * sums[0] / count;
+  f.factors[c] = c1;
+  f.factors[f.channels + c] =
+      static_cast<float>(c2 - static_cast<double>(c1) * static_cast<double>(f.saved[2 * f.channels + c]));
 }
 
 struct Apply {
@@ -119,9 +126,11 @@ struct Apply {
   bool accumulate_residual;
 };
 
-// kReadX: x is needed, for the statistics or for the sign before the PReLU. x, residual and the outputs may be the same
-// memory as dy; a thread loads all it needs of a run before it stores, and touches nobody else's values.
-template <class T, int V, bool kReadX>
+// kReadX: x is needed, for the statistics or for the sign before the PReLU. kResidualPart: there is a
+// residual under a PReLU or a gradient of the residual to write; the common case does without their
+// registers. x, residual and the outputs may be the same memory as dy; a thread loads all it needs of a run
+// before it stores, and touches nobody else's values.
+template <class T, int V, bool kReadX, bool kResidualPart>
 __global__ __launch_bounds__(kRowThreads, 2) void apply_kernel(const T* x, const T* residual, const T* dy,
                                                                T* dx, T* d_residual, Apply p) {
   const RowPlace place = row_place<V>(p.plan, p.rows, p.channels);
@@ -129,11 +138,11 @@ __global__ __launch_bounds__(kRowThreads, 2) void apply_kernel(const T* x, const
   const std::int64_t stride = p.plan.lanes_r;
   Coefficients<V> k;
   k.load(p.saved, p.slope, p.channels, place.channel);
-  float mean[V], c1[V], c2[V];
-  load_floats<V>(mean, p.factors ? p.saved : nullptr, 2 * p.channels + place.channel, 0.0f);
+  float c1[V], c0[V];
   load_floats<V>(c1, p.factors, place.channel, 0.0f);
-  load_floats<V>(c2, p.factors, p.channels + place.channel, 0.0f);
-  constexpr int kRows = kRun / 2;  // up to five values a row in flight
+  load_floats<V>(c0, p.factors, p.channels + place.channel, 0.0f);
+  // As many rows at once as the registers hold.
+  constexpr int kRows = kRun / (kReadX ? 2 : 1) / (kResidualPart ? 2 : 1);
   for (std::int64_t row = place.first; row < place.end; row += kRows * stride) {
     Pack<T, V> values[kRows], gradients[kRows], added[kRows], old_dx[kRows], old_residual[kRows];
     QCF_UNROLL
@@ -144,10 +153,10 @@ __global__ __launch_bounds__(kRowThreads, 2) void apply_kernel(const T* x, const
       gradients[j] = load_pack<T, V>(dy + at);
       if constexpr (kReadX) {
         values[j] = load_pack<T, V>(x + at);
-        if (residual) added[j] = load_pack<T, V>(residual + at);
+        if (kResidualPart && residual) added[j] = load_pack<T, V>(residual + at);
       }
       if (p.accumulate_dx) old_dx[j] = load_pack<T, V>(dx + at);
-      if (p.accumulate_residual) old_residual[j] = load_pack<T, V>(d_residual + at);
+      if (kResidualPart && p.accumulate_residual) old_residual[j] = load_pack<T, V>(d_residual + at);
     }
     QCF_UNROLL
     for (int j = 0; j < kRows; ++j) {
@@ -161,16 +170,16 @@ __global__ __launch_bounds__(kRowThreads, 2) void apply_kernel(const T* x, const
         float rest = 0;
         if constexpr (kReadX) {
           const float v = values[j].get(i);
-          const float z = k.before_prelu(i, v, residual ? added[j].get(i) : 0.0f);
+          const float z = k.before_prelu(i, v, kResidualPart && residual ? added[j].get(i) : 0.0f);
           dz[i] = z > 0 ? dz[i] : dz[i] * k.slope[i];
-          rest = fmaf(c1[i], v - mean[i], c2[i]);
+          rest = fmaf(c1[i], v, c0[i]);
         }
         out[i] = fmaf(k.a[i], dz[i], rest);
         if (p.accumulate_dx) out[i] += old_dx[j].get(i);
-        if (p.accumulate_residual) dz[i] += old_residual[j].get(i);
+        if (kResidualPart && p.accumulate_residual) dz[i] += old_residual[j].get(i);
       }
       if (dx) store(dx + at, narrow_pack<T, V>(out));
-      if (d_residual) store(d_residual + at, narrow_pack<T, V>(dz));
+      if (kResidualPart && d_residual) store(d_residual + at, narrow_pack<T, V>(dz));
     }
   }
 }
@@ -267,7 +276,11 @@ void pointwise_backward(const PointwiseBackward& call, const void* workspace, cu
   with_type_and_vector(s.type, plan.vector, kName, [&](auto value, auto vector) {
     using T = decltype(value);
     constexpr int kVector = decltype(vector)::value;
-    auto* kernel = needs_x(call) ? apply_kernel<T, kVector, true> : apply_kernel<T, kVector, false>;
+    const bool part = call.d_residual || residual_of(call);
+    auto* kernel =
+        needs_x(call)
+            ? (part ? apply_kernel<T, kVector, true, true> : apply_kernel<T, kVector, true, false>)
+            : (part ? apply_kernel<T, kVector, false, true> : apply_kernel<T, kVector, false, false>);
     check_launch(
         qcface::cuda::launch(kernel, grid, dim3(kRowThreads), 0, stream, static_cast<const T*>(call.x),
                              static_cast<const T*>(residual_of(call)), static_cast<const T*>(call.dy),

@@ -1,10 +1,11 @@
-// y = prelu(a x + b + residual), each part optional, and on request the statistics of y for the batch norm that reads it.
+// y = prelu(a x + b + residual), each part optional, and on request the statistics of y for the batch norm
+// that reads it.
 //
-// Bytes moved: reads x and, if given, the residual once, writes y once: (2 or 3) R C sizeof(T). The statistics come from
-// the values as stored (rounded to T), kept in registers: no further reading.
+// Bytes moved: reads x and, if given, the residual once, writes y once: (2 or 3) R C sizeof(T). The
+// statistics come from the values as stored (rounded to T), kept in registers: no further reading.
 //
-// Slope 1 makes PReLU the identity and a = 1, b = 0 an identity in place of the batch norm (up to the sign of 0), so the
-// absent parts need no kernels of their own.
+// Slope 1 makes PReLU the identity and a = 1, b = 0 an identity in place of the batch norm (up to the sign of
+// 0), so the absent parts need no kernels of their own.
 #include "nn/cuda/batch_norm_statistics.cuh"
 #include "nn/cuda/pointwise.cuh"
 

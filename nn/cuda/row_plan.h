@@ -1,8 +1,9 @@
-// How the kernels cut a value [rows, channels] among blocks and threads. Pure host functions: the cut depends on the
-// shape and the type alone, so that sums have the same bits on every GPU.
+// How the kernels cut a value [rows, channels] among blocks and threads. Pure host functions: the cut depends
+// on the shape and the type alone, so that sums have the same bits on every GPU.
 //
-// A block of 256 threads is lanes_c threads across channels (each with `vector` neighbouring channels, 16 bytes) by
-// lanes_r rows; neighbouring threads read neighbouring addresses. Blocks: x = group of rows, y = tile of channels.
+// A block of 256 threads is lanes_c threads across channels (each with `vector` neighbouring channels, 16
+// bytes) by lanes_r rows; neighbouring threads read neighbouring addresses. Blocks: x = group of rows, y =
+// tile of channels.
 #pragma once
 
 #include <algorithm>
@@ -24,9 +25,9 @@ struct RowPlan {
   std::int64_t rows_per_group = 0;
 };
 
-/// Groups for sums: enough blocks to fill a GPU (up to 1024 in all), at least 16 rows a thread where there are as many, so
-/// that the partial sums stay small beside the value.
-/// Groups for passes without sums: 32 rows a thread, as many groups as that takes.
+/// Groups for sums: enough blocks to fill a GPU (up to 1024 in all), at least 16 rows a thread where there
+/// are as many, so that the partial sums stay small beside the value. Groups for passes without sums: 32 rows
+/// a thread, as many groups as that takes.
 enum class RowPurpose { kSums, kApply };
 
 constexpr int vector_width(StorageType type, int channels) {

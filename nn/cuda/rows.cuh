@@ -1,5 +1,5 @@
-// The walk of a thread over its rows (row_plan.h) and the fixed-order sums over the threads of a block and over the
-// groups of rows.
+// The walk of a thread over its rows (row_plan.h) and the fixed-order sums over the threads of a block and
+// over the groups of rows.
 #pragma once
 
 #include "kernels/cuda/device.cuh"
@@ -38,8 +38,9 @@ __device__ __forceinline__ int lane_rows(std::int64_t rows, int lane, int lanes)
   return rows > lane ? static_cast<int>((rows - lane + lanes - 1) / lanes) : 0;
 }
 
-/// Sums over the row lanes of a block, kinds of sums at once: sums[k][i] of every thread -> partials[group][k][channel].
-/// `shared` holds kRowThreads * V floats and is used once a kind. Double precision in the order of the lanes.
+/// Sums over the row lanes of a block, kinds of sums at once: sums[k][i] of every thread ->
+/// partials[group][k][channel]. `shared` holds kRowThreads * V floats and is used once a kind. Double
+/// precision in the order of the lanes.
 template <int V, int kKinds>
 __device__ __forceinline__ void block_sums(const float (&sums)[kKinds][V], const RowPlace& place,
                                            const RowPlan& plan, int channels, int kinds_in_memory,
@@ -63,13 +64,14 @@ __device__ __forceinline__ void block_sums(const float (&sums)[kKinds][V], const
   }
 }
 
-// Merging the groups: a block of kMergeChannels x kMergeLanes threads; lane l takes groups l, l + kMergeLanes, ...
+// Merging the groups: a block of kMergeChannels x kMergeLanes threads; lane l takes groups l, l +
+// kMergeLanes, ...
 inline constexpr int kMergeChannels = 32;
 inline constexpr int kMergeLanes = 16;
 inline constexpr int kMergeThreads = kMergeChannels * kMergeLanes;
 
-/// Sum over the lanes of this thread's channel, in the order of the lanes; every thread gets it. `shared` holds
-/// kMergeThreads doubles and is free again afterwards.
+/// Sum over the lanes of this thread's channel, in the order of the lanes; every thread gets it. `shared`
+/// holds kMergeThreads doubles and is free again afterwards.
 __device__ __forceinline__ double merge_lanes(double value, double* shared) {
   const int thread = static_cast<int>(threadIdx.x);
   shared[thread] = value;

@@ -1,4 +1,5 @@
-// Stochastic gradient descent on fp32 master weights in device memory, with the 16-bit copy refreshed in the same pass:
+// Stochastic gradient descent on fp32 master weights in device memory, with the 16-bit copy refreshed in the
+// same pass:
 //   G' = G / scale + weight_decay * P;   V = momentum * V + G'  (V = G' at the first step);   P -= lr * V
 // as nn/sgd.h, with one rounding per multiply-add.
 #pragma once

@@ -57,7 +57,8 @@ __device__ __forceinline__ void load_floats(float (&to)[N], const float* row, st
   for (int i = 0; i < N; ++i) to[i] = row ? row[at + i] : rest;
 }
 
-/// Calls body with a value of the type that `type` names: body(float{}), body(__half{}) or body(__nv_bfloat16{}).
+/// Calls body with a value of the type that `type` names: body(float{}), body(__half{}) or
+/// body(__nv_bfloat16{}).
 template <class Body>
 void with_type(StorageType type, const char* function, const Body& body) {
   switch (type) {

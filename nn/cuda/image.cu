@@ -1,0 +1,90 @@
+// 8-bit RGB to normalised NHWC by a table of 3 x 256 values.
+//
+// Bytes moved: reads 3, writes channels * sizeof(T) bytes a pixel. A block reads its pixels as whole words
+// into shared memory; then a thread turns pixels into rows, one store of 16 bytes each where the row has that
+// size (8 channels of a 16-bit type, 4 of fp32).
+#include <cmath>
+
+#include "nn/cuda/flat.cuh"
+#include "nn/cuda/image.h"
+
+namespace qcface::nn::cuda {
+namespace {
+
+constexpr int kPixels = 4 * kFlatThreads;  // a block and turn: 3072 bytes, a multiple of 16
+
+template <class T, int V>
+__global__ __launch_bounds__(kFlatThreads) void images_kernel(std::int64_t count, int channels,
+                                                              const std::uint8_t* __restrict__ pixels,
+                                                              const float* __restrict__ table,
+                                                              T* __restrict__ y) {
+  QCF_SHARED(float, values, static_cast<int>(kNormalisationTable));
+  QCF_SHARED(std::uint8_t, bytes, 3 * kPixels);
+  const int thread = static_cast<int>(threadIdx.x);
+  for (int i = thread; i < static_cast<int>(kNormalisationTable); i += kFlatThreads) values[i] = table[i];
+  for (std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kPixels; first < count;
+       first += static_cast<std::int64_t>(gridDim.x) * kPixels) {
+    const int here = static_cast<int>(min(static_cast<std::int64_t>(kPixels), count - first));
+    const std::uint8_t* const from = pixels + 3 * first;
+    const int words = 3 * here / 16;
+    for (int i = thread; i < words; i += kFlatThreads) {
+      const auto word = load_pack<std::uint8_t, 16>(from + 16 * i);
+      QCF_UNROLL
+      for (int k = 0; k < 16; ++k) bytes[16 * i + k] = word.values[k];
+    }
+    for (int i = 16 * words + thread; i < 3 * here; i += kFlatThreads) bytes[i] = from[i];
+    __syncthreads();
+    for (int pixel = thread; pixel < here; pixel += kFlatThreads) {
+      const float rgb[3] = {values[bytes[3 * pixel]], values[256 + bytes[3 * pixel + 1]],
+                            values[512 + bytes[3 * pixel + 2]]};
+      T* const row = y + (first + pixel) * channels;
+      if constexpr (V == 1) {
+        for (int c = 0; c < channels; ++c) row[c] = qcface::cuda::from_float<T>(c < 3 ? rgb[c] : 0.0f);
+      } else {
+        for (int c = 0; c < channels; c += V) {
+          float out[V];
+          QCF_UNROLL
+          for (int k = 0; k < V; ++k) out[k] = k < 3 && c == 0 ? rgb[k < 3 ? k : 0] : 0.0f;
+          store(row + c, narrow_pack<T, V>(out));
+        }
+      }
+    }
+    __syncthreads();  // before the next pixels overwrite these
+  }
+}
+
+}  // namespace
+
+void fill_normalisation_table(const std::array<double, 3>& mean, const std::array<double, 3>& std,
+                              std::span<float> table) {
+  constexpr const char* kName = "fill_normalisation_table";
+  require_call(table.size() == kNormalisationTable, kName, "the table must have 3 * 256 entries");
+  for (std::size_t c = 0; c < 3; ++c) {
+    require_call(std::isfinite(mean[c]) && std::isfinite(std[c]) && std[c] > 0, kName,
+                 "mean must be finite, std finite and positive");
+    for (std::size_t v = 0; v < 256; ++v) {
+      table[c * 256 + v] = static_cast<float>((static_cast<double>(v) / 255.0 - mean[c]) / std[c]);
+    }
+  }
+}
+
+void images_to_nhwc(StorageType type, std::int64_t count, int channels, const std::uint8_t* pixels,
+                    const float* table, void* y, cudaStream_t stream) {
+  constexpr const char* kName = "images_to_nhwc";
+  require_call(count >= 0 && channels >= 3, kName,
+               "count must not be negative and channels must be 3 or more");
+  if (count == 0) return;
+  check_pointer(pixels, kName, "pixels");
+  check_pointer(table, kName, "table");
+  check_pointer(y, kName, "y");
+  const std::int64_t blocks = (count + kPixels - 1) / kPixels;
+  const dim3 grid(static_cast<unsigned>(std::min<std::int64_t>(blocks, 1 << 20)));
+  with_type_and_vector(type, vector_width(type, channels), kName, [&](auto value, auto vector) {
+    using T = decltype(value);
+    check_launch(qcface::cuda::launch(images_kernel<T, decltype(vector)::value>, grid, dim3(kFlatThreads), 0,
+                                      stream, count, channels, pixels, table, static_cast<T*>(y)),
+                 kName);
+  });
+}
+
+}  // namespace qcface::nn::cuda
