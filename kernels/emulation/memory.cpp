@@ -175,6 +175,15 @@ void matrix_wait(int pending_groups) {
   }
 }
 
+void multiply_add(float* c, const float* a, const float* b, int m, int n, int k) {
+  for (int i = 0; i < m; ++i) {
+    for (int p = 0; p < k; ++p) {
+      const float factor = a[i * k + p];
+      for (int j = 0; j < n; ++j) c[i * n + j] += factor * b[p * n + j];
+    }
+  }
+}
+
 #ifdef QCF_EMULATION_TSAN
 void note_read(const void* begin, std::size_t bytes) { __tsan_read_range(const_cast<void*>(begin), bytes); }
 void note_write(const void* begin, std::size_t bytes) { __tsan_write_range(const_cast<void*>(begin), bytes); }

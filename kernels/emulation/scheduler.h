@@ -51,7 +51,7 @@ using CollectiveFunction = void (*)(void* const* lanes, std::uint32_t mask, cons
 /// All lanes of the mask must come with the same function, mask and site. It orders no memory (as on the
 /// GPU), except for syncwarp.
 void collective(std::uint32_t mask, CollectiveFunction function, void* argument, const void* common,
-                const char* what, const Site& site);
+                const char* what, const Site& site, bool orders_memory = false);
 void syncwarp(std::uint32_t mask, const Site& site);
 /// Copies `bytes` of *value of lane `source` to *value of the calling lane; keep = true leaves it as it is.
 void shuffle(std::uint32_t mask, void* value, std::size_t bytes, int source, bool keep, const char* what,
@@ -88,6 +88,27 @@ void defer(std::function<void()> work);
 void matrix_issue(std::function<void()> work);
 void matrix_commit();
 void matrix_wait(int pending_groups);
+
+/// c[m, n] += a[m, k] b[k, n], all row-major; one fp32 addition after another in the order of k.
+void multiply_add(float* c, const float* a, const float* b, int m, int n, int k);
+
+// ---- Hopper: mbarrier and TMA -----------------------------------------------------------------------------
+void mbarrier_init(std::uint64_t* barrier, int count, const Site& site);
+/// One arrival that announces `bytes`.
+void mbarrier_arrive(std::uint64_t* barrier, std::uint32_t bytes, const Site& site);
+void mbarrier_wait(std::uint64_t* barrier, std::uint32_t parity, const Site& site);
+
+/// In place of CUtensorMap: the same size and alignment.
+struct alignas(64) TensorMap {
+  std::uint64_t mark;
+  const unsigned char* base;
+  std::uint64_t inner, outer, row_bytes;
+  std::uint32_t box_inner, box_outer;
+};
+static_assert(sizeof(TensorMap) <= 128);
+bool encode_tensor_map(TensorMap* map, const void* base, std::uint64_t inner, std::uint64_t outer,
+                       std::uint64_t row_bytes, std::uint32_t box_inner, std::uint32_t box_outer);
+void tma_load_2d(void* shared, const TensorMap& map, int x, int y, std::uint64_t* barrier, const Site& site);
 
 // ---- ThreadSanitizer --------------------------------------------------------------------------------------
 /// Report an access of the calling thread that an instruction makes, and orderings that an instruction gives.

@@ -189,8 +189,8 @@ void run_ballot(void* const* lanes, std::uint32_t, const void*) {
 }  // namespace
 
 void collective(std::uint32_t mask, CollectiveFunction function, void* argument, const void* common,
-                const char* what, const Site& site) {
-  run_collective(mask, function, argument, common, what, site, false);
+                const char* what, const Site& site, bool orders_memory) {
+  run_collective(mask, function, argument, common, what, site, orders_memory);
 }
 
 void syncwarp(std::uint32_t mask, const Site& site) {

@@ -1,0 +1,61 @@
+// qcface_conformance [--record FILE]: runs every instruction wrapper on the GPU. Exit status 0: all agree with
+// the reference; 1: some do not; 77: there is no GPU. --record writes the raw outputs as a fixture for the
+// emulator's test.
+#include <cuda_runtime_api.h>
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "kernels/cuda/runtime.h"
+#include "tests/gpu/conformance.h"
+
+int main(int argc, char** argv) {
+  const char* record = nullptr;
+  if (argc == 3 && std::strcmp(argv[1], "--record") == 0) {
+    record = argv[2];
+  } else if (argc != 1) {
+    std::fprintf(stderr, "usage: qcface_conformance [--record FILE]\n");
+    return 2;
+  }
+  if (qcface::cuda::device_count() == 0) {
+    std::printf("[qcface-skip] no GPU: the instruction wrappers were not run\n");
+    return 77;
+  }
+  try {
+    qcface::cuda::DeviceFacts facts;
+    if (qcface::cuda::device_facts(0, &facts) != cudaSuccess)
+      throw std::runtime_error("cudaGetDeviceProperties failed");
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
+    std::printf("GPU %s, sm_%d\n", facts.name.c_str(), facts.architecture());
+    auto cases = qcface::test::run_ampere_conformance();
+    if (facts.architecture() == 90) {
+      for (auto& one : qcface::test::run_hopper_conformance()) cases.push_back(std::move(one));
+    } else {
+      std::printf("[qcface-skip] mbarrier, TMA and wgmma need sm_90\n");
+    }
+    int wrong = 0;
+    nlohmann::json fixture = {
+        {"gpu", facts.name}, {"architecture", facts.architecture()}, {"cuda_driver", driver}};
+    for (const auto& one : cases) {
+      const std::string verdict = qcface::test::judge(one);
+      wrong += !verdict.empty();
+      std::printf("%s %s\n", verdict.empty() ? "pass" : "FAIL",
+                  verdict.empty() ? one.name.c_str() : verdict.c_str());
+      fixture["cases"][one.name] = one.got;
+    }
+    if (record != nullptr) {
+      std::ofstream file(record);
+      file << fixture.dump() << '\n';
+      if (!file.flush()) throw std::runtime_error(std::string(record) + ": cannot be written");
+    }
+    std::printf("%zu cases, %d wrong\n", cases.size(), wrong);
+    return wrong == 0 ? 0 : 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "qcface_conformance: %s\n", error.what());
+    return 1;
+  }
+}
