@@ -1,0 +1,121 @@
+// Sizes, the chunk of classes and the places in the workspace of the CUDA head: pure host functions of the arguments and
+// the device's facts. Everything that decides a sum's order depends on these only.
+//
+// Chunked plan: classes are taken a chunk at a time, so that the chunk's arrays stay in the L2 cache between the product
+// that writes them and the kernel that reads them.
+//   sums      S [N, chunk] = xh wh^T;  P = exp(s N(S) - shift) N'(S);  vectors [N, D] += P wh
+//   weights   S again;  G = factor exp(s N(S) - log sum) N'(S);  H [chunk, D] = G^T xh;  class update
+// Extra memory for any K: at most kMemoryBound + 32 N D bytes wherever the arrays without a class index leave room for a
+// chunk of 8 classes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cuda/class_update.h"
+#include "kernels/cuda/error_record.h"
+#include "kernels/cuda/fused.h"
+#include "kernels/cuda/runtime.h"
+#include "qcface/kernels.h"
+
+namespace qcface::kernels::cuda {
+
+inline constexpr std::size_t kMemoryBound = std::size_t{64} << 20;
+inline constexpr std::int64_t kMostChunk = 8192;  // a row of cosines lies in 32 KiB of shared memory
+inline constexpr double kNoSum = -1e300;          // log of an empty sum
+
+enum class Stage : std::uint32_t { kNone = 0, kPrepared, kSummed, kFinished };
+
+/// First bytes of the workspace, in device memory: what one stage leaves for the next.
+struct HeadState {
+  ErrorRecord errors;
+  std::uint64_t magic;
+  Stage stage;
+  float t;  // updated t of this step
+};
+inline constexpr std::uint64_t kStateMagic = 0x71636663756461u;
+
+/// What bounds the chunk.
+struct ChunkShape {
+  std::int64_t n, d_pad, k_loc;
+  std::size_t operand_bytes;  // 4 or 2
+  std::size_t l2_bytes;
+  std::size_t memory_bytes;  // for the chunk's arrays
+};
+
+/// Bytes that one class adds to the chunk's arrays.
+std::size_t chunk_class_bytes(std::int64_t n, std::int64_t d_pad, std::size_t operand_bytes);
+
+/// Classes a chunk: what half the L2 cache holds (the rest is for what streams through), within the memory, at most
+/// kMostChunk and K_loc; a multiple of 64, or of 8 where memory is short. At least 8.
+std::int64_t chunk_classes(const ChunkShape& shape);
+
+/// How far exponentials may rise above the running shift, so that an operand of the type holds them.
+///   fp32, bf16: the shift moves when a logit exceeds it by more than 40, as on the CPU; e^40 is far inside the range.
+///   fp16 ends at 65504 and thins out below 6e-5: the shift is set 2.5 above the highest it must bear, so that the
+///   largest exponential lies near the top and 20 powers of e below it count; it moves within that margin.
+struct ShiftPolicy {
+  float lead;  // shift = highest logit - lead when it is set
+  float lazy;  // it moves when a logit exceeds it by more than lazy
+};
+ShiftPolicy shift_policy(qcf_type type, const qcf_head_config& config);
+
+/// Factor by which the gradient operand G is multiplied, a power of two: fp16 only, see ShiftPolicy. Undone in H.
+float gradient_scale(qcf_type type, const qcf_head_config& config, double batch);
+
+struct Plan {
+  qcf_plan kind;
+  qcf_type type;
+  std::int64_t n, d, d_pad, k_loc, k_total, offset;
+  double batch;
+  bool plain;    // a second sum, of exp(s c)
+  bool vectors;  // the first pass carries the weighted class vectors for dx
+  bool weights;  // dw or sgd is wanted
+  std::int64_t chunk;
+  int parts;  // fused plans: split of the first pass
+
+  // places; row arrays have N entries
+  HeadState* state;
+  void* xh;                                // [N, d_pad] unit rows, columns past D are 0
+  std::int64_t* label;                     // row of w, or -1 if another rank holds the class
+  SortedLabel* labels;                     // [N]
+  double *z, *target, *log_sums, *counts;  // [N]; [2, N] c_iy and S; [2, N]; [2, N]
+  double* target_inv_w;                    // 1 / max(|w_y|, 1e-12), local labels only
+  double *one_minus_q, *slope;             // 1 - q, T'
+  double* row_losses;                      // [2, N] nll, excess
+  float *margin, *target_c;                // M_i, c_iy
+  float* shift;                            // [2, N] running shifts, of s N and of s c
+  double* sum;                             // [2, N] relative to the shift
+  float *log_shift, *factor;               // g_ij = factor exp(s N_ij - log_shift) N'_ij
+  float* sums_vectors;                     // [N, d_pad] relative to the shift; only with vectors
+  // a chunk's arrays
+  void* wh;          // [chunk, d_pad] unit rows of w, unless unit_w is given
+  float* cosines;    // [N, chunk]
+  void* operand;     // [N, chunk] P or G; the same place as cosines for fp32
+  float* gradients;  // [chunk, d_pad] H; the place of cosines for 16-bit operands
+  void* product_workspace;
+  std::size_t product_workspace_bytes;
+  // fused plans
+  FusedPartials partials;
+  FusedRow* fused_rows;
+
+  std::size_t bytes;
+};
+
+/// base may be NULL when only sizes are wanted.
+Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_head_config& config,
+               const qcf_head_args& args, std::size_t product_workspace_bytes, void* base);
+
+/// Places of qcf_cosines, fp32 operands.
+struct CosinesPlan {
+  std::int64_t d_pad, chunk;
+  float *xh, *wh;
+  void* product_workspace;
+  std::size_t bytes;
+};
+CosinesPlan make_cosines_plan(const qcface::cuda::DeviceFacts& facts, std::int64_t n, std::int64_t d,
+                              std::int64_t k, std::size_t product_workspace_bytes, void* base);
+
+std::size_t type_bytes(qcf_type type);
+
+}  // namespace qcface::kernels::cuda

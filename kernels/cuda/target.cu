@@ -1,0 +1,148 @@
+// Stage 1 beside the unit rows: which rows' classes are held here, their target cosines, and the rows sorted by class.
+// The target cosine c_iy and S = |wh_y - c xh| are taken in double from the fp32 inputs: the margin's slope and the choice
+// of hard negatives hang on them, and sqrt(1 - c^2) has no digit left near theta = 0. One warp a row.
+// Bytes: reads x twice and w's label rows three times (4 D each, L1 after the first), the N labels once a row from L2.
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/stages.h"
+#include "kernels/cuda/types.cuh"
+
+namespace qcface::kernels::cuda {
+namespace {
+
+using namespace ::qcface::cuda;
+
+constexpr int kRowsPerBlock = 4;
+constexpr double kFloor = 1e-12;
+
+__device__ __forceinline__ bool finite(double v) { return fabs(v) <= 1.7e308; }  // false for NaN
+
+__global__ void begin_stage_kernel(HeadState* state, Stage before, Stage stage, const float* t,
+                                   const double* target_mean, const float* lr) {
+  if (stage == Stage::kPrepared) {
+    state->errors.key = kNoError;
+    state->magic = kStateMagic;
+    state->t = 0.0f;
+  } else {
+    const bool known = state->magic == kStateMagic;
+    const Stage found = known ? state->stage : Stage::kNone;
+    if (!known) {
+      state->errors.key = kNoError;
+      state->magic = kStateMagic;
+    }
+    if (found < before) {
+      record_error(&state->errors, ErrorTensor::kStage,
+                   static_cast<std::int64_t>(found) << 8 | static_cast<std::int64_t>(before));
+      return;
+    }
+  }
+  state->stage = stage;
+  if (t != nullptr && !finite(static_cast<double>(*t))) record_error(&state->errors, ErrorTensor::kT, 0);
+  if (target_mean != nullptr && !finite(*target_mean))
+    record_error(&state->errors, ErrorTensor::kTargetMean, 0);
+  if (lr != nullptr && !finite(static_cast<double>(*lr))) record_error(&state->errors, ErrorTensor::kRate, 0);
+}
+
+template <class L>
+__global__ void local_labels_kernel(std::int64_t n, const L* labels, std::int64_t offset, std::int64_t k_loc,
+                                    std::int64_t k_total, std::int64_t* local, ErrorRecord* errors) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  const auto klass = static_cast<std::int64_t>(labels[i]);
+  const bool valid = klass >= 0 && klass < k_total;
+  if (!valid) record_error(errors, ErrorTensor::kLabels, i);
+  local[i] = valid && klass >= offset && klass < offset + k_loc ? klass - offset : -1;
+}
+
+struct TargetArgs {
+  std::int64_t n, d;
+  const float *x, *w;
+  const double* z;
+  const std::int64_t* label;
+  double *target, *inv_w;
+  SortedLabel* labels;
+  ErrorRecord* errors;
+};
+
+/// Sum over a warp of f(k) for k < d, in double.
+template <class F>
+__device__ __forceinline__ double warp_total(std::int64_t d, int lane, const F& f) {
+  double sum = 0;
+  for (std::int64_t k = lane; k < d; k += 32) sum += f(k);
+  return warp_sum(sum);
+}
+
+__global__ __launch_bounds__(32 * kRowsPerBlock) void target_kernel(const __grid_constant__ TargetArgs a) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kRowsPerBlock + threadIdx.x / 32;
+  if (i >= a.n) return;  // whole warps
+  // The place of this row among all, by class, then row; absent classes last.
+  const std::int64_t y = a.label[i];
+  const std::int64_t key = y < 0 ? INT64_MAX : y;
+  std::int64_t place = 0;
+  for (std::int64_t j0 = 0; j0 < a.n; j0 += 32) {
+    const std::int64_t j = j0 + lane;
+    bool before = false;
+    if (j < a.n) {
+      const std::int64_t other = a.label[j] < 0 ? INT64_MAX : a.label[j];
+      before = other < key || (other == key && j < i);
+    }
+    place += __popc(__ballot_sync(~0u, before));
+  }
+  if (lane == 0) a.labels[place] = {key, i};
+
+  double c = 0, sine = 0, inv_w = 0;
+  if (y >= 0) {  // the same for the whole warp
+    const float* const x = a.x + i * a.d;
+    const float* const w = a.w + y * a.d;
+    const double norm = sqrt(warp_total(
+        a.d, lane, [&](std::int64_t k) { return static_cast<double>(w[k]) * static_cast<double>(w[k]); }));
+    if (lane == 0 && !finite(norm)) record_error(a.errors, ErrorTensor::kW, y);
+    inv_w = 1.0 / fmax(norm, kFloor);
+    const double inv_x = 1.0 / fmax(a.z[i], kFloor);
+    c = warp_total(a.d, lane,
+                   [&](std::int64_t k) { return static_cast<double>(x[k]) * static_cast<double>(w[k]); });
+    c = fmin(1.0, fmax(-1.0, c * inv_w * inv_x));
+    sine = sqrt(warp_total(a.d, lane, [&](std::int64_t k) {
+      const double across = static_cast<double>(w[k]) * inv_w - c * (static_cast<double>(x[k]) * inv_x);
+      return across * across;
+    }));
+  }
+  if (lane == 0) {
+    a.target[i] = c;
+    a.target[a.n + i] = sine;
+    a.inv_w[i] = inv_w;
+  }
+}
+
+}  // namespace
+
+cudaError_t begin_stage(const Plan& plan, Stage before, Stage stage, const float* t,
+                        const double* target_mean, const float* lr, cudaStream_t stream) {
+  return launch(begin_stage_kernel, 1, 1, 0, stream, plan.state, before, stage, t, target_mean, lr);
+}
+
+cudaError_t local_labels(const Plan& plan, const qcf_head_args& args, cudaStream_t stream) {
+  if (plan.n == 0) return cudaSuccess;
+  const auto grid = static_cast<unsigned>((plan.n + 127) / 128);
+  const auto run = [&](auto* labels) {
+    return launch(local_labels_kernel<std::remove_cv_t<std::remove_pointer_t<decltype(labels)>>>, grid, 128,
+                  0, stream, plan.n, labels, plan.offset, plan.k_loc, plan.k_total, plan.label,
+                  &plan.state->errors);
+  };
+  if (args.label_type == QCF_LABEL_I64) return run(static_cast<const std::int64_t*>(args.labels));
+  return run(static_cast<const std::int32_t*>(args.labels));
+}
+
+cudaError_t target_cosines(const Plan& plan, const qcf_head_args& args, cudaStream_t stream) {
+  if (plan.n == 0) return cudaSuccess;
+  const TargetArgs a{plan.n,      plan.d,
+                     args.x,      args.w,
+                     plan.z,      plan.label,
+                     plan.target, plan.target_inv_w,
+                     plan.labels, &plan.state->errors};
+  return launch(target_kernel, static_cast<unsigned>((plan.n + kRowsPerBlock - 1) / kRowsPerBlock),
+                32 * kRowsPerBlock, 0, stream, a);
+}
+
+}  // namespace qcface::kernels::cuda

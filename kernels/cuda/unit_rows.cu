@@ -1,0 +1,71 @@
+// Rows divided by their length, in the operand type. Why: the products then give cosines, and the 16-bit operands use
+// their whole range whatever the rows' scale. One warp a row; the row is read twice, from L1 the second time.
+// Bytes a row: reads 4 D, writes 4 D or 2 D (columns up to a multiple of 8 are zeroed).
+// The length is summed in double: squares of fp32 values can neither overflow nor vanish there.
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/dispatch.h"
+#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/stages.h"
+#include "kernels/cuda/types.cuh"
+
+namespace qcface::kernels::cuda {
+namespace {
+
+using namespace ::qcface::cuda;
+
+constexpr int kRowsPerBlock = 4;
+constexpr double kFloor = 1e-12;
+
+template <class T, int kWide>
+__global__ __launch_bounds__(32 * kRowsPerBlock) void unit_rows_kernel(
+    std::int64_t rows, std::int64_t d, std::int64_t stride, const float* __restrict__ matrix, T* unit,
+    double* length, ErrorRecord* errors, ErrorTensor tensor) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsPerBlock + threadIdx.x / 32;
+  if (row >= rows) return;  // whole warps
+  const float* const from = matrix + row * d;
+  double square = 0;
+  for (std::int64_t k = lane * kWide; k < d; k += 32 * kWide) {
+    const auto v = load<float, 4 * kWide>(from + k);
+    QCF_UNROLL
+    for (int e = 0; e < kWide; ++e) square += static_cast<double>(v[e]) * static_cast<double>(v[e]);
+  }
+  square = warp_sum(square);
+  const double norm = sqrt(square);
+  if (lane == 0) {
+    if (length != nullptr) length[row] = norm;
+    if (errors != nullptr && !(norm <= 1e300)) record_error(errors, tensor, row);
+  }
+  // Not fmax, which would hide a NaN: NaN or infinity anywhere gives a row that holds NaN.
+  const double inv = norm < kFloor ? 1.0 / kFloor : 1.0 / norm;
+  T* const to = unit + row * stride;
+  for (std::int64_t k = lane * kWide; k < d; k += 32 * kWide) {
+    const auto v = load<float, 4 * kWide>(from + k);
+    Vector<T, kWide* static_cast<int>(sizeof(T))> out;
+    QCF_UNROLL
+    for (int e = 0; e < kWide; ++e) {
+      out.set(e, static_cast<float>(static_cast<double>(v[e]) * inv));
+    }
+    store(to + k, out);
+  }
+  for (std::int64_t k = d + lane; k < stride; k += 32) to[k] = from_float<T>(0.0f);
+}
+
+}  // namespace
+
+cudaError_t unit_rows(std::int64_t rows, std::int64_t d, std::int64_t stride, const float* matrix,
+                      qcf_type type, void* unit, double* length, ErrorRecord* errors, ErrorTensor tensor,
+                      cudaStream_t stream) {
+  if (rows == 0) return cudaSuccess;
+  const auto grid = static_cast<unsigned>((rows + kRowsPerBlock - 1) / kRowsPerBlock);
+  return for_operand(type, [&](auto operand) {
+    using T = typename decltype(operand)::type;
+    // unit is 64-byte aligned or the caller's (then 16-byte), its rows a multiple of 8 elements apart or D itself
+    const bool wide =
+        vector_aligned(matrix, d) && vector_aligned<4 * sizeof(T)>(static_cast<const T*>(unit), stride);
+    return launch(wide ? unit_rows_kernel<T, 4> : unit_rows_kernel<T, 1>, grid, 32 * kRowsPerBlock, 0, stream,
+                  rows, d, stride, matrix, static_cast<T*>(unit), length, errors, tensor);
+  });
+}
+
+}  // namespace qcface::kernels::cuda
