@@ -8,30 +8,20 @@ PYTHON is an interpreter that has albumentations (default: this one). Without --
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from comparison import processor, run_json  # noqa: E402
 
 STAGES = ("decode", "decode_augment", "decode_augment_normalise")
 
 
 def rounds_of(command):
     environment = dict(os.environ, OMP_NUM_THREADS="1", OPENCV_FOR_THREADS_NUM="1", OPENBLAS_NUM_THREADS="1")
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-
-
-def processor():
-    try:
-        with open("/proc/cpuinfo") as info:
-            for line in info:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor()
+    return run_json(command, environment)
 
 
 def main():

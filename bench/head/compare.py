@@ -11,32 +11,19 @@ beside wall time because it says more on a machine that others use at the same t
 import argparse
 import json
 import os
-import platform
-import subprocess
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from comparison import processor, run_json  # noqa: E402
 
 
 def run(command):
-    r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if r.returncode != 0:
-        sys.exit("compare.py: %s failed:\n%s" % (" ".join(command), r.stderr))
-    return json.loads(r.stdout.strip().splitlines()[-1])
+    return run_json(command)[-1]
 
 
 def median(values):
     v = sorted(values)
     return v[len(v) // 2]
-
-
-def cpu_name():
-    try:
-        with open("/proc/cpuinfo") as f:
-            for line in f:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor()
 
 
 def main():
@@ -57,7 +44,7 @@ def main():
     timed = ["--seconds", str(a.seconds)]
     peer = [a.python, os.path.join(here, "peer_torch.py")] + size
     records = []
-    print("N %d, D %d, K %d, %d threads, %s; loss + dx + dw, phase norm" % (a.n, a.d, a.k, a.threads, cpu_name()))
+    print("N %d, D %d, K %d, %d threads, %s; loss + dx + dw, phase norm" % (a.n, a.d, a.k, a.threads, processor()))
     print("%-11s %22s %22s %7s %14s %14s %7s" % ("head", "qcface ms (cpu ms)", "torch ms (cpu ms)", "faster", "extra MiB", "torch MiB", "share"))
     for head in a.heads.split(","):
         ours, theirs = [], []
@@ -79,7 +66,7 @@ def main():
     records.append(products)
     if a.json:
         with open(a.json, "w") as f:
-            json.dump(dict(command=" ".join(sys.argv), cpu=cpu_name(), records=records), f, indent=1)
+            json.dump(dict(command=" ".join(sys.argv), cpu=processor(), records=records), f, indent=1)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from comparison import run_json  # noqa: E402
 
 ap = argparse.ArgumentParser()
 ap.add_argument("--bench", required=True)
@@ -30,8 +32,7 @@ env = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
 
 
 def run(command, *extra):
-    out = subprocess.run(command + shape + list(extra), env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return json.loads(out.strip().splitlines()[-1])
+    return run_json(command + shape + list(extra), env)[-1]
 
 
 def agree():

@@ -1,7 +1,6 @@
 #include "core/log.h"
 #include "harness/cli/command.h"
 #include "harness/cli/model_flags.h"
-#include "harness/console/progress.h"
 #include "harness/eval/commands.h"
 
 namespace qcface::cli {
@@ -20,16 +19,13 @@ void add_embed(CLI::App& root, Commands& commands) {
   table.add("--out", flags->out, "Folder for embeddings.npy, filenames.npy, magnitudes.csv");
   command.run = [flags] {
     require(!flags->data.empty(), "--data is missing: give the folder of the pictures");
-    model::Model model = flags->model.load();
+    EmbeddingRun run(flags->model);
     eval::EmbedOptions options;
     options.images = flags->data;
     options.out = flags->out;
-    options.extract = flags->model.extract(model);
-    Progress progress("embedding", 1, "pictures");
-    options.extract.progress = [&](std::size_t done, std::size_t total) { progress.update_of(done, total); };
-    model::NetworkEmbedder embedder(*model.network, flags->model.batch_size);
-    const eval::EmbedResult result = eval::run_embed(embedder, options);
-    progress.clear();
+    options.extract = run.extract;
+    const eval::EmbedResult result = eval::run_embed(run.embedder, options);
+    run.progress.clear();
     log::info(
         "{} embeddings of width {} in {}; magnitude {:.2f} / {:.2f} / {:.2f} (min / mean / max); {} pictures "
         "unreadable",

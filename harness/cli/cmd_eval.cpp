@@ -1,7 +1,6 @@
 #include "core/log.h"
 #include "harness/cli/command.h"
 #include "harness/cli/model_flags.h"
-#include "harness/console/progress.h"
 #include "harness/eval/commands.h"
 #include "harness/eval/results.h"
 
@@ -67,18 +66,15 @@ void add_verify(CLI::App& root, Commands& commands) {
     require(!flags->data.empty(), "--data is missing: give the folder of the pictures");
     eval::VerifyOptions options;
     settle_qmf(table, *flags, options);
-    model::Model model = flags->model.load();
+    EmbeddingRun run(flags->model);
     options.images = flags->data;
     options.pairs =
         flags->pairs.empty() ? options.images / "pairs.list" : std::filesystem::path(flags->pairs);
     options.out = flags->out;
-    options.extract = flags->model.extract(model);
-    options.conditions = {{"weights", flags->model.weights}, {"arch", model.config.arch}, {"device", "cpu"}};
-    Progress progress("embedding", 1, "pictures");
-    options.extract.progress = [&](std::size_t done, std::size_t total) { progress.update_of(done, total); };
-    model::NetworkEmbedder embedder(*model.network, flags->model.batch_size);
-    const eval::VerifyResult result = eval::run_eval_verify(embedder, options);
-    progress.clear();
+    options.extract = run.extract;
+    options.conditions = run.conditions();
+    const eval::VerifyResult result = eval::run_eval_verify(run.embedder, options);
+    run.progress.clear();
     log::info("{}", eval::format_table(result));
     log::info("written: {}", options.out.string());
     return 0;
@@ -99,17 +95,14 @@ void add_degradation(CLI::App& root, Commands& commands) {
   table.add("--out", flags->out, "Folder for degradation.json");
   command.run = [flags] {
     require(!flags->data.empty(), "--data is missing: give the folder with levels.csv");
-    model::Model model = flags->model.load();
+    EmbeddingRun run(flags->model);
     eval::DegradationOptions options;
     options.levels = std::filesystem::path(flags->data) / "levels.csv";
     options.out = flags->out;
-    options.extract = flags->model.extract(model);
-    options.conditions = {{"weights", flags->model.weights}, {"arch", model.config.arch}, {"device", "cpu"}};
-    Progress progress("embedding", 1, "pictures");
-    options.extract.progress = [&](std::size_t done, std::size_t total) { progress.update_of(done, total); };
-    model::NetworkEmbedder embedder(*model.network, flags->model.batch_size);
-    const eval::DegradationResult result = eval::run_eval_degradation(embedder, options);
-    progress.clear();
+    options.extract = run.extract;
+    options.conditions = run.conditions();
+    const eval::DegradationResult result = eval::run_eval_degradation(run.embedder, options);
+    run.progress.clear();
     log::info("{}", eval::format_table(result));
     log::info("written: {}", (options.out / "degradation.json").string());
     return 0;

@@ -42,4 +42,16 @@ eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {
   return extract;
 }
 
+EmbeddingRun::EmbeddingRun(const ModelFlags& flags)
+    : weights_(flags.weights),
+      model(flags.load()),
+      embedder(*model.network, flags.batch_size),
+      extract(flags.extract(model)) {
+  extract.progress = [this](std::size_t done, std::size_t total) { progress.update_of(done, total); };
+}
+
+std::map<std::string, std::string> EmbeddingRun::conditions() const {
+  return {{"weights", weights_}, {"arch", model.config.arch}, {"device", "cpu"}};
+}
+
 }  // namespace qcface::cli

@@ -1,9 +1,11 @@
 // The flags that every command with a trained model shares.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "harness/console/option_table.h"
+#include "harness/console/progress.h"
 #include "harness/eval/extract.h"
 #include "harness/model/model.h"
 
@@ -23,6 +25,23 @@ struct ModelFlags {
   model::Model load() const;
   /// Picture preparation as the model was trained.
   eval::ExtractOptions extract(const model::Model& model) const;
+};
+
+/// One pass of a model over pictures: the loaded model, its progress bar and picture preparation.
+class EmbeddingRun {
+ public:
+  explicit EmbeddingRun(const ModelFlags& flags);
+  /// What a result file says of how it came about.
+  std::map<std::string, std::string> conditions() const;
+
+ private:
+  std::string weights_;
+
+ public:
+  model::Model model;
+  Progress progress{"embedding", 1, "pictures"};
+  model::NetworkEmbedder embedder;
+  eval::ExtractOptions extract;
 };
 
 }  // namespace qcface::cli

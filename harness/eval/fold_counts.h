@@ -101,4 +101,25 @@ inline MeanStd mean_std(std::span<const double> values) {
   return result;
 }
 
+/// Fills folds, accuracy_mean and accuracy_std of a 10-fold result: every fold is judged at the threshold that the
+/// others choose.
+template <class Result>
+void choose_by_fold(const FoldCounts& counts, std::span<const FoldRange> folds, std::span<const double> grid,
+                    Result& result) {
+  std::vector<double> accuracies;
+  for (std::size_t fold = 0; fold < folds.size(); ++fold) {
+    KfoldFold entry;
+    entry.pairs = folds[fold].end - folds[fold].begin;
+    entry.threshold_index = best_threshold_without(counts, fold);
+    entry.threshold = grid[static_cast<std::size_t>(entry.threshold_index)];
+    entry.accuracy =
+        static_cast<double>(counts.right(fold, entry.threshold_index)) / static_cast<double>(entry.pairs);
+    accuracies.push_back(entry.accuracy);
+    result.folds.push_back(entry);
+  }
+  const MeanStd accuracy = mean_std(accuracies);
+  result.accuracy_mean = accuracy.mean;
+  result.accuracy_std = accuracy.std;
+}
+
 }  // namespace qcface::eval::detail

@@ -45,20 +45,7 @@ KfoldResult kfold_accuracy(std::span<const double> scores, std::span<const char>
   const detail::FoldCounts counts = detail::count_folds(scores, same, grid, folds, detail::Accept::kAbove);
 
   KfoldResult result;
-  std::vector<double> accuracies;
-  for (std::size_t fold = 0; fold < folds.size(); ++fold) {
-    KfoldFold entry;
-    entry.pairs = folds[fold].end - folds[fold].begin;
-    entry.threshold_index = detail::best_threshold_without(counts, fold);
-    entry.threshold = grid[static_cast<std::size_t>(entry.threshold_index)];
-    entry.accuracy =
-        static_cast<double>(counts.right(fold, entry.threshold_index)) / static_cast<double>(entry.pairs);
-    accuracies.push_back(entry.accuracy);
-    result.folds.push_back(entry);
-  }
-  const detail::MeanStd accuracy = detail::mean_std(accuracies);
-  result.accuracy_mean = accuracy.mean;
-  result.accuracy_std = accuracy.std;
+  detail::choose_by_fold(counts, folds, grid, result);
 
   for (int t = 0; t < thresholds; ++t) {
     double tpr = 0;

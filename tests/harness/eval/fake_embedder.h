@@ -1,8 +1,6 @@
 // A folder of small pictures, and a formula that stands in for a network.
 #pragma once
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -14,25 +12,9 @@
 #include "core/random.h"
 #include "harness/data/image.h"
 #include "harness/eval/embedder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace qcface::test {
-
-/// A fresh folder under the system's temporary one; removed at the end.
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(const std::string& name)
-      : path(std::filesystem::temp_directory_path() / ("qcface_" + name + "_" + std::to_string(getpid()))) {
-    std::filesystem::remove_all(path);
-    std::filesystem::create_directories(path);
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::filesystem::path path;
-};
 
 /// 112 x 112 picture: smooth colours of the identity, a little noise of the picture, contrast falling with level.
 inline data::Image make_picture(int identity, int picture, double level = 0) {
@@ -62,7 +44,7 @@ inline data::Image make_picture(int identity, int picture, double level = 0) {
 
 /// <root>/p<identity>/<picture>.png
 struct PictureFolder {
-  PictureFolder(const std::string& name, int identities, int pictures) : folder(name), root(folder.path) {
+  PictureFolder(int identities, int pictures) : root(folder.path()) {
     for (int identity = 0; identity < identities; ++identity) {
       std::filesystem::create_directories(root / ("p" + std::to_string(identity)));
       for (int picture = 0; picture < pictures; ++picture) {

@@ -45,7 +45,7 @@ fs::path write_pairs(const fs::path& root, int identities, int pictures) {
 }  // namespace
 
 TEST_CASE("eval verify writes its result files and counts a corrupt picture") {
-  const test::PictureFolder folder("eval_verify", 8, 4);
+  const test::PictureFolder folder(8, 4);
   const fs::path list = write_pairs(folder.root, 8, 4);
   std::ofstream(folder.root / "p3" / "1.png") << "spoilt";
   test::FormulaEmbedder embedder(12);
@@ -85,7 +85,7 @@ TEST_CASE("eval verify writes its result files and counts a corrupt picture") {
 }
 
 TEST_CASE("eval verify fits alpha and beta on a folder and stores them") {
-  const test::PictureFolder folder("eval_fit", 10, 3);
+  const test::PictureFolder folder(10, 3);
   test::FormulaEmbedder embedder(12);
   VerifyOptions options;
   options.pairs = write_pairs(folder.root, 10, 3);
@@ -107,14 +107,14 @@ TEST_CASE("eval verify fits alpha and beta on a folder and stores them") {
 }
 
 TEST_CASE("eval degradation: magnitude falls with the level, per kind and per source") {
-  const test::TemporaryFolder folder("eval_degrade");
-  std::ofstream csv(folder.path / "levels.csv");
+  const test::TemporaryFolder folder;
+  std::ofstream csv(folder.path() / "levels.csv");
   csv << "file,source,kind,level\n";
   for (const std::string kind : {"fade", "haze"}) {
     for (int source = 0; source < 3; ++source) {
       for (int level = 0; level < 4; ++level) {
         const std::string file = kind + std::to_string(source) + "_" + std::to_string(level) + ".png";
-        data::write_image((folder.path / file).string(), test::make_picture(source, 0, 0.2 * level));
+        data::write_image((folder.path() / file).string(), test::make_picture(source, 0, 0.2 * level));
         csv << file << "," << source << "," << kind << "," << 0.2 * level << "\n";
       }
     }
@@ -122,8 +122,8 @@ TEST_CASE("eval degradation: magnitude falls with the level, per kind and per so
   csv.close();
   test::FormulaEmbedder embedder(12);
   DegradationOptions options;
-  options.levels = folder.path / "levels.csv";
-  options.out = folder.path / "eval";
+  options.levels = folder.path() / "levels.csv";
+  options.out = folder.path() / "eval";
   const DegradationResult result = run_eval_degradation(embedder, options);
   REQUIRE(result.kinds.size() == 2);
   REQUIRE(result.pictures == 24);
@@ -144,7 +144,7 @@ TEST_CASE("eval degradation: magnitude falls with the level, per kind and per so
 }
 
 TEST_CASE("eval degradation: clean pictures count as level 0 of every kind; bad lists are named") {
-  const test::PictureFolder folder("eval_levels", 2, 3);
+  const test::PictureFolder folder(2, 3);
   const fs::path csv = folder.root / "levels.csv";
   std::ofstream(csv) << "file,source,kind,level\np0/0.png,a,none,0\np0/1.png,a,blur,1\np0/2.png,a,noise,2\n";
   const DegradationSet set = read_degradation_set(csv);
@@ -168,23 +168,23 @@ TEST_CASE("eval degradation: clean pictures count as level 0 of every kind; bad 
 }
 
 TEST_CASE("embed writes embeddings, names and magnitudes of a folder tree in order") {
-  const test::PictureFolder folder("embed", 3, 2);
+  const test::PictureFolder folder(3, 2);
   std::ofstream(folder.root / "p1" / "0.png") << "spoilt";
-  const test::TemporaryFolder out("embed_out");
+  const test::TemporaryFolder out;
   test::FormulaEmbedder embedder(8);
   EmbedOptions options;
   options.images = folder.root;
-  options.out = out.path;
+  options.out = out.path();
   const EmbedResult result = run_embed(embedder, options);
   REQUIRE(result.pictures == 5);
   REQUIRE(result.width == 8);
   REQUIRE(result.corrupt.size() == 1);
-  const NpyArray values = read_npy(out.path / "embeddings.npy");
+  const NpyArray values = read_npy(out.path() / "embeddings.npy");
   REQUIRE(values.dtype == "<f4");
   REQUIRE(values.shape == std::vector<std::int64_t>{5, 8});
-  const auto names = read_npy(out.path / "filenames.npy").to_strings();
+  const auto names = read_npy(out.path() / "filenames.npy").to_strings();
   REQUIRE(names == std::vector<std::string>{"p0/0.png", "p0/1.png", "p1/1.png", "p2/0.png", "p2/1.png"});
-  std::ifstream csv(out.path / "magnitudes.csv");
+  std::ifstream csv(out.path() / "magnitudes.csv");
   std::string line;
   std::getline(csv, line);
   REQUIRE(line == "path,identity,magnitude");

@@ -146,7 +146,7 @@ TEST_CASE("verify: flip adds InsightFace's two accuracies and its mean norm") {
 }
 
 TEST_CASE("extract: rows follow the list, whatever the batch size and the number of workers") {
-  const test::PictureFolder folder("eval_extract", 4, 3);
+  const test::PictureFolder folder(4, 3);
   test::FormulaEmbedder embedder(8);
   ExtractOptions options;
   options.batch_size = 5;
@@ -179,7 +179,7 @@ TEST_CASE("extract: rows follow the list, whatever the batch size and the number
 }
 
 TEST_CASE("extract: a corrupt picture is named and marked, a NaN stops") {
-  const test::PictureFolder folder("eval_corrupt", 3, 2);
+  const test::PictureFolder folder(3, 2);
   std::vector<std::string> files = folder.files;
   std::ofstream(folder.root / "p0" / "broken.jpg") << "this is no picture";
   files.insert(files.begin() + 2, (folder.root / "p0" / "broken.jpg").string());

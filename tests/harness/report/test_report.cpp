@@ -140,21 +140,21 @@ void write_made_up_evaluation(const fs::path& run, const fs::path& pictures) {
 }  // namespace
 
 TEST_CASE("report of a full run holds every part and loads nothing") {
-  const test::PictureFolder pictures("report_pictures", 6, 5);
-  const test::TemporaryFolder run("report_full");
-  test::write_made_up_metrics(run.path, 240);
-  test::write_made_up_config(run.path);
-  write_made_up_evaluation(run.path, pictures.root);
-  fs::create_directories(run.path / "checkpoints");
-  std::ofstream(run.path / "checkpoints" / "step_000000100.safetensors") << "x";
+  const test::PictureFolder pictures(6, 5);
+  const test::TemporaryFolder run;
+  test::write_made_up_metrics(run.path(), 240);
+  test::write_made_up_config(run.path());
+  write_made_up_evaluation(run.path(), pictures.root);
+  fs::create_directories(run.path() / "checkpoints");
+  std::ofstream(run.path() / "checkpoints" / "step_000000100.safetensors") << "x";
   ReportOptions options;
-  options.run = run.path;
+  options.run = run.path();
   options.title = "Made-up run <1> & more";
   const ReportResult result = run_report(options);
   REQUIRE(result.missing.empty());
   REQUIRE(result.damaged_lines == 0);
   REQUIRE(result.records == 240 + 12 + 1);
-  REQUIRE(result.file == run.path / "report.html");
+  REQUIRE(result.file == run.path() / "report.html");
   const std::string html = read_text(result.file);
   REQUIRE(static_cast<std::int64_t>(html.size()) == result.bytes);
   require_self_contained(html);
@@ -171,19 +171,19 @@ TEST_CASE("report of a full run holds every part and loads nothing") {
   if (const char* copy = std::getenv("QCFACE_KEEP_REPORT")) {
     fs::copy_file(result.file, copy, fs::copy_options::overwrite_existing);
   }
-  const auto plots = write_plots(run.path);
+  const auto plots = write_plots(run.path());
   REQUIRE(plots.size() >= 8);
   for (const fs::path& plot : plots) {
-    REQUIRE(plot.parent_path() == run.path / "plots");
+    REQUIRE(plot.parent_path() == run.path() / "plots");
     REQUIRE(read_text(plot).starts_with("<?xml"));
   }
 }
 
 TEST_CASE("report of an empty run folder says what is missing and which command makes it") {
-  const test::TemporaryFolder run("report_empty");
+  const test::TemporaryFolder run;
   ReportOptions options;
-  options.run = run.path;
-  options.out = run.path / "page.html";
+  options.run = run.path();
+  options.out = run.path() / "page.html";
   const ReportResult result = run_report(options);
   REQUIRE(result.missing.size() == 6);
   const std::string html = read_text(options.out);
@@ -193,14 +193,14 @@ TEST_CASE("report of an empty run folder says what is missing and which command 
     CAPTURE(part);
     REQUIRE(contains(html, part));
   }
-  REQUIRE(write_plots(run.path).empty());
+  REQUIRE(write_plots(run.path()).empty());
 }
 
 TEST_CASE("report without an evaluation keeps the training part") {
-  const test::TemporaryFolder run("report_partial");
-  test::write_made_up_metrics(run.path, 60);
+  const test::TemporaryFolder run;
+  test::write_made_up_metrics(run.path(), 60);
   ReportOptions options;
-  options.run = run.path;
+  options.run = run.path();
   const ReportResult result = run_report(options);
   REQUIRE(result.missing ==
           std::vector<std::string>{"configuration", "verification", "degradation", "pictures"});
@@ -208,8 +208,8 @@ TEST_CASE("report without an evaluation keeps the training part") {
 }
 
 TEST_CASE("report skips damaged lines and survives damaged files") {
-  const test::TemporaryFolder run("report_damaged");
-  std::ofstream(run.path / "metrics.jsonl")
+  const test::TemporaryFolder run;
+  std::ofstream(run.path() / "metrics.jsonl")
       << "{\"kind\":\"step\",\"global_step\":1,\"loss\":3.0,\"z_mean\":null}\n"
       << "not json\n"
       << "[1,2]\n"
@@ -218,15 +218,15 @@ TEST_CASE("report skips damaged lines and survives damaged files") {
       << "{\"kind\":\"histogram\",\"global_step\":2,\"edges\":[0,1],\"counts\":[1,2]}\n"
       << "{\"kind\":\"step\",\"global_step\":3,\"loss\":2.0,\"accuracy\":null}\n"
       << "{\"kind\":\"step\",\"global_step\":4,\"lo";
-  std::ofstream(run.path / "config.json") << "{\"arch\":";
-  fs::create_directories(run.path / "eval");
-  std::ofstream(run.path / "eval" / "verify.json") << "{\"cosine\": 3, \"pairs\": [], \"flip\": 7}";
-  std::ofstream(run.path / "eval" / "roc.csv") << "score,fpr,tpr,threshold\ncosine,nan,x,1\ncosine\n";
-  std::ofstream(run.path / "eval" / "degradation.json") << "{\"kinds\": [3, {\"kind\": 5}]}";
-  std::ofstream(run.path / "eval" / "magnitudes.csv")
+  std::ofstream(run.path() / "config.json") << "{\"arch\":";
+  fs::create_directories(run.path() / "eval");
+  std::ofstream(run.path() / "eval" / "verify.json") << "{\"cosine\": 3, \"pairs\": [], \"flip\": 7}";
+  std::ofstream(run.path() / "eval" / "roc.csv") << "score,fpr,tpr,threshold\ncosine,nan,x,1\ncosine\n";
+  std::ofstream(run.path() / "eval" / "degradation.json") << "{\"kinds\": [3, {\"kind\": 5}]}";
+  std::ofstream(run.path() / "eval" / "magnitudes.csv")
       << "path,identity,magnitude\nmissing.png,a,nan\n\"b,c.png\",a,3\n";
   ReportOptions options;
-  options.run = run.path;
+  options.run = run.path();
   const ReportResult result = run_report(options);
   REQUIRE(result.records == 4);
   REQUIRE(result.damaged_lines == 4);

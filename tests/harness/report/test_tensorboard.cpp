@@ -131,8 +131,8 @@ TEST_CASE("CRC-32C vectors of RFC 3720") {
 }
 
 TEST_CASE("TensorBoard scalars and histograms read back") {
-  const test::TemporaryFolder folder("tensorboard");
-  TensorBoardWriter writer(folder.path / "events");
+  const test::TemporaryFolder folder;
+  TensorBoardWriter writer(folder.path() / "events");
   writer.scalar("train/loss", 7, 1.25, 1000.5);
   writer.scalar("train/loss", 3'000'000'000, -0.5);
   const std::vector<double> edges{0, 2, 4, 8}, counts{1, 0, 5};
@@ -170,11 +170,11 @@ TEST_CASE("TensorBoard scalars and histograms read back") {
 }
 
 TEST_CASE("TensorBoard: every start has a file of its own") {
-  const test::TemporaryFolder folder("tensorboard_two");
-  TensorBoardWriter first(folder.path);
-  TensorBoardWriter second(folder.path);
+  const test::TemporaryFolder folder;
+  TensorBoardWriter first(folder.path());
+  TensorBoardWriter second(folder.path());
   REQUIRE(first.path() != second.path());
   REQUIRE(test::contains(first.path().filename().string(), "events.out.tfevents."));
-  std::ofstream(folder.path / "file") << "x";
-  REQUIRE(test::contains(test::error_of([&] { TensorBoardWriter bad(folder.path / "file"); }), "file"));
+  std::ofstream(folder.path() / "file") << "x";
+  REQUIRE(test::contains(test::error_of([&] { TensorBoardWriter bad(folder.path() / "file"); }), "file"));
 }
