@@ -10,6 +10,7 @@
 #include "core/npy.h"
 #include "nn/iresnet.h"
 #include "nn/network.h"
+#include "tests/nn/test_backend.h"
 #include "tests/support/catch.h"
 #include "tests/support/hash_generator.h"
 #include "tests/support/test_data.h"

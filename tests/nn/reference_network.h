@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "nn/graph.h"
@@ -16,11 +17,14 @@ struct ReferenceRun {
   bool batch_statistics = true;
   std::vector<std::uint8_t> keep;            // [N, C] for the one dropout node
   std::vector<std::vector<double>> tensors;  // canonical, updated running statistics with batch_statistics
+  std::function<double(double)> round;       // of every node's output; empty: none
 
   std::vector<double> forward(const std::vector<double>& images) {
     std::vector<std::vector<double>> values;
     for (const nn::Node& node : graph.nodes()) {
       values.push_back(node.kind == nn::NodeKind::kInput ? images : run(node, values));
+      if (round)
+        for (double& v : values.back()) v = round(v);
     }
     return values[static_cast<std::size_t>(graph.output())];
   }

@@ -29,11 +29,11 @@ void check_block(std::size_t which) {
   Graph graph;
   const int x = graph.input({inp, hw, hw});
   graph.set_output(iresnet_block(graph, "", x, out, stride, stride != 1 || inp != out, 2e-5f, 0.9f));
-  const auto backend = make_cpu_backend();
+  QCFACE_BACKEND(backend);
   Network network(std::move(graph), *backend);
   network.enable_input_gradient();
   test::load_table(network.parameters(), block.at("params"), seed);
-  for (float& g : network.parameters().gradients()) g = NAN;
+  test::poison_gradients(network.parameters());
   const std::vector<float> images = test::tensor(seed, 1, static_cast<std::size_t>(n * inp * hw * hw), 0, 1);
   const auto output = train ? network.forward_train(images, n) : network.forward_frozen(images, n);
   require_close("output", output, golden.array(block.at("output")), 2e-6);

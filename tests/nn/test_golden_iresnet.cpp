@@ -61,7 +61,7 @@ void check_run(const std::string& arch, const std::string& mode, bool drop) {
   const IResNetConfig config = iresnet_config(arch);
   IResNetConfig used = config;
   if (!drop) used.dropout = 0;
-  const auto backend = make_cpu_backend();
+  QCFACE_BACKEND(backend);
   Network network(iresnet_graph(used), *backend);
   network.enable_input_gradient();
   ParameterStore& store = network.parameters();
@@ -69,7 +69,7 @@ void check_run(const std::string& arch, const std::string& mode, bool drop) {
   REQUIRE(tables.contains(arch));
   test::load_table(store, tables.at(arch), seed);
   // Poison what the run must write.
-  for (float& g : store.gradients()) g = NAN;
+  test::poison_gradients(store);
 
   const std::size_t pixels = 3 * 112 * 112, count = static_cast<std::size_t>(n);
   const std::vector<float> images = test::tensor(seed, 1, count * pixels, 0, 1),

@@ -6,6 +6,7 @@
 #include "core/random.h"
 #include "nn/network.h"
 #include "tests/nn/reference_network.h"
+#include "tests/nn/test_backend.h"
 #include "tests/support/catch.h"
 #include "tests/support/hash_generator.h"
 
@@ -18,11 +19,11 @@ std::vector<double> widen(std::span<const float> v) { return {v.begin(), v.end()
 
 void compare(Graph graph, int n, Mode mode, const std::string& what, int threads = 2) {
   INFO(what << ", batch " << n << ", " << name_of(mode));
-  const auto backend = make_cpu_backend(threads);
+  QCFACE_BACKEND(backend, threads);
   Network network(graph, *backend);
   network.enable_input_gradient();
   ParameterStore& store = network.parameters();
-  test::ReferenceRun reference{graph, n, mode == Mode::kTrain, {}, {}};
+  test::ReferenceRun reference{graph, n, mode == Mode::kTrain, {}, {}, {}};
   std::uint32_t stream = 10;
   for (std::size_t i = 0; i < store.tensors().size(); ++i) {
     const TensorSpec& spec = store.tensors()[i];
@@ -42,7 +43,7 @@ void compare(Graph graph, int n, Mode mode, const std::string& what, int threads
   }
   DropoutKey key;
   key.keep = reference.keep;
-  for (float& g : store.gradients()) g = NAN;
+  test::poison_gradients(store);
 
   const std::vector<std::vector<double>> start = reference.tensors;
   const std::vector<double> expected = reference.forward(widen(images));
@@ -214,14 +215,14 @@ TEST_CASE("layers: dropout before the fully connected layer, width past a block"
 
 TEST_CASE("layers: statistics keep their precision where the mean is large") {
   // Values 1000 + noise of 1: a sum of squares in float would lose the variance.
-  const auto backend = make_cpu_backend(1);
+  QCFACE_BACKEND(backend, 1);
   Graph graph;
   graph.set_output(graph.batch_norm("bn", graph.input({8, 40, 40}), kEps, kMomentum));
   Network network(graph, *backend);
   network.parameters().initialise(1);
   const std::vector<float> images = test::tensor(3, 1, 2 * 8 * 1600, 1000, 1);
   const auto output = network.forward_train(images, 2);
-  test::ReferenceRun reference{graph, 2, true, {}, {}};
+  test::ReferenceRun reference{graph, 2, true, {}, {}, {}};
   for (const TensorSpec& spec : network.parameters().tensors()) {
     reference.tensors.emplace_back(spec.elements(),
                                    spec.name.ends_with("weight") || spec.name.ends_with("var") ? 1.0 : 0.0);

@@ -4,7 +4,7 @@
 #include "core/error.h"
 #include "nn/iresnet.h"
 #include "nn/network.h"
-#include "nn/sgd.h"
+#include "tests/nn/test_backend.h"
 #include "tests/support/catch.h"
 #include "tests/support/hash_generator.h"
 
@@ -35,11 +35,12 @@ std::vector<float> train(Network& network, std::span<const int> batches) {
   for (const int n : batches) {
     network.forward_train(pictures(n), n, {9, 2, step++});
     network.backward(test::tensor(31, 2, static_cast<std::size_t>(n * kWidth), 0, 0.1));
-    sgd_update(store.weights(), store.gradients(), store.momentum(), sgd);
+    test::sgd_step(store, sgd);
     sgd.first = false;
   }
-  std::vector<float> all = copy(store.weights());
-  all.insert(all.end(), store.buffers().begin(), store.buffers().end());
+  std::vector<float> all = test::read(store, store.weights());
+  const std::vector<float> buffers = test::read(store, store.buffers());
+  all.insert(all.end(), buffers.begin(), buffers.end());
   return all;
 }
 
@@ -58,7 +59,7 @@ bool mentions(const std::string& text, const std::string& part) {
 }  // namespace
 
 TEST_CASE("network: training gives the same bits twice, whatever ran before") {
-  const auto backend = make_cpu_backend(2);
+  QCFACE_BACKEND(backend, 2);
   const std::vector<int> batches{6, 6, 3};
   Network first(mini(), *backend), second(mini(), *backend);
   const std::vector<float> expected = train(first, batches);
@@ -67,7 +68,7 @@ TEST_CASE("network: training gives the same bits twice, whatever ran before") {
   second.forward_train(pictures(5), 5);
   REQUIRE(train(second, batches) == expected);
   REQUIRE(train(first, batches) == expected);
-  const auto other = make_cpu_backend(2);
+  QCFACE_BACKEND(other, 2);
   Network third(mini(), *other);
   REQUIRE(train(third, batches) == expected);
 }
@@ -75,7 +76,7 @@ TEST_CASE("network: training gives the same bits twice, whatever ran before") {
 TEST_CASE("network: evaluation agrees for every number of threads") {
   std::vector<std::vector<float>> outputs;
   for (const int threads : {1, 2, 3}) {
-    const auto backend = make_cpu_backend(threads);
+    QCFACE_BACKEND(backend, threads);
     Network network(mini(), *backend);
     network.parameters().initialise(5);
     outputs.push_back(copy(network.forward_eval(pictures(4), 4)));
@@ -87,7 +88,7 @@ TEST_CASE("network: evaluation agrees for every number of threads") {
 }
 
 TEST_CASE("network: what an arena held before does not matter") {
-  const auto backend = make_cpu_backend(2);
+  QCFACE_BACKEND(backend, 2);
   Network clean(mini(), *backend), poisoned(mini(), *backend);
   const std::vector<int> batches{4, 4};
   const std::vector<float> expected = train(clean, batches);
@@ -99,7 +100,7 @@ TEST_CASE("network: what an arena held before does not matter") {
 }
 
 TEST_CASE("network: batch sizes in turn agree with a network that saw only one") {
-  const auto backend = make_cpu_backend(2);
+  QCFACE_BACKEND(backend, 2);
   Network many(mini(), *backend);
   many.parameters().initialise(5);
   for (const int n : {4, 1, 7, 3, 4, 1}) {
@@ -114,7 +115,7 @@ TEST_CASE("network: batch sizes in turn agree with a network that saw only one")
 }
 
 TEST_CASE("network: samples do not influence each other in evaluation") {
-  const auto backend = make_cpu_backend(2);
+  QCFACE_BACKEND(backend, 2);
   Network network(mini(), *backend);
   network.parameters().initialise(5);
   const std::vector<float> three = pictures(3), batch = copy(network.forward_eval(three, 3));
@@ -124,7 +125,7 @@ TEST_CASE("network: samples do not influence each other in evaluation") {
 }
 
 TEST_CASE("network: a batch of one is refused in training and fine in evaluation") {
-  const auto backend = make_cpu_backend(1);
+  QCFACE_BACKEND(backend, 1);
   Network network(mini(), *backend);
   network.parameters().initialise(5);
   const std::string message = message_of([&] { network.forward_train(pictures(1), 1); });
@@ -136,7 +137,7 @@ TEST_CASE("network: a batch of one is refused in training and fine in evaluation
 }
 
 TEST_CASE("network: wrong sizes and a backward without its forward are refused") {
-  const auto backend = make_cpu_backend(1);
+  QCFACE_BACKEND(backend, 1);
   Network network(mini(), *backend);
   network.parameters().initialise(5);
   const std::vector<float> d(2 * kWidth);
@@ -161,7 +162,7 @@ TEST_CASE("network: wrong sizes and a backward without its forward are refused")
 }
 
 TEST_CASE("dropout: keyed by seed, epoch and step, cut out of the whole batch by the first row") {
-  const auto backend = make_cpu_backend(2);
+  QCFACE_BACKEND(backend, 2);
   Graph graph;
   graph.set_output(graph.dropout("dropout", graph.input({512, 1, 1}), 0.4));
   Network network(std::move(graph), *backend);
@@ -187,14 +188,14 @@ TEST_CASE("dropout: keyed by seed, epoch and step, cut out of the whole batch by
 }
 
 TEST_CASE("network: the first value that is not finite is named") {
-  const auto backend = make_cpu_backend(1);
+  QCFACE_BACKEND(backend, 1);
   Network network(mini(0), *backend);
   ParameterStore& store = network.parameters();
   store.initialise(5);
   const std::vector<float> fine = pictures(3), d(3 * kWidth, 0.1f);
-  const std::vector<float> statistics = copy(store.buffers());
+  const std::vector<float> statistics = test::read(store, store.buffers());
   REQUIRE(network.find_non_finite(fine, 3, {}, d).empty());
-  REQUIRE(copy(store.buffers()) == statistics);
+  REQUIRE(test::read(store, store.buffers()) == statistics);
 
   std::vector<float> images = fine;
   images[3 * kSize * kSize + 2 * kSize * kSize + 5 * kSize + 7] = std::numeric_limits<float>::quiet_NaN();

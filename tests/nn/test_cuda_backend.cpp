@@ -1,0 +1,279 @@
+// What only the CUDA backend has: 16-bit precisions, padded images, the working copy of the weights, the device path,
+// statistics handed on between layers. Emulated or on a GPU, whatever the program was built for.
+#include <cstring>
+#include <functional>
+#include <map>
+
+#include "core/error.h"
+#include "nn/cuda/cuda_backend.h"
+#include "nn/cuda/image.h"
+#include "nn/iresnet.h"
+#include "tests/nn/reference_network.h"
+#include "tests/nn/test_backend.h"
+#include "tests/support/device_buffer.h"
+#include "tests/support/hash_generator.h"
+
+using namespace qcface;
+using namespace qcface::nn;
+using test::DeviceBuffer;
+
+namespace {
+
+constexpr int kSize = 16, kWidth = 24, kBatch = 6;
+
+Graph tiny(double dropout = 0) {
+  IResNetConfig config = iresnet_config("mini", kWidth);
+  config.widths = {8, 16, 16, 24};
+  config.blocks = {2, 1, 1, 1};
+  config.image_size = kSize;
+  config.dropout = dropout;
+  return iresnet_graph(config);
+}
+
+std::vector<float> pictures(int n = kBatch) {
+  return test::tensor(41, 1, static_cast<std::size_t>(n) * 3 * kSize * kSize, 0, 1);
+}
+std::vector<float> copy(std::span<const float> v) { return {v.begin(), v.end()}; }
+
+double relative_error(std::span<const float> ours, std::span<const float> reference) {
+  REQUIRE(ours.size() == reference.size());
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    const double d = static_cast<double>(ours[i]) - static_cast<double>(reference[i]);
+    difference += d * d;
+    size += static_cast<double>(reference[i]) * static_cast<double>(reference[i]);
+  }
+  REQUIRE(size > 0);
+  return std::sqrt(difference / size);
+}
+
+struct StepResult {
+  std::vector<float> output, buffers, d_images;
+  std::map<std::string, std::vector<float>> gradients;
+};
+
+/// linear: PReLU slopes of 1, so that no rounding can make a value fall on the other side of a kink.
+StepResult one_step(Backend& backend, double dropout = 0, bool linear = false) {
+  Network network(tiny(dropout), backend);
+  network.enable_input_gradient();
+  ParameterStore& store = network.parameters();
+  store.initialise(3);
+  for (std::size_t i = 0; linear && i < store.tensors().size(); ++i) {
+    if (store.tensors()[i].init == Init::kQuarter)
+      store.copy_in(i, std::vector<float>(store.tensors()[i].elements(), 1.0f));
+  }
+  test::poison_gradients(store);
+  StepResult result;
+  result.output = copy(network.forward_train(pictures(), kBatch, {9, 2, 5}));
+  result.d_images.resize(pictures().size());
+  network.backward(test::tensor(41, 2, result.output.size(), 0, 1), result.d_images);
+  for (const TensorSpec& spec : store.tensors()) {
+    if (spec.kind == TensorKind::kWeight) {
+      result.gradients[spec.name] = store.values(spec.name, TensorRole::kGradient);
+    } else {
+      const std::vector<float> v = store.values(spec.name);
+      result.buffers.insert(result.buffers.end(), v.begin(), v.end());
+    }
+  }
+  return result;
+}
+
+/// Error of all gradients together, over their common length.
+double gradient_error(const StepResult& ours, const StepResult& reference) {
+  std::vector<float> a, b;
+  for (const auto& [name, values] : reference.gradients) {
+    const std::vector<float>& mine = ours.gradients.at(name);
+    a.insert(a.end(), mine.begin(), mine.end());
+    b.insert(b.end(), values.begin(), values.end());
+  }
+  return relative_error(a, b);
+}
+
+#define QCFACE_CUDA(name, ...)                                                            \
+  if (!test::no_backend_reason().empty()) QCFACE_SKIP(test::no_backend_reason().c_str()); \
+  const std::unique_ptr<Backend> name = make_cuda_backend(CudaOptions{__VA_ARGS__})
+
+}  // namespace
+
+TEST_CASE("cuda: a training step agrees with the CPU backend's, dropout included") {
+  QCFACE_CUDA(backend);
+  const auto cpu = make_cpu_backend(1);
+  for (const double dropout : {0.0, 0.4}) {
+    const StepResult ours = one_step(*backend, dropout), reference = one_step(*cpu, dropout);
+    REQUIRE(relative_error(ours.output, reference.output) <= 1e-5);
+    REQUIRE(relative_error(ours.buffers, reference.buffers) <= 1e-5);
+    REQUIRE(relative_error(ours.d_images, reference.d_images) <= 1e-4);
+    REQUIRE(gradient_error(ours, reference) <= 1e-4);
+  }
+}
+
+TEST_CASE("cuda: 16-bit precisions stay within their rounding of fp32") {
+  const auto cpu = make_cpu_backend(1);
+  const StepResult smooth = one_step(*cpu, 0, true), kinked = one_step(*cpu);
+  for (const Precision precision : {Precision::kBf16, Precision::kFp16}) {
+    QCFACE_CUDA(backend, 0, precision);
+    const double unit = precision == Precision::kBf16 ? 0x1p-9 : 0x1p-12;
+    const StepResult linear = one_step(*backend, 0, true), ours = one_step(*backend);
+    const double output = relative_error(ours.output, kinked.output),
+                 linear_gradient = gradient_error(linear, smooth), gradient = gradient_error(ours, kinked);
+    std::printf("%s: output %.1e, gradients %.1e (%.1e with kinks), unit roundoff %.1e\n",
+                backend->name().c_str(), output, linear_gradient, gradient, unit);
+    REQUIRE(output > 0);
+    REQUIRE(output <= 16 * unit);
+    REQUIRE(relative_error(ours.buffers, kinked.buffers) <= 4 * unit);
+    REQUIRE(linear_gradient <= 40 * unit);
+    // PReLU inputs near 0 fall on the other side: as many as the error is wide, each moving its part by a fixed amount.
+    REQUIRE(gradient <= 5 * std::sqrt(unit));
+    // The same bits again.
+    const StepResult again = one_step(*backend);
+    REQUIRE(again.output == ours.output);
+    REQUIRE(again.gradients == ours.gradients);
+    REQUIRE(again.d_images == ours.d_images);
+  }
+}
+
+TEST_CASE("cuda: 16-bit outputs are no worse than layer by layer rounding") {
+  for (const Precision precision : {Precision::kBf16, Precision::kFp16}) {
+    QCFACE_CUDA(backend, 0, precision);
+    const int bits = precision == Precision::kBf16 ? 8 : 11;  // of significance
+    const Graph graph = tiny();
+    Network network(graph, *backend);
+    ParameterStore& store = network.parameters();
+    store.initialise(3);
+    test::ReferenceRun exact{graph, kBatch, true, {}, {}, {}}, naive = exact;
+    naive.round = [bits](double v) {
+      int exponent = 0;
+      const double fraction = std::frexp(v, &exponent);
+      return std::ldexp(std::nearbyint(std::ldexp(fraction, bits)), exponent - bits);
+    };
+    for (const TensorSpec& spec : store.tensors()) {
+      const std::vector<float> v = store.values(spec.name);
+      exact.tensors.emplace_back(v.begin(), v.end());
+      naive.tensors.emplace_back(v.begin(), v.end());
+      if (spec.shape.size() > 1)
+        for (double& w : naive.tensors.back()) w = naive.round(w);
+    }
+    const std::vector<float> images = pictures();
+    const std::vector<double> wide(images.begin(), images.end());
+    const std::vector<double> truth = exact.forward(wide), rounded = naive.forward(wide);
+    const std::vector<float> fp32_truth(truth.begin(), truth.end()),
+        naive_output(rounded.begin(), rounded.end());
+    const double ours = relative_error(network.forward_train(images, kBatch), fp32_truth),
+                 theirs = relative_error(naive_output, fp32_truth);
+    INFO(backend->name() << ": " << ours << ", rounding after every node " << theirs);
+    REQUIRE(theirs > 0);
+    REQUIRE(ours <= 1.5 * theirs);
+  }
+}
+
+TEST_CASE("cuda: the device path gives the bits of the host path") {
+  for (const Precision precision : {Precision::kFp32, Precision::kFp16}) {
+    QCFACE_CUDA(backend, 0, precision);
+    auto& cuda = dynamic_cast<nn::cuda::CudaBackend&>(*backend);
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(kBatch) * kSize * kSize * 3);
+    for (std::size_t i = 0; i < pixels.size(); ++i)
+      pixels[i] = static_cast<std::uint8_t>(test::hash(43, 1, static_cast<std::uint32_t>(i)));
+    std::vector<float> table(nn::cuda::kNormalisationTable);
+    nn::cuda::fill_normalisation_table({0.5, 0.4, 0.3}, {0.2, 0.25, 0.3}, table);
+    std::vector<float> canonical(pixels.size());
+    for (std::size_t i = 0; i < pixels.size(); ++i) {
+      const std::size_t pixel = i / 3, c = i % 3, plane = kSize * kSize;
+      canonical[(pixel / plane * 3 + c) * plane + pixel % plane] = table[c * 256 + pixels[i]];
+    }
+    const std::vector<float> d = test::tensor(41, 2, static_cast<std::size_t>(kBatch) * kWidth, 0, 1);
+    Network network(tiny(0.4), *backend);
+    ParameterStore& store = network.parameters();
+    store.initialise(3);
+    const DropoutKey key{9, 2, 5};
+    const std::vector<float> output = copy(network.forward_train(canonical, kBatch, key));
+    network.backward(d);
+    const std::vector<float> gradients = test::read(store, store.gradients());
+
+    store.initialise(3);
+    const DeviceBuffer<std::uint8_t> device_pixels(pixels);
+    const DeviceBuffer<float> device_table(table), device_d(d), scale(std::vector<float>{4.0f});
+    nn::cuda::DropoutRecord record;
+    record.seed = 9;
+    record.epoch = 2;
+    record.step = 5;
+    const DeviceBuffer<nn::cuda::DropoutRecord> device_record(std::vector<nn::cuda::DropoutRecord>{record});
+    DropoutKey device_key;
+    device_key.device_record = device_record.data();
+    DeviceImages images;
+    images.pixels = device_pixels.data();
+    images.normalisation = device_table.data();
+    network.prepare(kBatch, Mode::kTrain);
+    const float* rows = network.forward_device(images, kBatch, Mode::kTrain, device_key);
+    std::vector<float> device_output(output.size());
+    backend->copy_to_host(device_output.data(), rows, device_output.size() * sizeof(float));
+    REQUIRE(device_output == output);
+    network.backward_device(device_d.data());
+    REQUIRE(test::read(store, store.gradients()) == gradients);
+
+    // A loss scale that is a power of two scales the gradients and nothing else (fp32: exactly).
+    store.initialise(3);
+    network.forward_device(images, kBatch, Mode::kTrain, device_key);
+    network.backward_device(device_d.data(), scale.data());
+    std::vector<float> scaled = test::read(store, store.gradients());
+    for (float& g : scaled) g /= 4;
+    if (precision == Precision::kFp32) REQUIRE(scaled == gradients);
+    REQUIRE(relative_error(scaled, gradients) <= 1e-2);
+    REQUIRE_THROWS_AS(network.backward_device(device_d.data()), Error);  // one backward a forward
+    cuda.synchronize();
+  }
+}
+
+TEST_CASE("cuda: the CPU backend refuses the device path") {
+  const auto cpu = make_cpu_backend(1);
+  Network network(tiny(), *cpu);
+  REQUIRE_THROWS_AS(network.forward_device({}, kBatch, Mode::kTrain), Error);
+}
+
+TEST_CASE("cuda: the working copy follows the weights, and the padding of the images' weights stays 0") {
+  for (const Precision precision : {Precision::kBf16, Precision::kFp16}) {
+    QCFACE_CUDA(backend, 0, precision);
+    const auto& cuda = dynamic_cast<const nn::cuda::CudaBackend&>(*backend);
+    Network network(tiny(), *backend);
+    ParameterStore& store = network.parameters();
+    store.initialise(3);
+    const auto check = [&] {
+      const std::vector<float> weights = test::read(store, store.weights());
+      std::vector<std::uint16_t> working(weights.size()), expected(weights.size());
+      backend->copy_to_host(working.data(), store.working(), 2 * working.size());
+      const DeviceBuffer<float> device_weights(weights);
+      DeviceBuffer<std::uint16_t> rounded(weights.size());
+      backend->refresh_working(device_weights.data(), rounded.data(), weights.size());
+      expected = rounded.host();
+      REQUIRE(working == expected);
+      REQUIRE(std::count(working.begin(), working.end(), std::uint16_t{0}) <
+              static_cast<int>(working.size() / 2));
+      const auto storage = test::read(store, store.storage(store.index_of("conv1.weight")));
+      REQUIRE(storage.size() == 8 * 9 * 8);
+      for (std::size_t i = 0; i < storage.size(); ++i) REQUIRE((i % 8 < 3 || storage[i] == 0.0f));
+    };
+    check();
+    SgdStep sgd{0.05f, 0.9f, 5e-4f, true};
+    for (std::uint64_t step = 0; step < 3; ++step) {
+      network.forward_train(pictures(), kBatch, {9, 2, step});
+      network.backward(test::tensor(41, 2, static_cast<std::size_t>(kBatch) * kWidth, 0, 0.1));
+      const std::vector<float> before = test::read(store, store.weights());
+      test::sgd_step(store, sgd);
+      REQUIRE(test::read(store, store.weights()) != before);
+      check();
+      sgd.first = false;
+    }
+    REQUIRE(cuda.working_bytes() == 2);
+  }
+}
+
+TEST_CASE("cuda: a GPU that does not exist is refused by number") {
+  if (!test::no_backend_reason().empty()) QCFACE_SKIP(test::no_backend_reason().c_str());
+  std::string message;
+  try {
+    make_cuda_backend(CudaOptions{1000});
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  REQUIRE(message.find("1000") != std::string::npos);
+  REQUIRE(message.find("--gpu_id") != std::string::npos);
+}
