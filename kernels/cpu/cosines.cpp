@@ -6,6 +6,7 @@
 #include "kernels/check.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/plan.h"
+#include "kernels/cuda/head.h"
 
 namespace qcface::kernels {
 namespace {
@@ -37,8 +38,15 @@ qcf_status qcf_cosines_workspace_bytes(qcf_context* context, int64_t n, int64_t 
   qcf_status status = check_context(context);
   if (status == QCF_OK) status = check_sizes(context, n, d, k);
   if (status == QCF_OK) status = check_pointer(context, bytes, "bytes", 1);
-  if (status == QCF_OK) *bytes = cosine_plan(*context, n, d, k, nullptr).bytes;
-  return status;
+  if (status != QCF_OK) return status;
+#if QCF_HAVE_CUDA
+  if (context->device == QCF_DEVICE_CUDA) {
+    *bytes = cuda::cosines_workspace_bytes(*context, n, d, k);
+    return QCF_OK;
+  }
+#endif
+  *bytes = cosine_plan(*context, n, d, k, nullptr).bytes;
+  return QCF_OK;
 }
 
 qcf_status qcf_cosines(qcf_context* context, int64_t n, int64_t d, int64_t k, const float* x, const float* w,
@@ -59,6 +67,9 @@ qcf_status qcf_cosines(qcf_context* context, int64_t n, int64_t d, int64_t k, co
     return fail(context, QCF_WORKSPACE_TOO_SMALL, "workspace_bytes = %zu, expected at least %zu",
                 workspace_bytes, needed);
   }
+#if QCF_HAVE_CUDA
+  if (context->device == QCF_DEVICE_CUDA) return cuda::cosines(context, n, d, k, x, w, scale, out, workspace);
+#endif
   const Plan plan = cosine_plan(*context, n, d, k, workspace);
   const std::int64_t bad_x = row_lengths(plan.threads, x, n, d, plan.z);
   if (bad_x >= 0) {

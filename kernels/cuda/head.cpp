@@ -44,7 +44,27 @@ class Sequence {
 };
 
 qcf_status facts_of(qcf_context* context, DeviceFacts* facts) {
+#ifdef QCF_EMULATE
   const cudaError_t error = qcface::cuda::device_facts(context->device_index, facts);
+#else
+  // Every stage asks; single attributes take microseconds, all properties take a millisecond.
+  int shared = 0, l2 = 0;
+  const struct {
+    cudaDeviceAttr attribute;
+    int* value;
+  } wanted[] = {{cudaDevAttrComputeCapabilityMajor, &facts->major},
+                {cudaDevAttrComputeCapabilityMinor, &facts->minor},
+                {cudaDevAttrMultiProcessorCount, &facts->multiprocessors},
+                {cudaDevAttrMaxSharedMemoryPerBlockOptin, &shared},
+                {cudaDevAttrL2CacheSize, &l2}};
+  cudaError_t error = cudaSuccess;
+  for (const auto& item : wanted) {
+    if (error == cudaSuccess)
+      error = cudaDeviceGetAttribute(item.value, item.attribute, context->device_index);
+  }
+  facts->shared_bytes_per_block = static_cast<std::size_t>(shared);
+  facts->l2_bytes = static_cast<std::size_t>(l2);
+#endif
   return error == cudaSuccess ? QCF_OK : device_error(context, error, "the device's properties");
 }
 
@@ -195,7 +215,7 @@ qcf_status chunked_weights(const HeadCall& call, const Plan& plan) {
 }
 
 qcf_status fused_sums(const HeadCall& call, const Plan& plan) {
-  if constexpr (kFusedBuilt) {
+  if constexpr (kMmaBuilt || kWgmmaBuilt) {
     FusedSums f{};
     f.kind = call.config.kind;
     f.shape = shape_of(call.args);
@@ -216,8 +236,13 @@ qcf_status fused_sums(const HeadCall& call, const Plan& plan) {
     f.counts = plan.counts;
     f.out_vectors = plan.sums_vectors;
     f.errors = &plan.state->errors;
-    const cudaError_t error = plan.kind == QCF_PLAN_MMA ? mma_sums(f, stream_of(call.context))
-                                                        : wgmma_sums(f, stream_of(call.context));
+    cudaError_t error = cudaErrorInvalidValue;
+    if constexpr (kMmaBuilt) {
+      if (plan.kind == QCF_PLAN_MMA) error = mma_sums(f, stream_of(call.context));
+    }
+    if constexpr (kWgmmaBuilt) {
+      if (plan.kind == QCF_PLAN_WGMMA) error = wgmma_sums(f, stream_of(call.context));
+    }
     return error == cudaSuccess ? QCF_OK : device_error(call.context, error, "fused sums");
   } else {
     return fail(call.context, QCF_UNSUPPORTED, "the fused plans are not in this build");
@@ -225,7 +250,7 @@ qcf_status fused_sums(const HeadCall& call, const Plan& plan) {
 }
 
 qcf_status fused_weights(const HeadCall& call, const Plan& plan) {
-  if constexpr (kFusedBuilt) {
+  if constexpr (kMmaBuilt || kWgmmaBuilt) {
     FusedWeights f{};
     f.kind = call.config.kind;
     f.shape = shape_of(call.args);
@@ -241,8 +266,13 @@ qcf_status fused_weights(const HeadCall& call, const Plan& plan) {
     f.label = plan.label;
     f.rows = plan.fused_rows;
     f.update = update_of(call, plan);
-    const cudaError_t error = plan.kind == QCF_PLAN_MMA ? mma_weights(f, stream_of(call.context))
-                                                        : wgmma_weights(f, stream_of(call.context));
+    cudaError_t error = cudaErrorInvalidValue;
+    if constexpr (kMmaBuilt) {
+      if (plan.kind == QCF_PLAN_MMA) error = mma_weights(f, stream_of(call.context));
+    }
+    if constexpr (kWgmmaBuilt) {
+      if (plan.kind == QCF_PLAN_WGMMA) error = wgmma_weights(f, stream_of(call.context));
+    }
     return error == cudaSuccess ? QCF_OK : device_error(call.context, error, "fused weights");
   } else {
     return fail(call.context, QCF_UNSUPPORTED, "the fused plans are not in this build");
@@ -321,8 +351,9 @@ qcf_status open(qcf_context* context) {
   DeviceFacts facts;
   if (status == QCF_OK) status = facts_of(context, &facts);
   if (status == QCF_OK && facts.architecture() < kLeastArchitecture) {
-    return fail(context, QCF_UNSUPPORTED, "%s has compute capability %d.%d: the kernels need 8.0 or later",
-                facts.name.c_str(), facts.major, facts.minor);
+    return fail(context, QCF_UNSUPPORTED,
+                "GPU %d has compute capability %d.%d: the kernels need 8.0 or later", context->device_index,
+                facts.major, facts.minor);
   }
   return status == QCF_OK ? open_products(context) : status;
 }
@@ -436,7 +467,8 @@ qcf_status unit_rows(qcf_context* context, std::int64_t rows, std::int64_t d, co
 std::size_t cosines_workspace_bytes(const qcf_context& context, std::int64_t n, std::int64_t d,
                                     std::int64_t k) {
   DeviceFacts facts;
-  (void)qcface::cuda::device_facts(context.device_index, &facts);
+  qcf_context copy = context;  // for the text of an error, which check_device would have told before
+  (void)facts_of(&copy, &facts);
   return make_cosines_plan(facts, n, d, k, product_workspace_bytes(), nullptr).bytes;
 }
 

@@ -136,7 +136,7 @@ Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_
     }
   } else {
     const FusedShape shape{plan.type, n, plan.d, plan.k_loc, args.unit_w != nullptr};
-    if constexpr (kFusedBuilt) plan.parts = fused_parts(facts, kind, shape, plan.vectors);
+    if constexpr (kMmaBuilt || kWgmmaBuilt) plan.parts = fused_parts(facts, kind, shape, plan.vectors);
     places.take(plan.partials.vectors, plan.vectors ? plan.parts * n * plan.d : 0);
     places.take(plan.partials.shift, plan.parts * 2 * n);
     places.take(plan.partials.sum, plan.parts * 2 * n);

@@ -8,11 +8,16 @@
 
 namespace qcface::kernels::cuda {
 
-/// Whether the fused plans are in this build.
-#ifdef QCF_HAVE_FUSED_PLANS
-inline constexpr bool kFusedBuilt = true;
+/// The fused plans that are in this build.
+#ifdef QCF_HAVE_MMA_PLAN
+inline constexpr bool kMmaBuilt = true;
 #else
-inline constexpr bool kFusedBuilt = false;
+inline constexpr bool kMmaBuilt = false;
+#endif
+#ifdef QCF_HAVE_WGMMA_PLAN
+inline constexpr bool kWgmmaBuilt = true;
+#else
+inline constexpr bool kWgmmaBuilt = false;
 #endif
 
 struct PlanChoice {
