@@ -11,6 +11,7 @@
 #pragma once
 
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/fused.h"
 #include "kernels/cuda/types.cuh"
 #include "kernels/heads/table.h"
 
@@ -128,6 +129,55 @@ struct SumsRows {
     return e * negative.slope;
   }
 };
+
+/// Sums of rows first_row .. first_row + 63 over the threads that hold pieces of them: the four lanes of a quad, then the
+/// kGroups column groups in order. row_of(i): place of the thread's row i among the 64; sync(): barrier of all threads
+/// that call this; at: their index from 0. Takes 1536 kGroups + 512 bytes of shared memory.
+template <int kGroups, class Head, class T, int kRows, class RowOf, class Sync>
+__device__ __forceinline__ void write_sums(unsigned char* shared, const SumsRows<Head, T, kRows>& rows,
+                                           int group, const RowOf& row_of, const Sync& sync, int at,
+                                           std::int64_t first_row, std::int64_t n, std::int64_t part,
+                                           const FusedPartials& out) {
+  double* const sums = reinterpret_cast<double*>(shared);                                 // [2, groups, 64]
+  std::int32_t* const counts = reinterpret_cast<std::int32_t*>(sums + 2 * kGroups * 64);  // [2, groups, 64]
+  float* const shifts = reinterpret_cast<float*>(counts + 2 * kGroups * 64);              // [2, 64]
+  QCF_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    double sum = rows.sum[i].value(), plain = rows.plain_sum[i].value();
+    int higher = rows.higher[i], hard = rows.hard[i];
+    QCF_UNROLL
+    for (int step = 1; step < 4; step *= 2) {
+      sum += __shfl_xor_sync(~0u, sum, step);
+      plain += __shfl_xor_sync(~0u, plain, step);
+      higher += __shfl_xor_sync(~0u, higher, step);
+      hard += __shfl_xor_sync(~0u, hard, step);
+    }
+    if (threadIdx.x % 4 == 0) {
+      const int row = row_of(i);
+      sums[group * 64 + row] = sum;
+      sums[(kGroups + group) * 64 + row] = plain;
+      counts[group * 64 + row] = higher;
+      counts[(kGroups + group) * 64 + row] = hard;
+      if (group == 0) {
+        shifts[row] = rows.shift[i];
+        shifts[64 + row] = rows.plain_shift[i];
+      }
+    }
+  }
+  sync();
+  const std::int64_t row = first_row + at % 64;  // threads 0 to 63: the sums, 64 to 127: the plain sums
+  if (at >= 128 || row >= n) return;
+  double sum = 0;
+  std::int32_t count = 0;
+  for (int g = 0; g < kGroups; ++g) {
+    sum += sums[(at / 64 * kGroups + g) * 64 + at % 64];
+    count += counts[(at / 64 * kGroups + g) * 64 + at % 64];
+  }
+  const std::int64_t place = (2 * part + at / 64) * n + row;
+  out.sum[place] = sum;
+  out.shift[place] = shifts[at];
+  out.counts[place] = count;
+}
 
 /// factor exp(s N - shift) N' of the second pass, without the label's column. The exponent is at most 0: the shift is the
 /// logarithm of a sum that holds this term. The minimum matters where a cosine lies within rounding of the margin and

@@ -23,55 +23,6 @@ struct MmaSums {
   ErrorRecord* errors;
 };
 
-/// Sums of one row over the threads that hold pieces of it: four lanes, then the column groups in order.
-template <class Shape, class Rows>
-__device__ __forceinline__ void write_sums(unsigned char* shared, const Rows& rows, std::int64_t first_row,
-                                           std::int64_t n, std::int64_t part, const FusedPartials& out) {
-  constexpr int kGroups = Shape::kColumnGroups;
-  double* const sums = reinterpret_cast<double*>(shared);                                 // [2, groups, 64]
-  std::int32_t* const counts = reinterpret_cast<std::int32_t*>(sums + 2 * kGroups * 64);  // [2, groups, 64]
-  float* const shifts = reinterpret_cast<float*>(counts + 2 * kGroups * 64);              // [2, 64]
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int group = static_cast<int>(threadIdx.x) / 32 % kGroups;
-  QCF_UNROLL
-  for (int i = 0; i < Shape::kThreadRows; ++i) {
-    double sum = rows.sum[i].value(), plain = rows.plain_sum[i].value();
-    int higher = rows.higher[i], hard = rows.hard[i];
-    QCF_UNROLL
-    for (int step = 1; step < 4; step *= 2) {
-      sum += __shfl_xor_sync(~0u, sum, step);
-      plain += __shfl_xor_sync(~0u, plain, step);
-      higher += __shfl_xor_sync(~0u, higher, step);
-      hard += __shfl_xor_sync(~0u, hard, step);
-    }
-    if (lane % 4 == 0) {
-      const int row = thread_row<Shape>(i);
-      sums[group * 64 + row] = sum;
-      sums[(kGroups + group) * 64 + row] = plain;
-      counts[group * 64 + row] = higher;
-      counts[(kGroups + group) * 64 + row] = hard;
-      if (group == 0) {
-        shifts[row] = rows.shift[i];
-        shifts[64 + row] = rows.plain_shift[i];
-      }
-    }
-  }
-  __syncthreads();
-  const int at = static_cast<int>(threadIdx.x);  // first half: the sums, second half: the plain sums
-  const std::int64_t row = first_row + at % 64;
-  if (at >= 128 || row >= n) return;
-  double sum = 0;
-  std::int32_t count = 0;
-  for (int g = 0; g < kGroups; ++g) {
-    sum += sums[(at / 64 * kGroups + g) * 64 + at % 64];
-    count += counts[(at / 64 * kGroups + g) * 64 + at % 64];
-  }
-  const std::int64_t place = (2 * part + at / 64) * n + row;
-  out.sum[place] = sum;
-  out.shift[place] = shifts[at];
-  out.counts[place] = count;
-}
-
 template <class Shape, class Head, class T, MmaDefect kDefect>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
     mma_sums_kernel(const __grid_constant__ MmaSums<T> args) {
@@ -198,7 +149,9 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
   if (bad_class != 0x7FFFFFFF) record_error(args.errors, ErrorTensor::kW, bad_class);
 
   __syncthreads();  // the tiles are done with
-  write_sums<Shape>(shared, rows, first_row, args.x.rows, part, args.partials);
+  write_sums<Shape::kColumnGroups>(
+      shared, rows, group, [](int i) { return thread_row<Shape>(i); }, [] { __syncthreads(); },
+      static_cast<int>(threadIdx.x), first_row, args.x.rows, part, args.partials);
   if (!args.vectors) return;
   const float undo = 1.0f / operand_scale;  // a power of two
   const int warp = static_cast<int>(threadIdx.x) / 32;
