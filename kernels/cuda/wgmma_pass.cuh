@@ -32,11 +32,6 @@
 #include "kernels/cuda/instructions/wgmma.cuh"
 #include "kernels/cuda/types.cuh"
 
-#ifdef QCF_EMULATE
-#pragma GCC diagnostic ignored \
-    "-Wpsabi"  // GCC's note that tensor maps (64-byte alignment) were passed otherwise before 4.6
-#endif
-
 namespace qcface::kernels::cuda {
 
 using namespace ::qcface::cuda;
