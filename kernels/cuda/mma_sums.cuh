@@ -35,9 +35,10 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
   const int group = static_cast<int>(threadIdx.x) / 32 % Shape::kColumnGroups;
   const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.x) * Shape::kRows;
   const std::int64_t part = blockIdx.y;
+  // Places among the classes fit in int: K_loc < 2^31 - 255.
   const std::int64_t tiles = (args.w.rows + Shape::kStream - 1) / Shape::kStream;
-  const std::int64_t begin = part * tiles / args.parts;
-  const std::int64_t end = (part + 1) * tiles / args.parts;
+  const int begin = static_cast<int>(part * tiles / args.parts);
+  const int end = static_cast<int>((part + 1) * tiles / args.parts);
 
   copy_rows<Shape, Shape::kRows>(a_tile, args.x, first_row);
   copy_rows<Shape, Shape::kStream>(shared + Shape::kB, args.w, begin * Shape::kStream);
@@ -62,8 +63,8 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
   int bad_class = 0x7FFFFFFF;
   const int columns = static_cast<int>(args.w.rows);
 
-  for (std::int64_t tile = begin; tile < end; ++tile) {
-    const int buffer = static_cast<int>((tile - begin) & 1);
+  for (int tile = begin; tile < end; ++tile) {
+    const int buffer = (tile - begin) & 1;
     unsigned char* const b_tile = shared + Shape::kB + buffer * Shape::kTileBytes;
     cp_async_wait<kDefect == MmaDefect::kShortWait ? 1 : 0>();
     // The tile is there for all threads, and all have done with the other buffer, P, the maxima and the rescaling.
@@ -77,7 +78,7 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
     scores<Shape, T>(a_tile, b_tile, c);
 
     // Highest logit of every row in this tile: four lanes, then the column groups.
-    const int column0 = static_cast<int>(tile * Shape::kStream);
+    const int column0 = tile * Shape::kStream;
     QCF_UNROLL
     for (int i = 0; i < Shape::kThreadRows; ++i) {
       float highest = -1.0f, plain_highest = -1.0f;  // no logit is below -s; the label must not set a shift
