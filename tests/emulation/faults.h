@@ -16,7 +16,7 @@ struct Fault {
   const char* name;
   Noticed how;
   const char* text;
-  bool race;      // ThreadSanitizer reports a data race in any mode
+  bool race;      // ThreadSanitizer reports a data race in every mode, unless the launch throws `text`
   bool (*run)();  // whether the result was right
 };
 

@@ -141,7 +141,8 @@ __global__ void trap(const float*, float*) {
 
 __global__ void static_overrun(const float* x, float* y) {
   QCF_SHARED(float, buffer, kThreads);
-  buffer[threadIdx.x + (x[0] == x[0] ? 1 : 0)] = 1.0f;
+  float* const past = buffer + 1;  // the array itself would be checked by UndefinedBehaviorSanitizer
+  past[threadIdx.x] = x[threadIdx.x];
   y[threadIdx.x] = buffer[threadIdx.x];
 }
 
