@@ -1,6 +1,8 @@
 // Small kernels that use each thing the device header offers.
 #include "tests/emulation/basic_kernels.h"
 
+#include <stdexcept>
+
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/types.cuh"
 
@@ -35,7 +37,42 @@ __global__ void transpose(const float* x, float* y, int rows, int columns) {
   }
 }
 
+__global__ void places(int* out) {
+  const int block = static_cast<int>((blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x);
+  const int thread = static_cast<int>((threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x);
+  const int threads = static_cast<int>(blockDim.x * blockDim.y * blockDim.z);
+  // A partial last warp may use the full mask.
+  const int lanes = __popc(__ballot_sync(~0u, 1));
+  out[block * threads + thread] = 100 * (block * threads + thread) + lanes;
+}
+
+__global__ void atomics(int* sum, unsigned* largest, int* even) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  atomicAdd(sum, i);
+  atomicMax(largest, static_cast<unsigned>(i));
+  const int count = __syncthreads_count(i % 2 == 0);
+  if (threadIdx.x == 0) atomicAdd(even, count);
+}
+
+__global__ void arrivals(int* next, int* order) { order[atomicAdd(next, 1)] = static_cast<int>(threadIdx.x); }
+
+__global__ void throwing() {
+  if (threadIdx.x == 33) throw std::logic_error("from the kernel");
+  __syncthreads();
+}
+
 }  // namespace
+
+cudaError_t run_places(dim3 grid, dim3 block, int* out) {
+  return cuda::launch(places, grid, block, 0, nullptr, out);
+}
+cudaError_t run_atomics(int blocks, int threads, int* sum, unsigned* largest, int* even) {
+  return cuda::launch(atomics, blocks, threads, 0, nullptr, sum, largest, even);
+}
+cudaError_t run_arrivals(int threads, int* next, int* order) {
+  return cuda::launch(arrivals, 1, threads, 0, nullptr, next, order);
+}
+cudaError_t run_throwing(int threads) { return cuda::launch(throwing, 1, threads, 0, nullptr); }
 
 template <class T>
 cudaError_t run_sum_rows(const T* x, float* sums, int rows, int columns, cudaStream_t stream) {
