@@ -25,8 +25,8 @@ __global__ __launch_bounds__(kRowThreads) void statistics_kernel(const T* __rest
       Pack<T, V> values[kRun];
       QCF_UNROLL
       for (int j = 0; j < kRun; ++j) {
-        const std::int64_t r = row + j * stride;
-        if (r < place.end) values[j] = load_pack<T, V>(x + r * channels + place.channel);
+        const std::int64_t r = row_of_run(place, row, j, stride);
+        values[j] = load_pack<T, V>(x + r * channels + place.channel);
       }
       if (row == place.first) {
         QCF_UNROLL

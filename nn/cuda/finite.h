@@ -24,7 +24,8 @@ void reset_finite_record(FiniteRecord* record, cudaStream_t stream);
 void check_finite(StorageType type, std::int64_t count, const void* values, std::uint32_t array,
                   FiniteRecord* record, cudaStream_t stream);
 
-/// Device record of the loss scale. `scale` and `skip` are what SgdUpdate reads.
+/// Device record of the loss scale. SgdUpdate reads `skip` and the scale that update_loss_scale leaves in
+/// `applied`.
 struct LossScaleRecord {
   float scale = 65536.0f;
   std::uint32_t skip = 0;
@@ -34,11 +35,10 @@ struct LossScaleRecord {
 inline constexpr std::uint32_t kLossScaleInterval = 2000;
 inline constexpr float kLargestLossScale = 16777216.0f;  // 2^24
 
-/// After the backward pass: overflow (a record that is not kAllFinite) halves the scale, not below 1, and
-/// sets skip; else skip is cleared and the scale doubles, up to kLargestLossScale, after kLossScaleInterval
-/// good steps in a row. Note that the gradients of this step carry the scale before the update: run it after
-/// sgd_update has read `scale`, or hand sgd_update a copy; see `applied`. applied (optional): receives the
-/// scale that this step's gradients carry.
+/// After the backward pass, before sgd_update: overflow (a record that is not kAllFinite) halves the scale,
+/// not below 1, and sets skip; else skip is cleared and the scale doubles, up to kLargestLossScale, after
+/// kLossScaleInterval good steps in a row. applied (optional): receives the scale that this step's gradients
+/// carry, the one before the update; it is what sgd_update must divide by.
 void update_loss_scale(const FiniteRecord* record, LossScaleRecord* scale, float* applied,
                        cudaStream_t stream);
 

@@ -20,7 +20,7 @@ __global__ __launch_bounds__(kRowThreads,
                                                  const float* __restrict__ slope,
                                                  float* __restrict__ partials) {
   QCF_SHARED(float, shared, kRowThreads* V);
-  constexpr int kRows = kSlope ? kRun / 2 : kRun;  // 4 rows at once would spill
+  constexpr int kRows = kSlope ? 2 : 3;  // one more would spill
   const RowPlace place = row_place<V>(plan, rows, channels);
   const std::int64_t stride = plan.lanes_r;
   float sums[kSlope ? 3 : 2][V];
@@ -38,8 +38,7 @@ __global__ __launch_bounds__(kRowThreads,
       Pack<T, V> values[kRows], gradients[kRows];
       QCF_UNROLL
       for (int j = 0; j < kRows; ++j) {
-        const std::int64_t r = row + j * stride;
-        if (r >= place.end) continue;
+        const std::int64_t r = row_of_run(place, row, j, stride);
         values[j] = load_pack<T, V>(x + r * channels + place.channel);
         gradients[j] = load_pack<T, V>(dy + r * channels + place.channel);
       }
@@ -47,15 +46,13 @@ __global__ __launch_bounds__(kRowThreads,
       for (int j = 0; j < kRows; ++j) {
         const std::int64_t r = row + j * stride;
         if (r >= place.end) continue;
-        Pack<T, V> added;
-        const bool has_residual = kSlope && residual != nullptr;
-        if (has_residual) added = load_pack<T, V>(residual + r * channels + place.channel);
+        const auto added = load_if<T, V>(kSlope && residual, residual, r * channels + place.channel);
         QCF_UNROLL
         for (int i = 0; i < V; ++i) {
           const float v = values[j].get(i);
           float dz = gradients[j].get(i);
           if constexpr (kSlope) {
-            const float z = k.before_prelu(i, v, has_residual ? added.get(i) : 0.0f);
+            const float z = k.before_prelu(i, v, added.get(i));
             sums[2][i] += z > 0 ? 0.0f : dz * z;
             dz = z > 0 ? dz : dz * k.slope[i];
           }
@@ -122,7 +119,6 @@ struct Apply {
   std::int64_t rows;
   int channels;
   RowPlan plan;
-  bool accumulate_dx;
   bool accumulate_residual;
 };
 
@@ -130,7 +126,7 @@ struct Apply {
 // residual under a PReLU or a gradient of the residual to write; the common case does without their
 // registers. x, residual and the outputs may be the same memory as dy; a thread loads all it needs of a run
 // before it stores, and touches nobody else's values.
-template <class T, int V, bool kReadX, bool kResidualPart>
+template <class T, int V, bool kReadX, bool kAccumulate, bool kResidualPart>
 __global__ __launch_bounds__(kRowThreads, 2) void apply_kernel(const T* x, const T* residual, const T* dy,
                                                                T* dx, T* d_residual, Apply p) {
   const RowPlace place = row_place<V>(p.plan, p.rows, p.channels);
@@ -147,16 +143,15 @@ __global__ __launch_bounds__(kRowThreads, 2) void apply_kernel(const T* x, const
     Pack<T, V> values[kRows], gradients[kRows], added[kRows], old_dx[kRows], old_residual[kRows];
     QCF_UNROLL
     for (int j = 0; j < kRows; ++j) {
-      const std::int64_t r = row + j * stride;
-      if (r >= place.end) continue;
+      const std::int64_t r = row_of_run(place, row, j, stride);
       const std::int64_t at = r * p.channels + place.channel;
       gradients[j] = load_pack<T, V>(dy + at);
       if constexpr (kReadX) {
         values[j] = load_pack<T, V>(x + at);
-        if (kResidualPart && residual) added[j] = load_pack<T, V>(residual + at);
+        added[j] = load_if<T, V>(kResidualPart && residual, residual, at);
       }
-      if (p.accumulate_dx) old_dx[j] = load_pack<T, V>(dx + at);
-      if (kResidualPart && p.accumulate_residual) old_residual[j] = load_pack<T, V>(d_residual + at);
+      old_dx[j] = load_if<T, V>(kAccumulate, dx, at);
+      old_residual[j] = load_if<T, V>(kResidualPart && p.accumulate_residual, d_residual, at);
     }
     QCF_UNROLL
     for (int j = 0; j < kRows; ++j) {
@@ -170,18 +165,25 @@ __global__ __launch_bounds__(kRowThreads, 2) void apply_kernel(const T* x, const
         float rest = 0;
         if constexpr (kReadX) {
           const float v = values[j].get(i);
-          const float z = k.before_prelu(i, v, kResidualPart && residual ? added[j].get(i) : 0.0f);
+          const float z = k.before_prelu(i, v, added[j].get(i));
           dz[i] = z > 0 ? dz[i] : dz[i] * k.slope[i];
           rest = fmaf(c1[i], v, c0[i]);
         }
         out[i] = fmaf(k.a[i], dz[i], rest);
-        if (p.accumulate_dx) out[i] += old_dx[j].get(i);
-        if (kResidualPart && p.accumulate_residual) dz[i] += old_residual[j].get(i);
+        if constexpr (kAccumulate) out[i] += old_dx[j].get(i);
+        if constexpr (kResidualPart) dz[i] += old_residual[j].get(i);
       }
       if (dx) store(dx + at, narrow_pack<T, V>(out));
       if (kResidualPart && d_residual) store(d_residual + at, narrow_pack<T, V>(dz));
     }
   }
+}
+
+template <class T, int V, bool kReadX>
+auto* apply_variant(bool accumulate, bool part) {
+  return accumulate
+             ? (part ? apply_kernel<T, V, kReadX, true, true> : apply_kernel<T, V, kReadX, true, false>)
+             : (part ? apply_kernel<T, V, kReadX, false, true> : apply_kernel<T, V, kReadX, false, false>);
 }
 
 RowPlan sums_plan(const PointwiseShape& s) {
@@ -270,17 +272,14 @@ void pointwise_backward(const PointwiseBackward& call, const void* workspace, cu
                 s.rows,
                 s.channels,
                 plan,
-                call.dx && call.accumulate_dx,
                 call.d_residual && call.accumulate_residual};
   const dim3 grid(static_cast<unsigned>(plan.groups), static_cast<unsigned>(plan.channel_tiles));
   with_type_and_vector(s.type, plan.vector, kName, [&](auto value, auto vector) {
     using T = decltype(value);
     constexpr int kVector = decltype(vector)::value;
-    const bool part = call.d_residual || residual_of(call);
-    auto* kernel =
-        needs_x(call)
-            ? (part ? apply_kernel<T, kVector, true, true> : apply_kernel<T, kVector, true, false>)
-            : (part ? apply_kernel<T, kVector, false, true> : apply_kernel<T, kVector, false, false>);
+    const bool part = call.d_residual || residual_of(call), accumulate = call.dx && call.accumulate_dx;
+    auto* kernel = needs_x(call) ? apply_variant<T, kVector, true>(accumulate, part)
+                                 : apply_variant<T, kVector, false>(accumulate, part);
     check_launch(
         qcface::cuda::launch(kernel, grid, dim3(kRowThreads), 0, stream, static_cast<const T*>(call.x),
                              static_cast<const T*>(residual_of(call)), static_cast<const T*>(call.dy),

@@ -31,10 +31,9 @@ __global__ __launch_bounds__(kRowThreads,
       Pack<T, V> added[kRows];
       QCF_UNROLL
       for (int j = 0; j < kRows; ++j) {
-        const std::int64_t r = row + j * stride;
-        if (r >= place.end) continue;
+        const std::int64_t r = row_of_run(place, row, j, stride);
         values[j] = load_pack<T, V>(x + r * channels + place.channel);
-        if constexpr (kResidual) added[j] = load_pack<T, V>(residual + r * channels + place.channel);
+        added[j] = load_if<T, V>(kResidual, residual, r * channels + place.channel);
       }
       QCF_UNROLL
       for (int j = 0; j < kRows; ++j) {
@@ -43,7 +42,7 @@ __global__ __launch_bounds__(kRowThreads,
         float out[V];
         QCF_UNROLL
         for (int i = 0; i < V; ++i) {
-          const float z = k.before_prelu(i, values[j].get(i), kResidual ? added[j].get(i) : 0.0f);
+          const float z = k.before_prelu(i, values[j].get(i), added[j].get(i));
           out[i] = z > 0 ? z : z * k.slope[i];
         }
         values[j] = narrow_pack<T, V>(out);

@@ -4,16 +4,13 @@
 // Rules for every host function of the element-wise files of this folder (pointwise.h, image.h, flatten.h,
 // convert.h, bias.h, sgd.h, finite.h):
 // - all pointers are device pointers, aligned to 16 bytes; values are row-major [rows, channels], which is
-//   NHWC with
-//   rows = N * H * W. A null pointer means "absent" only where the comment says so;
+//   NHWC with rows = N * H * W. A null pointer means "absent" only where the comment says so;
 // - they enqueue on `stream` and return: no allocation, no synchronisation, no host read of device memory, so
-//   that
-//   every one of them can be captured in a CUDA graph;
+//   that every one of them can be captured in a CUDA graph;
 // - counts of 0 enqueue nothing; other bad arguments and launch failures throw qcface::Error naming the
 //   function;
 // - the same inputs give the same bits every time, on every GPU: the grid that cuts the sums depends on the
-//   shape and
-//   the type alone, and nothing is added atomically.
+//   shape and the type alone, and nothing is added atomically.
 #pragma once
 
 #include <cstddef>

@@ -22,6 +22,16 @@ __device__ __forceinline__ Pack<T, N> load_pack(const T* at QCF_SITE) {
 #endif
 }
 
+/// The values at base + offset, or zeros where the tensor is absent (base may then be null).
+template <class T, int N>
+__device__ __forceinline__ Pack<T, N> load_if(bool present, const T* base, std::int64_t offset) {
+  if (present) return load_pack<T, N>(base + offset);
+  Pack<T, N> zeros;
+  QCF_UNROLL
+  for (int i = 0; i < N; ++i) zeros.set(i, 0.0f);
+  return zeros;
+}
+
 using qcface::cuda::store;
 using qcface::cuda::to_float;
 

@@ -1,5 +1,5 @@
-// What the tests of the element-wise kernels share: values of the storage types made without the library's conversions,
-// device arrays between canaries, and the comparison with a double-precision reference.
+// What the tests of the element-wise kernels share: values of the storage types made without the library's
+// conversions, device arrays between canaries, and the comparison with a double-precision reference.
 //
 // The same sources run the kernels on fibers (QCF_EMULATE, in the four modes of the emulator) and on a GPU.
 #pragma once
@@ -51,7 +51,8 @@ inline double rounded(StorageType type, double v) {
   const int smallest = type == StorageType::kF16 ? -14 : -126;
   const int exponent = std::max(std::ilogb(v), smallest) - (precision_of(type) - 1);
   const double r = std::ldexp(std::nearbyint(std::ldexp(v, -exponent)), exponent);
-  const double largest = type == StorageType::kF16 ? 65504.0 : static_cast<double>(std::numeric_limits<float>::max());
+  const double largest =
+      type == StorageType::kF16 ? 65504.0 : static_cast<double>(std::numeric_limits<float>::max());
   if (std::abs(r) > largest) return std::copysign(std::numeric_limits<double>::infinity(), v);
   return r;
 }
@@ -67,9 +68,10 @@ inline std::uint16_t half_bits_of(double v) {  // of a value that fp16 holds exa
 }
 inline double half_value_of(std::uint16_t bits) {
   const int e = bits >> 10 & 31, m = bits & 1023;
-  const double v = e == 31   ? (m ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity())
-                   : e == 0 ? m * 0x1p-24
-                            : std::ldexp(1.0 + m / 1024.0, e - 15);
+  const double v =
+      e == 31  ? (m ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity())
+      : e == 0 ? m * 0x1p-24
+               : std::ldexp(1.0 + m / 1024.0, e - 15);
   return bits & 0x8000 ? -v : v;
 }
 
@@ -152,8 +154,8 @@ class Array {
 inline Array scratch(std::size_t bytes) { return Array(StorageType::kF32, (bytes + 3) / 4); }
 
 /// offset + scale * u, u uniform in [-1, 1), as the type stores it.
-inline std::vector<double> random_values(StorageType type, std::uint32_t stream, std::size_t count, double offset = 0,
-                                         double scale = 1) {
+inline std::vector<double> random_values(StorageType type, std::uint32_t stream, std::size_t count,
+                                         double offset = 0, double scale = 1) {
   std::vector<double> values(count);
   for (std::size_t i = 0; i < count; ++i) {
     values[i] = rounded(type, offset + scale * sym(20261123u, stream, static_cast<std::uint32_t>(i)));
@@ -161,10 +163,12 @@ inline std::vector<double> random_values(StorageType type, std::uint32_t stream,
   return values;
 }
 
-/// Tolerance by evidence: the worst error of ours may be `k` times that of a naive fp32 loop with the same storage, plus a
-/// floor. Reports the worst place. Fails for NaN and for references that are all zero.
+/// Tolerance by evidence: the worst error of ours may be `k` times that of a naive fp32 loop with the same
+/// storage, plus a floor
+/// relative to the largest value or, where the result is a small difference of large terms, to `scale`, their
+/// size. Reports the worst place. Fails for NaN and for references that are all zero.
 inline void check_against(const char* what, const std::vector<double>& ours, const std::vector<double>& naive,
-                          const std::vector<double>& exact, double k, double floor) {
+                          const std::vector<double>& exact, double k, double floor, double scale = 0) {
   REQUIRE(ours.size() == exact.size());
   REQUIRE(naive.size() == exact.size());
   double worst = 0, evidence = 0, largest = 0;
@@ -181,7 +185,7 @@ inline void check_against(const char* what, const std::vector<double>& ours, con
   }
   INFO(what << "[" << place << "] of " << exact.size() << ": " << ours[place] << ", expected " << exact[place]
             << "; error " << worst << ", naive " << evidence << ", largest value " << largest);
-  REQUIRE(worst <= k * evidence + floor * largest);
+  REQUIRE(worst <= k * evidence + floor * std::max(largest, scale));
   REQUIRE(largest > 0);
 }
 inline void check_close(const char* what, const std::vector<double>& ours, const std::vector<double>& exact,
@@ -189,13 +193,17 @@ inline void check_close(const char* what, const std::vector<double>& ours, const
   check_against(what, ours, exact, exact, 0, relative);
 }
 
-/// Runs body() in every mode, twice in each; body returns the bytes of its results, which must always be the same.
+/// The bytes of several arrays.
+using Bytes = std::vector<std::vector<std::uint8_t>>;
+
+/// Runs body() in every mode, twice in each; body returns the bytes of its results, which must always be the
+/// same.
 template <class Body>
 void same_bits_in_every_mode(Body&& body) {
-  std::vector<std::vector<std::uint8_t>> first;
+  Bytes first;
   for_each_mode([&] {
     for (int time = 0; time < 2; ++time) {
-      std::vector<std::vector<std::uint8_t>> now = body();
+      Bytes now = body();
       if (first.empty()) first = now;
       const bool same = first == now;
       REQUIRE(same);

@@ -1,4 +1,5 @@
-// The cut of rows and channels among blocks: every value belongs to exactly one thread, and the grid stays in its bounds.
+// The cut of rows and channels among blocks: every value belongs to exactly one thread, and the grid stays in
+// its bounds.
 #include "nn/cuda/row_plan.h"
 #include "tests/support/catch.h"
 

@@ -1,5 +1,5 @@
-// Batch-norm statistics: against double precision, for every remainder of the vector width and of the row lanes, and on
-// values whose mean is large beside their deviation.
+// Batch-norm statistics: against double precision, for every remainder of the vector width and of the row
+// lanes, and on values whose mean is large beside their deviation.
 #include "nn/cuda/pointwise.h"
 #include "tests/nn/cuda/elementwise_support.h"
 
@@ -12,10 +12,11 @@ struct Case {
   std::int64_t rows;
   int channels;
 };
-// Rows: fewest; one row a lane and less; the remainders of a run of four; several groups with a short last one.
+// Rows: fewest; one row a lane and less; the remainders of a run of four; several groups with a short last
+// one.
 // Channels: one, the plain path on both sides of a power of two, vectors, more than one tile of channels.
-const Case kCases[] = {{2, 1},    {5, 3},    {7, 8},     {31, 12},   {49, 64},  {129, 24}, {130, 16},
-                       {33, 264}, {75, 33},  {4099, 1},  {1100, 64}, {530, 128}, {517, 40}};
+const Case kCases[] = {{2, 1},    {5, 3},   {7, 8},    {31, 12},   {49, 64},   {129, 24}, {130, 16},
+                       {33, 264}, {75, 33}, {4099, 1}, {1100, 64}, {530, 128}, {517, 40}};
 
 struct Reference {
   std::vector<double> mean, inverse, variance;
@@ -52,7 +53,8 @@ Run run(StorageType type, std::int64_t rows, int channels, const std::vector<dou
       saved(StorageType::kF32, 4 * c);
   const PointwiseShape shape{type, rows, channels};
   Array partials = scratch(statistics_workspace_bytes(shape));
-  const BatchNormParameters parameters{gamma.floats(), beta.floats(), mean.floats(), var.floats(), kEps, kMomentum};
+  const BatchNormParameters parameters{gamma.floats(), beta.floats(), mean.floats(),
+                                       var.floats(),   kEps,          kMomentum};
   batch_norm_statistics(shape, values.data(), partials.data(), nullptr);
   batch_norm_finalise(shape, partials.data(), parameters, saved.floats(), nullptr);
   return {saved.values(), mean.values(), var.values(), {partials.raw(), saved.raw(), mean.raw(), var.raw()}};
@@ -110,10 +112,10 @@ TEST_CASE("cuda statistics: the variance survives a large mean, a step and an ou
   std::vector<double> x = random_values(StorageType::kF32, 2, static_cast<std::size_t>(rows * channels));
   for (std::int64_t i = 0; i < rows; ++i) {
     double* const row = &x[static_cast<std::size_t>(i * channels)];
-    row[0] = rounded(StorageType::kF32, 4000 + row[0]);       // mean 7000 deviations
+    row[0] = rounded(StorageType::kF32, 4000 + row[0]);               // mean 7000 deviations
     row[1] = rounded(StorageType::kF32, i < 30 ? 0 : 1000 + row[1]);  // a border of zeros
-    if (i == 0) row[2] = 3000;                                // the very first value, which is the shift
-    row[3] = 7.25;                                            // constant
+    if (i == 0) row[2] = 3000;  // the very first value, which is the shift
+    row[3] = 7.25;              // constant
   }
   const Reference exact = reference(x, rows, channels, static_cast<double>(kEps));
   Run result;
@@ -137,19 +139,22 @@ TEST_CASE("cuda statistics: the variance survives a large mean, a step and an ou
   const float naive = squares / 1500.0f - (sum / 1500.0f) * (sum / 1500.0f);
   REQUIRE(std::abs(static_cast<double>(naive) - exact.variance[0]) > 0.1 * exact.variance[0]);
   // A constant channel has variance 0, never a negative one.
-  REQUIRE(std::abs(result.saved[static_cast<std::size_t>(3 * channels + 3)] - exact.inverse[3]) <= 1e-6 * exact.inverse[3]);
+  REQUIRE(std::abs(result.saved[static_cast<std::size_t>(3 * channels + 3)] - exact.inverse[3]) <=
+          1e-6 * exact.inverse[3]);
 }
 
 TEST_CASE("cuda statistics: running values give the constants and stay as they are") {
   QCFACE_NEED_DEVICE();
   for (const int channels : {1, 5, 64, 300}) {
     const auto c = static_cast<std::size_t>(channels);
-    const auto g = random_values(StorageType::kF32, 11, c, 1, 0.25), b = random_values(StorageType::kF32, 12, c),
-               m = random_values(StorageType::kF32, 13, c), v = random_values(StorageType::kF32, 14, c, 1, 0.25);
+    const auto g = random_values(StorageType::kF32, 11, c, 1, 0.25),
+               b = random_values(StorageType::kF32, 12, c), m = random_values(StorageType::kF32, 13, c),
+               v = random_values(StorageType::kF32, 14, c, 1, 0.25);
     same_bits_in_every_mode([&] {
       Array gamma(StorageType::kF32, g), beta(StorageType::kF32, b), mean(StorageType::kF32, m),
           var(StorageType::kF32, v), saved(StorageType::kF32, 4 * c);
-      batch_norm_from_running(channels, {gamma.floats(), beta.floats(), mean.floats(), var.floats(), kEps, kMomentum},
+      batch_norm_from_running(channels,
+                              {gamma.floats(), beta.floats(), mean.floats(), var.floats(), kEps, kMomentum},
                               saved.floats(), nullptr);
       std::vector<double> exact(4 * c);
       for (std::size_t i = 0; i < c; ++i) {
@@ -161,14 +166,15 @@ TEST_CASE("cuda statistics: running values give the constants and stay as they a
       check_close("saved", saved.values(), exact, 1e-6);
       REQUIRE(mean.values() == m);
       REQUIRE(var.values() == v);
-      return std::vector{saved.raw()};
+      return Bytes{saved.raw()};
     });
   }
 }
 
 TEST_CASE("cuda statistics: NaN and infinity are passed on, bad calls are refused") {
   QCFACE_NEED_DEVICE();
-  for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+  for (const double bad :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     std::vector<double> x = random_values(StorageType::kBf16, 3, 100 * 8);
     x[37 * 8 + 5] = bad;
     const Run result = run(StorageType::kBf16, 100, 8, x);
@@ -178,8 +184,9 @@ TEST_CASE("cuda statistics: NaN and infinity are passed on, bad calls are refuse
   REQUIRE_THROWS_WITH(run(StorageType::kF32, 1, 8, random_values(StorageType::kF32, 3, 8)),
                       Catch::Contains("batch statistics need 2 values"));
   Array x(StorageType::kF32, random_values(StorageType::kF32, 3, 64)), partials = scratch(4096);
-  REQUIRE_THROWS_WITH(batch_norm_statistics({StorageType::kF32, 4, 8}, x.floats() + 1, partials.data(), nullptr),
-                      Catch::Contains("x lies 4 bytes past a multiple of 16"));
+  REQUIRE_THROWS_WITH(
+      batch_norm_statistics({StorageType::kF32, 4, 8}, x.floats() + 1, partials.data(), nullptr),
+      Catch::Contains("x lies 4 bytes past a multiple of 16"));
   REQUIRE_THROWS_WITH(batch_norm_statistics({StorageType::kF32, 4, 8}, nullptr, partials.data(), nullptr),
                       Catch::Contains("x is null"));
 }
