@@ -41,6 +41,7 @@ struct FinishArgs {
   float *row_z, *row_c, *row_t, *row_nll, *row_one_minus_q, *row_p, *row_zstar, *row_lg, *row_dz,
       *row_tangent;
   std::int32_t *row_rank, *row_hard;
+  const ErrorRecord* errors;
   float *dx, *dx_direction, *dx_magnitude;
 };
 
@@ -60,6 +61,7 @@ struct RowShare {
 __global__ __launch_bounds__(kThreads) void finish_kernel(const __grid_constant__ FinishArgs a) {
   QCF_SHARED(RowShare, share, 1);
   QCF_SHARED(double, scratch, kThreads / 32);
+  if (a.errors->key != kNoError) return;  // the labels may not be rows of w
   const std::int64_t i = blockIdx.x;
   const double c = a.target[i];
   if (threadIdx.x == 0) {
@@ -213,6 +215,7 @@ cudaError_t finish_rows(const Plan& plan, const qcf_head_config& config, const q
   a.row_tangent = args.row_tangent;
   a.row_rank = args.row_rank;
   a.row_hard = args.row_hard;
+  a.errors = &plan.state->errors;
   a.dx = args.dx;
   a.dx_direction = args.dx_direction;
   a.dx_magnitude = args.dx_magnitude;

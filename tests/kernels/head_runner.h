@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "qcface/kernels.hpp"
+#include "tests/kernels/backend.h"
 #include "tests/support/catch.h"
 
 namespace qcface::test {
@@ -107,34 +108,17 @@ struct HeadRun {
   }
 };
 
-/// A 64-byte aligned workspace of exactly `bytes` bytes, filled with a NaN pattern, guarded behind its end.
-class Workspace {
- public:
-  explicit Workspace(std::size_t bytes) : bytes_(bytes), storage_(bytes + 64 + kGuard, 0xFF) {
-    const auto address = reinterpret_cast<std::uintptr_t>(storage_.data());
-    offset_ = (64 - address % 64) % 64;
-    for (std::size_t i = 0; i < kGuard; ++i) storage_[offset_ + bytes_ + i] = 0xA5;
-  }
-  void* data() { return storage_.data() + offset_; }
-  std::size_t bytes() const { return bytes_; }
-  bool intact() const {
-    for (std::size_t i = 0; i < kGuard; ++i) {
-      if (storage_[offset_ + bytes_ + i] != 0xA5) return false;
-    }
-    return true;
-  }
+/// Status of a call and, on CUDA, of what qcf_head_check then finds.
+inline qcf_status checked(KernelContext& context, const qcf_head_config& config, const qcf_head_args& args,
+                          qcf_status status) {
+  return status == QCF_OK && kOnCuda ? qcf_head_check(context.get(), &config, &args) : status;
+}
 
- private:
-  static constexpr std::size_t kGuard = 64;
-  std::size_t bytes_;
-  std::size_t offset_ = 0;
-  std::vector<unsigned char> storage_;
-};
-
-inline void run_args(KernelContext& context, const qcf_head_config& config, qcf_head_args args, Form form) {
-  Workspace workspace(head_workspace_bytes(context, config, args));
-  args.workspace = workspace.data();
-  args.workspace_bytes = workspace.bytes();
+inline void run_args(KernelContext& context, const qcf_head_config& config, const qcf_head_args& host,
+                     Form form) {
+  CallArgs call(context, host);
+  call.add_workspace(context, config);
+  const qcf_head_args& args = call.args();
   if (form == Form::kStep) {
     head_step(context, config, args);
   } else {
@@ -143,14 +127,17 @@ inline void run_args(KernelContext& context, const qcf_head_config& config, qcf_
     head_finish(context, config, args);
     head_weights(context, config, args);
   }
-  REQUIRE(workspace.intact());
+  const qcf_status status = qcf_head_check(context.get(), &config, &args);
+  const std::string text = context.get()->error;
+  REQUIRE(call.download());
+  if (status != QCF_OK) throw KernelError(status, text.c_str());
 }
 
 inline HeadRun run_head(const qcf_head_config& config, const HeadInput& in, float t = 0, int threads = 2,
                         Form form = Form::kStep, qcf_isa isa = QCF_ISA_AUTO) {
   HeadRun run(in);
   run.t = t;
-  KernelContext context(threads);
+  TestContext context(threads);
   context.get()->isa = isa;
   run_args(context, config, run.args(in), form);
   REQUIRE(run.intact());
@@ -172,8 +159,9 @@ inline bool same_bits(const HeadRun& a, const HeadRun& b) {
          a.hard.vector() == b.hard.vector();
 }
 
-/// The instruction sets that this machine can run.
+/// The instruction sets that this machine can run. CUDA has but one way.
 inline std::vector<qcf_isa> isas() {
+  if (kOnCuda) return {QCF_ISA_AUTO};
   std::vector<qcf_isa> list;
   for (const qcf_isa isa : {QCF_ISA_BASELINE, QCF_ISA_AVX2, QCF_ISA_AVX512}) {
     if (qcf_isa_available(isa)) list.push_back(isa);

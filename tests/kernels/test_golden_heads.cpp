@@ -182,6 +182,7 @@ void check_case(const GoldenHeads& all, const GoldenScene& scene, const HeadInpu
 /// Runs what `wanted` selects; returns how many cases there were.
 template <class Wanted>
 int run_golden(Form form, qcf_isa isa, const Wanted& wanted) {
+  const WithL2 cache(2 << 20);
   const GoldenHeads all = read_golden_heads();
   int count = 0;
   for (const auto& [name, scene] : all.scenes) {
@@ -200,6 +201,7 @@ int run_golden(Form form, qcf_isa isa, const Wanted& wanted) {
 }
 
 TEST_CASE("golden heads: whole step, every instruction set", "[golden]") {
+  QCFACE_NEEDS_BACKEND();
   for (const qcf_isa isa : isas()) {
     INFO("instruction set " << isa);
     REQUIRE(run_golden(Form::kStep, isa, [](const std::string& scene) { return scene != "large"; }) > 0);
@@ -207,11 +209,26 @@ TEST_CASE("golden heads: whole step, every instruction set", "[golden]") {
 }
 
 TEST_CASE("golden heads: staged calls", "[golden]") {
+  if (kOnCuda) QCFACE_SKIP("on CUDA the whole step is the four staged calls");
   REQUIRE(run_golden(Form::kStaged, QCF_ISA_AUTO, [](const std::string& scene) { return scene != "large"; }) >
           0);
 }
 
+TEST_CASE("golden heads: unit rows of the class weights kept outside", "[golden]") {
+  QCFACE_NEEDS_BACKEND();
+  if (!kOnCuda) QCFACE_SKIP("the CPU makes its unit rows itself");
+  Setup kept;
+  kept.unit_w = true;
+  const WithSetup with(kept);
+  const GoldenHeads all = read_golden_heads();
+  REQUIRE(run_golden(Form::kStep, QCF_ISA_AUTO, [&](const std::string& scene) {
+            const GoldenScene& s = all.scenes.at(scene);
+            return s.d % 8 == 0 && s.k < 2000;
+          }) > 0);
+}
+
 TEST_CASE("golden heads: scene large (93,431 classes)", "[golden]") {
+  QCFACE_NEEDS_BACKEND();
   const GoldenHeads all = read_golden_heads();
   if (all.scenes.count("large") == 0) QCFACE_SKIP("this set of vectors has no scene large");
   REQUIRE(run_golden(Form::kStep, QCF_ISA_AUTO, [](const std::string& scene) { return scene == "large"; }) >

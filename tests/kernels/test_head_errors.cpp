@@ -14,14 +14,19 @@ void expect_error(qcf_status status, const std::vector<std::string>& words, cons
   HeadInput in = random_input(5, 6, 9, 120);
   HeadRun run(in);
   run.t = 0.5f;
-  KernelContext context(2);
+  TestContext context(2);
   qcf_head_config config = make_head_config(kind);
   qcf_head_args args = run.args(in);
-  std::vector<unsigned char> storage(4 << 20);
-  args.workspace = storage.data() + (64 - reinterpret_cast<std::uintptr_t>(storage.data()) % 64);
-  args.workspace_bytes = (4 << 20) - 64;
-  change(in, config, args, *context.get());
-  const qcf_status found = qcf_head_step(context.get(), &config, &args);
+  // Twice: the data before they are copied to the device, then the arguments that point there.
+  qcf_context spare = *context.get();
+  change(in, config, args, spare);
+  config = make_head_config(kind);
+  CallArgs call(context, run.args(in));
+  call.add_workspace(4 << 20);
+  change(in, config, call.args(), *context.get());
+  const qcf_status found =
+      checked(context, config, call.args(), qcf_head_step(context.get(), &config, &call.args()));
+  REQUIRE(call.download());
   INFO("text: " << context.get()->error);
   REQUIRE(found == status);
   for (const std::string& word : words) {
@@ -33,6 +38,7 @@ void expect_error(qcf_status status, const std::vector<std::string>& words, cons
 }
 
 TEST_CASE("head errors: labels out of range name the row, the value and the range") {
+  QCFACE_NEEDS_BACKEND();
   for (const std::int64_t bad : {std::int64_t{-1}, std::int64_t{120}, std::int64_t{1} << 40}) {
     expect_error(QCF_LABEL_OUT_OF_RANGE, {"labels[3]", std::to_string(bad), "0 <= label < 120"},
                  [bad](HeadInput& in, auto&, auto&, auto&) { in.labels[3] = bad; });
@@ -40,6 +46,7 @@ TEST_CASE("head errors: labels out of range name the row, the value and the rang
 }
 
 TEST_CASE("head errors: NaN and infinity name the tensor and the first row") {
+  QCFACE_NEEDS_BACKEND();
   const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
   for (const float bad : {nan, inf, -inf}) {
     for (const std::size_t column : {0, 4, 8}) {
@@ -58,6 +65,7 @@ TEST_CASE("head errors: NaN and infinity name the tensor and the first row") {
 }
 
 TEST_CASE("head errors: sizes, pointers, settings") {
+  QCFACE_NEEDS_BACKEND();
   const auto invalid = [](const std::vector<std::string>& words, const Change& change) {
     expect_error(QCF_INVALID_ARGUMENT, words, change);
   };
@@ -90,43 +98,60 @@ TEST_CASE("head errors: sizes, pointers, settings") {
   invalid({"config.mv_a"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.mv_a = 0.5; });
   invalid({"config.struct_size"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.struct_size = 8; });
   invalid({"args.struct_size"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.struct_size = 8; });
-  invalid({"context.threads = -1"}, [](auto&, auto&, auto&, qcf_context& c) { c.threads = -1; });
+  if (!kOnCuda) {
+    invalid({"context.threads = -1"}, [](auto&, auto&, auto&, qcf_context& c) { c.threads = -1; });
+    expect_error(QCF_UNSUPPORTED, {"context.device"},
+                 [](auto&, auto&, auto&, qcf_context& c) { c.device = QCF_DEVICE_CUDA; });
+    expect_error(QCF_UNSUPPORTED, {"operand_type"},
+                 [](auto&, auto&, qcf_head_args& a, auto&) { a.operand_type = QCF_TYPE_BF16; });
+  } else {
+    invalid({"context.plan = 9"},
+            [](auto&, auto&, auto&, qcf_context& c) { c.plan = static_cast<qcf_plan>(9); });
+    invalid({"context.device_index = 99"}, [](auto&, auto&, auto&, qcf_context& c) { c.device_index = 99; });
+    invalid({"context.cublaslt is NULL", "qcf_cuda_open"},
+            [](auto&, auto&, auto&, qcf_context& c) { c.cublaslt = nullptr; });
+    expect_error(QCF_UNSUPPORTED, {"context.plan = mma"},
+                 [](auto&, auto&, auto&, qcf_context& c) { c.plan = QCF_PLAN_MMA; });
+    expect_error(QCF_UNSUPPORTED, {"context.plan = wgmma"},
+                 [](auto&, auto&, auto&, qcf_context& c) { c.plan = QCF_PLAN_WGMMA; });
+  }
   expect_error(QCF_WORKSPACE_TOO_SMALL, {"workspace_bytes = 100", "expected at least"},
                [](auto&, auto&, qcf_head_args& a, auto&) { a.workspace_bytes = 100; });
-  expect_error(QCF_UNSUPPORTED, {"context.device"},
-               [](auto&, auto&, auto&, qcf_context& c) { c.device = QCF_DEVICE_CUDA; });
   expect_error(QCF_UNSUPPORTED, {"config.kind = 77"},
                [](auto&, qcf_head_config& c, auto&, auto&) { c.kind = static_cast<qcf_head_kind>(77); });
   REQUIRE(qcf_head_step(nullptr, nullptr, nullptr) == QCF_INVALID_ARGUMENT);
 }
 
 TEST_CASE("head errors: t that is not finite") {
+  QCFACE_NEEDS_BACKEND();
   HeadInput in = random_input(5, 3, 9, 20);
   HeadRun run(in);
   run.t = std::numeric_limits<float>::quiet_NaN();
-  KernelContext context(1);
+  TestContext context(1);
   REQUIRE_THROWS_AS(run_args(context, make_head_config(QCF_HEAD_QCFACE_CUR), run.args(in), Form::kStep),
                     KernelError);
   REQUIRE(std::string(context.get()->error).find("t[0]") != std::string::npos);
 }
 
 TEST_CASE("head errors: stages out of order") {
+  QCFACE_NEEDS_BACKEND();
   const HeadInput in = random_input(5, 3, 9, 20);
   HeadRun run(in);
-  KernelContext context(1);
+  TestContext context(1);
   const qcf_head_config config = make_head_config(QCF_HEAD_QCFACE);
-  qcf_head_args args = run.args(in);
-  Workspace workspace(head_workspace_bytes(context, config, args));
-  args.workspace = workspace.data();
-  args.workspace_bytes = workspace.bytes();
-  REQUIRE(qcf_head_sums(context.get(), &config, &args) == QCF_INVALID_ARGUMENT);
+  CallArgs call(context, run.args(in));
+  call.add_workspace(context, config);
+  const qcf_head_args& args = call.args();
+  const auto status = [&](qcf_status found) { return checked(context, config, args, found); };
+  REQUIRE(status(qcf_head_sums(context.get(), &config, &args)) == QCF_INVALID_ARGUMENT);
   REQUIRE(std::string(context.get()->error).find("follows prepare") != std::string::npos);
-  REQUIRE(qcf_head_prepare(context.get(), &config, &args) == QCF_OK);
-  REQUIRE(qcf_head_finish(context.get(), &config, &args) == QCF_INVALID_ARGUMENT);
-  REQUIRE(qcf_head_weights(context.get(), &config, &args) == QCF_INVALID_ARGUMENT);
+  REQUIRE(status(qcf_head_prepare(context.get(), &config, &args)) == QCF_OK);
+  REQUIRE(status(qcf_head_finish(context.get(), &config, &args)) == QCF_INVALID_ARGUMENT);
+  REQUIRE(status(qcf_head_weights(context.get(), &config, &args)) == QCF_INVALID_ARGUMENT);
 }
 
 TEST_CASE("head: an empty batch has losses 0 and dw 0, and leaves t") {
+  QCFACE_NEEDS_BACKEND();
   for (int head = 0; head < 3; ++head) {
     HeadInput in = random_input(6, 1, 9, 20);
     in.n = 0;
@@ -135,7 +160,7 @@ TEST_CASE("head: an empty batch has losses 0 and dw 0, and leaves t") {
     qcf_head_args args = run.args(in);
     args.x = nullptr;
     args.labels = nullptr;
-    KernelContext context(2);
+    TestContext context(2);
     run_args(context, make_head_config(static_cast<qcf_head_kind>(head)), args, Form::kStep);
     for (std::size_t i = 0; i < 3; ++i) REQUIRE(run.losses[i] == 0.0);
     for (std::size_t i = 0; i < run.dw.size(); ++i) REQUIRE(run.dw[i] == 0.0f);
@@ -149,6 +174,7 @@ TEST_CASE("head: an empty batch has losses 0 and dw 0, and leaves t") {
 }
 
 TEST_CASE("head: names") {
+  QCFACE_NEEDS_BACKEND();
   REQUIRE(qcf_head_count() >= 3);
   for (int i = 0; i < qcf_head_count(); ++i) {
     const auto kind = static_cast<qcf_head_kind>(i);
@@ -168,7 +194,8 @@ TEST_CASE("head: names") {
 }
 
 TEST_CASE("head: workspace does not grow with the classes") {
-  KernelContext context(2);
+  if (kOnCuda) QCFACE_SKIP("the bound of the CPU's workspace; test_cuda_plan.cpp has the GPU's");
+  TestContext context(2);
   for (int head = 0; head < 3; ++head) {
     const qcf_head_config config = make_head_config(static_cast<qcf_head_kind>(head));
     float dummy = 0;

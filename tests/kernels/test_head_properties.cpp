@@ -22,6 +22,7 @@ double dot(const float* a, const float* b, std::int64_t d) {
 }
 
 TEST_CASE("head: lambda and phase leave the direction part and dw bit for bit") {
+  QCFACE_NEEDS_BACKEND();
   for (int head = 0; head < 3; ++head) {
     const HeadInput in = random_input(static_cast<std::uint32_t>(10 + head), 19, 37, 211);
     qcf_head_config config = norm_config(head, 0);
@@ -51,6 +52,7 @@ TEST_CASE("head: lambda and phase leave the direction part and dw bit for bit") 
 }
 
 TEST_CASE("head: the direction part is orthogonal to x, dw to w, the magnitude part parallel to x") {
+  QCFACE_NEEDS_BACKEND();
   for (int head = 0; head < 3; ++head) {
     const HeadInput in = random_input(static_cast<std::uint32_t>(20 + head), 16, 48, 130);
     const HeadRun run = run_head(norm_config(head), in);
@@ -78,6 +80,7 @@ TEST_CASE("head: the direction part is orthogonal to x, dw to w, the magnitude p
 }
 
 TEST_CASE("head: scaling by powers of two scales the gradients and nothing else") {
+  QCFACE_NEEDS_BACKEND();
   for (int head = 0; head < 3; ++head) {
     const HeadInput in = random_input(static_cast<std::uint32_t>(30 + head), 9, 21, 100);
     HeadInput scaled = in;
@@ -98,6 +101,7 @@ TEST_CASE("head: scaling by powers of two scales the gradients and nothing else"
 }
 
 TEST_CASE("head: a permutation of classes or rows permutes the results") {
+  QCFACE_NEEDS_BACKEND();
   for (int head = 0; head < 3; ++head) {
     const HeadInput in = random_input(static_cast<std::uint32_t>(40 + head), 12, 18, 240);
     HeadInput mixed = in;
@@ -129,6 +133,7 @@ TEST_CASE("head: a permutation of classes or rows permutes the results") {
 }
 
 TEST_CASE("head: m = 0 is the normalised softmax with q = p; a = 1 turns mv into arc") {
+  QCFACE_NEEDS_BACKEND();
   const HeadInput in = random_input(50, 14, 20, 90);
   qcf_head_config arc = norm_config(QCF_HEAD_QCFACE);
   qcf_head_config mv = norm_config(QCF_HEAD_QCFACE_MV);
@@ -147,6 +152,7 @@ TEST_CASE("head: m = 0 is the normalised softmax with q = p; a = 1 turns mv into
 }
 
 TEST_CASE("head: the radial slope changes sign at z0") {
+  QCFACE_NEEDS_BACKEND();
   qcf_head_config config = make_head_config(QCF_HEAD_QCFACE);
   for (const double p : {0.0, 1e-6, 0.3, 0.5, 0.9, 1.0}) {
     const double k = 1e4 * 103.0 / 301.0, a = 1 + (k - 1) * p, e = 1 + (k / 1e4 - 1) * p;
@@ -175,12 +181,14 @@ TEST_CASE("head: the radial slope changes sign at z0") {
 }
 
 TEST_CASE("head: the same bits for any thread count, for staged calls and when asked twice") {
+  QCFACE_NEEDS_BACKEND();
   for (int head = 0; head < 3; ++head) {
+    const WithL2 cache(1 << 20);
     const HeadInput in = random_input(static_cast<std::uint32_t>(60 + head), 21, 65, 3500);
     const qcf_head_config config = norm_config(head);
     for (const qcf_isa isa : isas()) {
       const HeadRun one = run_head(config, in, 0.2f, 1, Form::kStep, isa);
-      for (const int threads : {1, 2, 3, 5, 8}) {
+      for (const int threads : kOnCuda ? std::vector<int>{1} : std::vector<int>{1, 2, 3, 5, 8}) {
         REQUIRE(same_bits(one, run_head(config, in, 0.2f, threads, Form::kStep, isa)));
       }
       REQUIRE(same_bits(one, run_head(config, in, 0.2f, 2, Form::kStaged, isa)));
@@ -189,11 +197,12 @@ TEST_CASE("head: the same bits for any thread count, for staged calls and when a
 }
 
 TEST_CASE("head: asking for less leaves the rest bit for bit") {
+  QCFACE_NEEDS_BACKEND();
   for (int head = 0; head < 3; ++head) {
     const HeadInput in = random_input(static_cast<std::uint32_t>(70 + head), 10, 33, 400);
     const qcf_head_config config = norm_config(head);
     const HeadRun full = run_head(config, in);
-    KernelContext context(2);
+    TestContext context(2);
     for (int drop = 0; drop < 5; ++drop) {
       HeadRun part(in);
       qcf_head_args args = part.args(in);
@@ -215,11 +224,12 @@ TEST_CASE("head: asking for less leaves the rest bit for bit") {
 }
 
 TEST_CASE("head: accumulate adds to dw, int32 labels, evaluation leaves t") {
+  QCFACE_NEEDS_BACKEND();
   const HeadInput in = random_input(80, 10, 33, 200);
   const qcf_head_config config = norm_config(QCF_HEAD_QCFACE_CUR);
   const HeadRun full = run_head(config, in, 0.3f);
   REQUIRE(full.t != 0.3f);
-  KernelContext context(2);
+  TestContext context(2);
   HeadRun added(in);
   added.t = 0.3f;
   qcf_head_args args = added.args(in);
@@ -247,12 +257,13 @@ TEST_CASE("head: accumulate adds to dw, int32 labels, evaluation leaves t") {
 }
 
 TEST_CASE("head: a batch in two halves with batch_total adds up") {
+  QCFACE_NEEDS_BACKEND();
   const HeadInput in = random_input(81, 12, 16, 70);
   const qcf_head_config config = norm_config(QCF_HEAD_QCFACE_CUR);
   const HeadRun full = run_head(config, in, 0.3f);
   double mean = 0;
   for (std::size_t i = 0; i < 12; ++i) mean += static_cast<double>(full.c[i]) / 12;
-  KernelContext context(1);
+  TestContext context(1);
   double loss = 0;
   std::vector<double> dw(full.dw.size(), 0.0);
   for (int half = 0; half < 2; ++half) {
@@ -280,6 +291,7 @@ TEST_CASE("head: a batch in two halves with batch_total adds up") {
 }
 
 TEST_CASE("head: three class shards give what one rank gives") {
+  QCFACE_NEEDS_BACKEND();
   for (int head = 0; head < 3; ++head) {
     const HeadInput in = random_input(static_cast<std::uint32_t>(90 + head), 11, 20, 310);
     const qcf_head_config config = norm_config(head);
@@ -295,9 +307,8 @@ TEST_CASE("head: three class shards give what one rank gives") {
     }
     std::vector<HeadRun> runs;
     for (int r = 0; r < kRanks; ++r) runs.emplace_back(inputs[static_cast<std::size_t>(r)]);
-    KernelContext context(2);
-    std::vector<qcf_head_args> args;
-    std::vector<Workspace> workspaces;
+    TestContext context(2);
+    std::vector<std::unique_ptr<CallArgs>> calls;
     std::vector<qcf_head_exchange> exchange;
     for (std::size_t r = 0; r < kRanks; ++r) {
       runs[r].t = 0.2f;
@@ -305,32 +316,34 @@ TEST_CASE("head: three class shards give what one rank gives") {
       a.k_total = 310;
       a.class_offset = cut[r];
       a.dx = a.row_tangent = nullptr;
-      workspaces.emplace_back(head_workspace_bytes(context, config, a));
-      args.push_back(a);
-    }
-    for (std::size_t r = 0; r < kRanks; ++r) {
-      args[r].workspace = workspaces[r].data();
-      args[r].workspace_bytes = workspaces[r].bytes();
-      head_prepare(context, config, args[r]);
-      exchange.push_back(head_exchange(context, config, args[r]));
+      calls.push_back(std::make_unique<CallArgs>(context, a));
+      calls.back()->add_workspace(context, config);
+      head_prepare(context, config, calls[r]->args());
+      exchange.push_back(head_exchange(context, config, calls[r]->args()));
     }
     const auto all_reduce = [&](auto member, std::size_t count) {
-      for (std::size_t i = 0; i < count; ++i) {
-        double sum = 0;
-        for (const auto& e : exchange) sum += (e.*member)[i];
-        for (const auto& e : exchange) (e.*member)[i] = sum;
+      std::vector<double> sum(count, 0.0);
+      for (const auto& e : exchange) {
+        const std::vector<double> part = read_array(e.*member, count);
+        for (std::size_t i = 0; i < count; ++i) sum[i] += part[i];
       }
+      for (const auto& e : exchange) write_array(e.*member, sum);
     };
     all_reduce(&qcf_head_exchange::target, 22);
-    for (std::size_t r = 0; r < kRanks; ++r) head_sums(context, config, args[r]);
+    for (std::size_t r = 0; r < kRanks; ++r) head_sums(context, config, calls[r]->args());
     std::vector<double> gathered, combined(22);
-    for (const auto& e : exchange) gathered.insert(gathered.end(), e.log_sums, e.log_sums + 22);
+    for (const auto& e : exchange) {
+      const std::vector<double> part = read_array(e.log_sums, 22);
+      gathered.insert(gathered.end(), part.begin(), part.end());
+    }
     qcf_log_sum_exp(gathered.data(), kRanks, 22, combined.data());
-    for (const auto& e : exchange) std::copy(combined.begin(), combined.end(), e.log_sums);
+    for (const auto& e : exchange) write_array(e.log_sums, combined);
     all_reduce(&qcf_head_exchange::counts, 22);
     for (std::size_t r = 0; r < kRanks; ++r) {
-      head_finish(context, config, args[r]);
-      head_weights(context, config, args[r]);
+      head_finish(context, config, calls[r]->args());
+      head_weights(context, config, calls[r]->args());
+      context.check(qcf_head_check(context.get(), &config, &calls[r]->args()));
+      REQUIRE(calls[r]->download());
       REQUIRE(runs[r].intact());
     }
     for (std::size_t r = 0; r < kRanks; ++r) {
@@ -353,14 +366,30 @@ TEST_CASE("head: three class shards give what one rank gives") {
 }
 
 TEST_CASE("head: plain cosines") {
+  QCFACE_NEEDS_BACKEND();
   const HeadInput in = random_input(99, 7, 19, 203);
-  KernelContext context(2);
+  TestContext context(2);
   std::size_t bytes = 0;
   context.check(qcf_cosines_workspace_bytes(context.get(), 7, 19, 203, &bytes));
-  Workspace workspace(bytes);
+  qcf_head_args host = make_head_args();
   std::vector<float> out(7 * 203, -9.0f);
-  context.check(qcf_cosines(context.get(), 7, 19, 203, in.x.data(), in.w.data(), 64.0, out.data(),
-                            workspace.data(), bytes));
+  host.n = 7;
+  host.d = 19;
+  host.k_loc = 203;
+  host.x = in.x.data();
+  host.w = in.w.data();
+  CallArgs call(context, host), result(context, [&] {  // the output as a dw of 203 x 7 values
+    qcf_head_args a = make_head_args();
+    a.d = 7;
+    a.k_loc = 203;
+    a.dw = out.data();
+    return a;
+  }());
+  call.add_workspace(bytes);
+  context.check(qcf_cosines(context.get(), 7, 19, 203, call.args().x, call.args().w, 64.0, result.args().dw,
+                            call.args().workspace, bytes));
+  REQUIRE(call.download());
+  REQUIRE(result.download());
   for (std::int64_t i = 0; i < 7; ++i) {
     for (std::int64_t j = 0; j < 203; ++j) {
       const float *x = in.x.data() + i * 19, *w = in.w.data() + j * 19;
@@ -368,7 +397,6 @@ TEST_CASE("head: plain cosines") {
       REQUIRE(std::fabs(static_cast<double>(out[static_cast<std::size_t>(i * 203 + j)]) - want) <= 64e-6);
     }
   }
-  REQUIRE(workspace.intact());
 }
 
 }  // namespace

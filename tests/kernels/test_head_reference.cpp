@@ -105,6 +105,7 @@ void compare_rank(const HeadInput& in, const HeadRun& run, const RefResult& ref)
 }
 
 TEST_CASE("head: the reference's own gradients agree with central differences") {
+  QCFACE_NEEDS_BACKEND();
   for (int head = 0; head < 3; ++head) {
     for (int rule = 0; rule < 3; ++rule) {
       RefConfig q;
@@ -149,6 +150,7 @@ TEST_CASE("head: the reference's own gradients agree with central differences") 
 }
 
 TEST_CASE("head: agrees with the reference on every remainder") {
+  QCFACE_NEEDS_BACKEND();
   struct Shape {
     std::int64_t n, d, k;
   };
@@ -161,6 +163,7 @@ TEST_CASE("head: agrees with the reference on every remainder") {
     shapes.push_back({9, d, 40});  // depth of a product
   shapes.push_back({70, 33, 2});
   shapes.push_back({33, 16, 3300});  // more tiles than parts
+  const WithL2 cache(4096);  // chunks of 64 classes
   std::uint32_t seed = 1;
   for (const Shape& shape : shapes) {
     const HeadInput in = random_input(seed, shape.n, shape.d, shape.k);
@@ -178,6 +181,7 @@ TEST_CASE("head: agrees with the reference on every remainder") {
 }
 
 TEST_CASE("head: rank counts the classes above the label") {
+  QCFACE_NEEDS_BACKEND();
   const HeadInput in = random_input(77, 40, 24, 500);
   const qcf_head_config config = make_head_config(QCF_HEAD_QCFACE_CUR);
   const RefResult ref = reference(config, in, 0.0f);
@@ -189,6 +193,7 @@ TEST_CASE("head: rank counts the classes above the label") {
 }
 
 TEST_CASE("head: large logits, hard negatives far above the label, small scale") {
+  QCFACE_NEEDS_BACKEND();
   HeadInput in = random_input(31, 12, 20, 150);
   for (std::int64_t i = 0; i < 6; ++i) {  // rows along another class: cur reaches s * 2
     const std::int64_t other = (in.labels[static_cast<std::size_t>(i)] + 1) % in.k;
@@ -209,6 +214,7 @@ TEST_CASE("head: large logits, hard negatives far above the label, small scale")
 }
 
 TEST_CASE("head: a row far from every class keeps its digits") {
+  QCFACE_NEEDS_BACKEND();
   // All logits near -s: exp(s c - s), the shift that bounds every row, would be 0 in fp32.
   HeadInput in;
   in.n = 2;
@@ -231,6 +237,7 @@ TEST_CASE("head: a row far from every class keeps its digits") {
 }
 
 TEST_CASE("head: zero rows, exact parallel and anti-parallel rows give finite results") {
+  QCFACE_NEEDS_BACKEND();
   for (int head = 0; head < 3; ++head) {
     for (int rule = 0; rule < 3; ++rule) {
       HeadInput in = random_input(55, 8, 16, 40);

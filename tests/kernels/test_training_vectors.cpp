@@ -130,6 +130,7 @@ std::vector<double> step(Problem& p, const qcf_head_config& config, int index, f
 }
 
 TEST_CASE("golden training trajectories (vectors of train.json)", "[golden]") {
+  QCFACE_NEEDS_BACKEND();
   std::ifstream file(golden("train.json"));
   REQUIRE(file.good());
   const Json all = Json::parse(file);
