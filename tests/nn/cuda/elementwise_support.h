@@ -164,9 +164,8 @@ inline std::vector<double> random_values(StorageType type, std::uint32_t stream,
 }
 
 /// Tolerance by evidence: the worst error of ours may be `k` times that of a naive fp32 loop with the same
-/// storage, plus a floor
-/// relative to the largest value or, where the result is a small difference of large terms, to `scale`, their
-/// size. Reports the worst place. Fails for NaN and for references that are all zero.
+/// storage, plus a floor relative to the largest value or, where the result is a small difference of large terms,
+/// to `scale`, their size. Reports the worst place. Fails for NaN and for references that are all zero.
 inline void check_against(const char* what, const std::vector<double>& ours, const std::vector<double>& naive,
                           const std::vector<double>& exact, double k, double floor, double scale = 0) {
   REQUIRE(ours.size() == exact.size());
