@@ -45,8 +45,16 @@ class WithSetup {
   Setup before_;
 };
 
-/// The plans that take 16-bit operands.
-inline std::vector<qcf_plan> half_plans() { return {QCF_PLAN_CHUNKED, QCF_PLAN_MMA}; }
+/// The plans that take 16-bit operands, as far as the device runs them.
+inline std::vector<qcf_plan> half_plans() {
+  std::vector<qcf_plan> plans = {QCF_PLAN_CHUNKED, QCF_PLAN_MMA};
+#if QCFACE_ON_CUDA
+  qcface::cuda::DeviceFacts facts;
+  check_cuda(qcface::cuda::device_facts(0, &facts));
+  if (facts.architecture() == 90) plans.push_back(QCF_PLAN_WGMMA);
+#endif
+  return plans;
+}
 
 inline bool backend_ready() {
 #ifdef QCFACE_TEST_CUDA
