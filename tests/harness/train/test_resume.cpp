@@ -1,4 +1,5 @@
 // A run that was stopped and resumed gives the bits of one that never was.
+#include <cmath>
 #include <random>
 
 #include "harness/train/checkpoint.h"
@@ -64,8 +65,8 @@ TEST_CASE("a run killed at random points and resumed equals an uninterrupted one
     std::vector<std::string> arguments{"--save-steps", "1"};
     if (resume) arguments.push_back("--resume");
     ProcessOptions options;
-    // Later attempts get more time, so that a slow machine ends too.
-    options.signal_after_s = seconds(random) * (1 + attempt / 4);
+    // Later attempts get more time, so that a slow machine ends too: the last fifty times as much as the first.
+    options.signal_after_s = seconds(random) * std::pow(1.07, attempt);
     const auto result = test::train(run, arguments, options);
     finished = result.ok();
     kills += result.status == 128 + SIGKILL;
