@@ -1,0 +1,118 @@
+// The pure host functions of the CUDA head: chunk, memory bound, choice of the plan, range of fp16. They need no GPU.
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/cuda/plan.h"
+#include "kernels/cuda/plan_table.h"
+#include "tests/kernels/backend.h"
+
+namespace qcface::test {
+namespace {
+
+namespace cu = qcface::kernels::cuda;
+
+qcface::cuda::DeviceFacts device(int major, std::size_t l2) {
+  qcface::cuda::DeviceFacts facts;
+  facts.major = major;
+  facts.multiprocessors = 108;
+  facts.shared_bytes_per_block = 163 << 10;
+  facts.l2_bytes = l2;
+  return facts;
+}
+
+TEST_CASE("cuda plan: a chunk fits half the L2 cache, the memory and shared memory") {
+  for (const std::size_t operand : {std::size_t{2}, std::size_t{4}}) {
+    for (const std::int64_t n : {1, 64, 512, 4096, 65536}) {
+      for (const std::int64_t d : {8, 128, 512, 2048}) {
+        for (const std::size_t l2 : {std::size_t{4} << 20, std::size_t{40} << 20, std::size_t{50} << 20}) {
+          const std::size_t memory = std::size_t{40} << 20;
+          const std::int64_t chunk = cu::chunk_classes({n, d, 5000000, operand, l2, memory});
+          const std::size_t each = cu::chunk_class_bytes(n, d, operand);
+          REQUIRE(chunk >= 8);
+          REQUIRE(chunk <= cu::kMostChunk);
+          REQUIRE(chunk % 8 == 0);
+          if (chunk > 64) REQUIRE(static_cast<std::size_t>(chunk) * each <= l2 / 2);
+          if (chunk > 8) REQUIRE(static_cast<std::size_t>(chunk) * each <= memory);
+          // no smaller than need be
+          if (chunk < cu::kMostChunk && chunk >= 64) {
+            REQUIRE((static_cast<std::size_t>(chunk + 64) * each > l2 / 2 ||
+                     static_cast<std::size_t>(chunk + 64) * each > memory));
+          }
+        }
+      }
+    }
+  }
+  REQUIRE(cu::chunk_classes({512, 512, 5000000, 2, std::size_t{50} << 20, std::size_t{48} << 20}) == 6400);
+  REQUIRE(cu::chunk_classes({4, 8, 10, 2, std::size_t{50} << 20, std::size_t{48} << 20}) == 16);
+}
+
+TEST_CASE("cuda plan: extra memory is at most 64 MiB + 32 N D bytes for any number of classes") {
+  float dummy = 0;
+  for (const qcf_type type : {QCF_TYPE_F32, QCF_TYPE_BF16, QCF_TYPE_F16}) {
+    for (const std::int64_t n : {0, 1, 7, 64, 512, 1000, 4096, 16384, 65536}) {
+      for (const std::int64_t d : {1, 3, 8, 100, 128, 512, 1024}) {
+        std::size_t largest = 0;
+        for (const std::int64_t k : {2, 100, 93431, 2000000, 500000000}) {
+          for (const std::size_t l2 : {std::size_t{6} << 20, std::size_t{50} << 20, std::size_t{128} << 20}) {
+            qcf_head_args args = make_head_args();
+            args.n = n;
+            args.d = d;
+            args.k_loc = k;
+            args.operand_type = type;
+            args.dx = args.dw = &dummy;
+            const cu::Plan plan =
+                cu::make_plan(QCF_PLAN_CHUNKED, device(9, l2), make_head_config(QCF_HEAD_QCFACE_CUR), args,
+                              std::size_t{16} << 20, nullptr);
+            largest = std::max(largest, plan.bytes);
+            // every place 64-byte aligned and inside
+            REQUIRE(plan.bytes % 64 == 0);
+          }
+        }
+        INFO("type " << type << " n " << n << " d " << d << ": " << largest);
+        REQUIRE(largest <= (std::size_t{64} << 20) + 32 * static_cast<std::size_t>(n * d));
+      }
+    }
+  }
+}
+
+TEST_CASE("cuda plan: AUTO and forced plans") {
+  const cu::FusedShape half{QCF_TYPE_BF16, 64, 128, 1000, true}, full{QCF_TYPE_F32, 64, 128, 1000, false};
+  for (const int major : {8, 9}) {
+    for (const auto& shape : {half, full}) {
+      const cu::PlanChoice choice = cu::choose_plan(device(major, 40 << 20), shape, QCF_PLAN_AUTO);
+      REQUIRE(choice.plan == QCF_PLAN_CHUNKED);
+      REQUIRE(choice.refusal == nullptr);
+      REQUIRE(cu::choose_plan(device(major, 40 << 20), shape, QCF_PLAN_CHUNKED).plan == QCF_PLAN_CHUNKED);
+    }
+  }
+  for (const qcf_plan plan : {QCF_PLAN_MMA, QCF_PLAN_WGMMA}) {
+    const cu::PlanChoice refused = cu::choose_plan(device(9, 40 << 20), full, plan);
+    REQUIRE(refused.plan == QCF_PLAN_AUTO);
+    REQUIRE(refused.refusal != nullptr);
+  }
+}
+
+TEST_CASE("cuda plan: fp16 operands cannot overflow") {
+  for (int head = 0; head < 3; ++head) {
+    for (const double a : {1.0, 1.12, 100.0}) {
+      qcf_head_config config = make_head_config(static_cast<qcf_head_kind>(head));
+      config.mv_a = a;
+      const double slope = head == 1 ? 3 : head == 2 ? a : 1;
+      const cu::ShiftPolicy policy = cu::shift_policy(QCF_TYPE_F16, config);
+      REQUIRE(std::exp(static_cast<double>(policy.lazy)) * slope <= 65504);
+      REQUIRE(policy.lead < policy.lazy);
+      REQUIRE(policy.lead > 2.5f);
+      for (const double batch : {1.0, 512.0, 1e6}) {
+        const float scale = cu::gradient_scale(QCF_TYPE_F16, config, batch);
+        REQUIRE(static_cast<double>(scale) * config.s / batch * slope <= 65504);
+        REQUIRE(static_cast<double>(scale) * config.s / batch >= 100);
+        int exponent = 0;
+        REQUIRE(std::frexp(scale, &exponent) == 0.5f);  // a power of two
+      }
+      REQUIRE(cu::gradient_scale(QCF_TYPE_BF16, config, 512) == 1.0f);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qcface::test
