@@ -11,6 +11,7 @@
 namespace qcface::nn::cuda {
 namespace {
 
+constexpr std::int64_t kBlocks = 512;  // more pixels take turns, so that the table is read a few times only
 constexpr int kPixels = 4 * kFlatThreads;  // a block and turn: 3072 bytes, a multiple of 16
 
 template <class T, int V>
@@ -78,7 +79,7 @@ void images_to_nhwc(StorageType type, std::int64_t count, int channels, const st
   check_pointer(table, kName, "table");
   check_pointer(y, kName, "y");
   const std::int64_t blocks = (count + kPixels - 1) / kPixels;
-  const dim3 grid(static_cast<unsigned>(std::min<std::int64_t>(blocks, 1 << 20)));
+  const dim3 grid(static_cast<unsigned>(std::min(blocks, kBlocks)));
   with_type_and_vector(type, vector_width(type, channels), kName, [&](auto value, auto vector) {
     using T = decltype(value);
     check_launch(qcface::cuda::launch(images_kernel<T, decltype(vector)::value>, grid, dim3(kFlatThreads), 0,

@@ -14,6 +14,7 @@ inline constexpr int kTilePixels = 64;
 inline constexpr int kTileChannels = 32;
 inline constexpr int kTilePitch = kTileChannels + 1;  // pixels of one channel fall into different banks
 inline constexpr int kTileThreads = 256;
+inline constexpr std::int64_t kTileSamples = 64;  // blocks across samples; more samples take turns
 
 struct TransposeArguments {
   std::int64_t n, pixels;
@@ -112,7 +113,7 @@ bool wide_rows(int padded) {
 inline dim3 transpose_grid(const TransposeArguments& t, int channels) {
   return dim3(static_cast<unsigned>((t.pixels + kTilePixels - 1) / kTilePixels),
               static_cast<unsigned>((channels + kTileChannels - 1) / kTileChannels),
-              static_cast<unsigned>(t.n < 65535 ? t.n : 65535));
+              static_cast<unsigned>(t.n < kTileSamples ? t.n : kTileSamples));
 }
 
 template <class In, class Out>

@@ -41,9 +41,9 @@ TEST_CASE("cuda flatten: channel-major order, dropout, and the transpose back") 
     std::int64_t n, pixels;
     int channels;
   };
-  // One value; IResNet's 7 x 7; a tile of 64 pixels and one more; channels on both sides of a tile of 32.
-  for (const Size& s :
-       {Size{1, 1, 1}, Size{3, 49, 64}, Size{2, 65, 8}, Size{2, 64, 33}, Size{1, 9, 40}, Size{5, 4, 3}}) {
+  // More samples than blocks take; one value; IResNet's 7 x 7; a tile of 64 pixels and one more; channels on both sides of a tile of 32.
+  for (const Size& s : {Size{70, 2, 3}, Size{1, 1, 1}, Size{3, 49, 64}, Size{2, 65, 8}, Size{2, 64, 33},
+                        Size{1, 9, 40}, Size{5, 4, 3}}) {
     for (const StorageType type : kTypes) {
       for (const double drop : {0.0, 0.4}) {
         INFO(name_of(type) << " " << s.n << " x " << s.pixels << " x " << s.channels << " drop " << drop);

@@ -42,6 +42,21 @@ TEST_CASE("cuda images: every level, count and padding, exact up to the one roun
       }
     }
   }
+  // More pixels than the blocks take in one turn.
+  const std::size_t many = 512 * 1024 + 1500;
+  std::vector<std::uint8_t> pixels(3 * many);
+  for (std::size_t i = 0; i < pixels.size(); ++i)
+    pixels[i] = static_cast<std::uint8_t>(hash(5, 2, static_cast<std::uint32_t>(i)));
+  for_each_mode([&] {
+    DeviceBuffer<std::uint8_t> bytes(pixels);
+    DeviceBuffer<float> device_table(table), y(3 * many);
+    images_to_nhwc(StorageType::kF32, static_cast<std::int64_t>(many), 3, bytes.data(), device_table.data(),
+                   y.data(), nullptr);
+    const std::vector<float> values = y.host();
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) wrong += values[i] != table[i % 3 * 256 + pixels[i]];
+    REQUIRE(wrong == 0);
+  });
   REQUIRE_THROWS_WITH(fill_normalisation_table(kMean, {1, 0, 1}, table),
                       Catch::Contains("std finite and positive"));
   REQUIRE_THROWS_WITH(images_to_nhwc(StorageType::kF32, 1, 2, nullptr, nullptr, nullptr, nullptr),
