@@ -16,17 +16,20 @@ void ModelFlags::add_to(OptionTable& table) {
                    "Fusion of a picture's embedding with its mirror image's");
 }
 
+DeviceKind ModelFlags::chosen_device() const {
+  if (device == "cpu") return DeviceKind::kCpu;
+  std::string reason;
+  const bool gpu = cuda_device_count(&reason) > 0;
+  require(gpu || device != "cuda", "--device cuda: no usable GPU: {}; use --device cpu", reason);
+  return gpu ? DeviceKind::kCuda : DeviceKind::kCpu;
+}
+
 model::Model ModelFlags::load() const {
   require(!weights.empty(), "--weights is missing: give a checkpoint or a safetensors file");
   require(batch_size >= 1, "--batch-size is {}, expected at least 1", batch_size);
   require(workers >= 0, "--workers is {}, expected at least 0", workers);
   require(threads >= 0, "--threads is {}, expected at least 0", threads);
-  std::string reason;
-  if (device == "cuda") {
-    require(cuda_device_count(&reason) > 0, "--device cuda: no usable GPU: {}; use --device cpu", reason);
-    fail("--device cuda: this version evaluates on the CPU only; use --device cpu");
-  }
-  return model::load_model(weights, threads, arch);
+  return model::load_model(weights, threads, arch, chosen_device());
 }
 
 eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {
@@ -44,6 +47,7 @@ eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {
 
 EmbeddingRun::EmbeddingRun(const ModelFlags& flags)
     : weights_(flags.weights),
+      device_(flags.chosen_device() == DeviceKind::kCuda ? "cuda" : "cpu"),
       model(flags.load()),
       embedder(*model.network, flags.batch_size),
       extract(flags.extract(model)) {
@@ -51,7 +55,7 @@ EmbeddingRun::EmbeddingRun(const ModelFlags& flags)
 }
 
 std::map<std::string, std::string> EmbeddingRun::conditions() const {
-  return {{"weights", weights_}, {"arch", model.config.arch}, {"device", "cpu"}};
+  return {{"weights", weights_}, {"arch", model.config.arch}, {"device", device_}};
 }
 
 }  // namespace qcface::cli

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "core/device.h"
 #include "harness/console/option_table.h"
 #include "harness/console/progress.h"
 #include "harness/eval/extract.h"
@@ -21,6 +22,8 @@ struct ModelFlags {
   std::string flip = "none";
 
   void add_to(OptionTable& table);
+  /// Settles --device; throws Error for cuda without a GPU.
+  DeviceKind chosen_device() const;
   /// Loads the model; throws Error naming the flag when something is missing.
   model::Model load() const;
   /// Picture preparation as the model was trained.
@@ -35,7 +38,7 @@ class EmbeddingRun {
   std::map<std::string, std::string> conditions() const;
 
  private:
-  std::string weights_;
+  std::string weights_, device_;
 
  public:
   model::Model model;

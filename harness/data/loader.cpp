@@ -29,6 +29,7 @@ struct Failure {
 // loader's mutex.
 struct Slot {
   AlignedBuffer<float> images, mirrored;
+  AlignedBuffer<std::uint8_t> pixels;
   std::vector<std::int64_t> labels, indices;
   std::vector<std::uint8_t> valid;
   std::int64_t index = 0;   // batch index in the epoch
@@ -98,6 +99,7 @@ Loader::Impl::Impl(const ImageFolder& set_, const LoaderOptions& options_)
   require(options.batch_size >= 1, "batch size {}: expected at least 1", options.batch_size);
   require(options.workers >= 0, "workers {}: expected 0 or more", options.workers);
   require(options.prefetch >= 1, "prefetch {}: expected at least 1 batch", options.prefetch);
+  require(!(options.pixels && options.mirrored), "data loader: 8-bit pixels are not delivered mirrored");
   require(options.side >= 1, "picture side {}: expected at least 1", options.side);
   batches = options.drop_last ? set.size() / options.batch_size
                               : (set.size() + options.batch_size - 1) / options.batch_size;
@@ -105,7 +107,11 @@ Loader::Impl::Impl(const ImageFolder& set_, const LoaderOptions& options_)
   slots.resize(static_cast<std::size_t>(options.workers == 0 ? 1 : options.prefetch + 1));
   const auto rows = static_cast<std::size_t>(std::min(options.batch_size, set.size()));
   for (Slot& slot : slots) {
-    slot.images = AlignedBuffer<float>(rows * picture_floats);
+    if (options.pixels) {
+      slot.pixels = AlignedBuffer<std::uint8_t>(rows * picture_floats);
+    } else {
+      slot.images = AlignedBuffer<float>(rows * picture_floats);
+    }
     if (options.mirrored) slot.mirrored = AlignedBuffer<float>(rows * picture_floats);
     slot.labels.resize(rows);
     slot.indices.resize(rows);
@@ -151,8 +157,13 @@ bool Loader::Impl::take(std::int64_t& b, std::int64_t& position) {
 void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t position) {
   const std::int64_t in_epoch = slot.index * options.batch_size + position;
   const auto at = static_cast<std::size_t>(position);
-  float* out = slot.images.data() + at * picture_floats;
-  float* mirrored = options.mirrored ? slot.mirrored.data() + at * picture_floats : nullptr;
+  PictureTarget target;
+  if (options.pixels) {
+    target.pixels = slot.pixels.data() + at * picture_floats;
+  } else {
+    target.values = slot.images.data() + at * picture_floats;
+  }
+  target.mirrored = options.mirrored ? slot.mirrored.data() + at * picture_floats : nullptr;
   std::vector<Failure> failures;
   std::int64_t index = order[static_cast<std::size_t>(in_epoch)];
   std::exception_ptr error;
@@ -163,14 +174,15 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
     RandomStream substitute(options.seed, RandomPurpose::kSubstitute, static_cast<std::uint32_t>(epoch),
                             static_cast<std::uint64_t>(in_epoch));
     for (int attempt = 0; attempt <= kSubstituteTries; ++attempt) {
-      outcome = pipeline.run(set, index, epoch, out, mirrored);
+      outcome = pipeline.run(set, index, epoch, target);
       file_bytes += outcome.file_bytes;
       good = outcome.reason.empty();
       if (good) break;
       failures.push_back({position, index, std::move(outcome.reason)});
       if (options.corrupt == CorruptPolicy::kMark) {
-        std::memset(out, 0, picture_floats * sizeof(float));
-        if (mirrored != nullptr) std::memset(mirrored, 0, picture_floats * sizeof(float));
+        if (target.values != nullptr) std::memset(target.values, 0, picture_floats * sizeof(float));
+        if (target.mirrored != nullptr) std::memset(target.mirrored, 0, picture_floats * sizeof(float));
+        if (target.pixels != nullptr) std::memset(target.pixels, 0, picture_floats);
         break;
       }
       require(attempt < kSubstituteTries, "{}: no readable picture found to stand in for it in {} draws",
@@ -264,7 +276,8 @@ const Batch* Loader::Impl::next() {
   batch.epoch = epoch;
   batch.index = slot.index;
   batch.size = slot.size;
-  batch.images = slot.images.data();
+  batch.images = options.pixels ? nullptr : slot.images.data();
+  batch.pixels = options.pixels ? slot.pixels.data() : nullptr;
   batch.mirrored = options.mirrored ? slot.mirrored.data() : nullptr;
   batch.labels = {slot.labels.data(), count};
   batch.indices = {slot.indices.data(), count};

@@ -37,6 +37,8 @@ struct LoaderOptions {
   NonSquare non_square = NonSquare::kCentreCrop;
   bool drop_last = false;  // true: no batch smaller than batch_size
   bool mirrored = false;   // also deliver each picture with its columns reversed (Batch::mirrored)
+  bool pixels =
+      false;  // deliver 8-bit pixels (Batch::pixels), to be normalised on a GPU, and no images; not mirrored
   CorruptPolicy corrupt = CorruptPolicy::kSubstitute;
   int side = 112;  // pictures come out as [3, side, side]
 };
@@ -47,6 +49,7 @@ struct Batch {
   std::int64_t index = 0;                 // position in the epoch, 0-based
   std::int64_t size = 0;                  // N; smaller than batch_size only in the last batch
   const float* images = nullptr;          // [N, 3, side, side], RGB, 64-byte aligned
+  const std::uint8_t* pixels = nullptr;   // [N, side, side, 3], RGB, or nullptr
   const float* mirrored = nullptr;        // the same with columns reversed, or nullptr
   std::span<const std::int64_t> labels;   // [N]
   std::span<const std::int64_t> indices;  // [N] dataset index of the picture shown (a substitute's own index)

@@ -20,13 +20,20 @@ struct PictureOutcome {
   bool centre_cropped = false;
 };
 
+/// Where a finished picture goes; what is null is not written.
+struct PictureTarget {
+  float* values = nullptr;         // [3, side, side], normalised
+  float* mirrored = nullptr;       // the same with columns reversed
+  std::uint8_t* pixels = nullptr;  // [side, side, 3]
+};
+
 class PicturePipeline {
  public:
   explicit PicturePipeline(const LoaderOptions& options);
 
-  /// Writes picture `index` of the set to out [3, side, side] and, if given, its mirror image.
-  PictureOutcome run(const ImageFolder& set, std::int64_t index, std::int64_t epoch, float* out,
-                     float* mirrored);
+  /// Writes picture `index` of the set.
+  PictureOutcome run(const ImageFolder& set, std::int64_t index, std::int64_t epoch,
+                     const PictureTarget& target);
 
  private:
   const LoaderOptions options_;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "core/device.h"
 #include "core/safetensors.h"
 #include "harness/eval/embedder.h"
 #include "nn/backend.h"
@@ -34,8 +35,10 @@ struct Model {
 /// Throws Error naming the file when they are no known backbone.
 nn::IResNetConfig backbone_of(const SafeTensorsFile& file, const std::string& path);
 
-/// Backbone of a checkpoint or of a bare safetensors file, ready for forward_eval. arch empty: found out.
-Model load_model(const std::filesystem::path& path, int threads, const std::string& arch = "");
+/// Backbone of a checkpoint or of a bare safetensors file, ready for forward_eval (fp32). arch empty: found out.
+/// threads: on the CPU; CUDA takes the first GPU.
+Model load_model(const std::filesystem::path& path, int threads, const std::string& arch = "",
+                 DeviceKind device = DeviceKind::kCpu);
 
 /// A network behind the interface of evaluation.
 class NetworkEmbedder final : public eval::Embedder {

@@ -65,6 +65,10 @@ nlohmann::ordered_json to_json(const RunState& s) {
                               {"epoch_z_min", s.sums.z_min},
                               {"epoch_z_max", s.sums.z_max}};
   if (s.best) json["best"] = *s.best;
+  if (s.loss_scale > 0) {
+    json["loss_scale"] = s.loss_scale;
+    json["loss_scale_steps"] = s.loss_scale_steps;
+  }
   return json;
 }
 
@@ -87,6 +91,8 @@ RunState run_state_from_json(const nlohmann::json& json) {
   json.at("epoch_z_min").get_to(s.sums.z_min);
   json.at("epoch_z_max").get_to(s.sums.z_max);
   if (json.contains("best")) s.best = json["best"].get<double>();
+  s.loss_scale = json.value("loss_scale", 0.0);
+  s.loss_scale_steps = json.value("loss_scale_steps", std::int64_t{0});
   require(s.epoch >= 0 && s.batch >= 0 && s.global_step >= 0, "its position is negative");
   return s;
 }

@@ -35,10 +35,12 @@ struct RunState {
   std::int64_t global_step = 0;  // steps done
   EpochSums sums;
   std::int64_t classes = 0;
-  std::int64_t pictures = 0;   // in the training set
-  int threads = 0;             // compute threads: part of the promise of equal bits
-  std::optional<double> best;  // best value of the criterion so far
-  std::string criterion;       // what `best` measures
+  std::int64_t pictures = 0;          // in the training set
+  int threads = 0;                    // compute threads: part of the promise of equal bits
+  double loss_scale = 0;              // fp16 on CUDA; 0: none
+  std::int64_t loss_scale_steps = 0;  // good steps since it changed
+  std::optional<double> best;         // best value of the criterion so far
+  std::string criterion;              // what `best` measures
 };
 
 nlohmann::ordered_json to_json(const RunState& state);

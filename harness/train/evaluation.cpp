@@ -53,7 +53,8 @@ eval::VerifyResult verify_set(nn::Network& network, const EvalSet& set, const Tr
 }
 
 void write_final_evaluation(nn::Network& network, const std::vector<EvalSet>& sets,
-                            const TrainOptions& options, const fs::path& run, const std::string& weights) {
+                            const TrainOptions& options, const fs::path& run, const std::string& weights,
+                            const std::string& device) {
   model::NetworkEmbedder embedder(network, kEvalBatch);
   for (const EvalSet& set : sets) {
     eval::VerifyOptions verify;
@@ -61,7 +62,7 @@ void write_final_evaluation(nn::Network& network, const std::vector<EvalSet>& se
     verify.images = set.folder;
     verify.out = &set == &sets.front() ? run / "eval" : run / "eval" / set.name;
     verify.extract = extract_options(options);
-    verify.conditions = {{"weights", weights}, {"arch", options.arch}, {"device", "cpu"}};
+    verify.conditions = {{"weights", weights}, {"arch", options.arch}, {"device", device}};
     const eval::VerifyResult result = eval::run_eval_verify(embedder, verify);
     log::info("verification on {}\n{}", set.folder.string(), eval::format_table(result));
   }
@@ -70,7 +71,7 @@ void write_final_evaluation(nn::Network& network, const std::vector<EvalSet>& se
   degradation.levels = levels_file(options);
   degradation.out = run / "eval";
   degradation.extract = extract_options(options);
-  degradation.conditions = {{"weights", weights}, {"arch", options.arch}, {"device", "cpu"}};
+  degradation.conditions = {{"weights", weights}, {"arch", options.arch}, {"device", device}};
   const eval::DegradationResult result = eval::run_eval_degradation(embedder, degradation);
   log::info("magnitude against degradation\n{}", eval::format_table(result));
 }

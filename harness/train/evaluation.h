@@ -31,6 +31,6 @@ eval::VerifyResult verify_set(nn::Network& network, const EvalSet& set, const Tr
 /// folders of their name; degradation.json). Logs the tables.
 void write_final_evaluation(nn::Network& network, const std::vector<EvalSet>& sets,
                             const TrainOptions& options, const std::filesystem::path& run,
-                            const std::string& weights);
+                            const std::string& weights, const std::string& device);
 
 }  // namespace qcface::train

@@ -7,10 +7,9 @@
 #include "core/random.h"
 
 namespace qcface::train {
-namespace {
 
-qcf_head_config make_config(const HeadOptions& options) {
-  qcf_head_config config = make_head_config(head_from_name(options.loss_model));
+qcf_head_config make_head_config(const HeadOptions& options) {
+  qcf_head_config config = qcface::make_head_config(head_from_name(options.loss_model));
   config.phase = options.phase == "norm" ? QCF_PHASE_NORM : QCF_PHASE_ID;
   if (options.rule != "auto") {
     require(qcf_rule_from_name(options.rule.c_str(), &config.rule) != 0,
@@ -23,19 +22,15 @@ qcf_head_config make_config(const HeadOptions& options) {
   return config;
 }
 
-}  // namespace
-
 Head::Head(const HeadOptions& options, std::int64_t classes, std::int64_t width)
     : context_(options.threads),
-      config_(make_config(options)),
+      config_(make_head_config(options)),
       classes_(classes),
       width_(width),
       weights_(static_cast<std::size_t>(classes * width)),
-      gradient_(static_cast<std::size_t>(classes * width)),
       momentum_(static_cast<std::size_t>(classes * width)) {
   require(classes >= 2, "the training set has {} identity: a head needs at least 2", classes);
   std::fill(weights_.begin(), weights_.end(), 0.0f);
-  std::fill(gradient_.begin(), gradient_.end(), 0.0f);
   std::fill(momentum_.begin(), momentum_.end(), 0.0f);
 }
 
@@ -54,6 +49,10 @@ void Head::initialise(std::uint64_t seed) {
 }
 
 void Head::reserve(std::int64_t n) {
+  if (gradient_.size() == 0) {
+    gradient_ = AlignedBuffer<float>(weights_.size());
+    std::fill(gradient_.begin(), gradient_.end(), 0.0f);
+  }
   if (n <= static_cast<std::int64_t>(lengths_.size())) return;
   lengths_.resize(static_cast<std::size_t>(n));
   probability_.resize(static_cast<std::size_t>(n));

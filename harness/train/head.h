@@ -32,6 +32,9 @@ struct HeadStep {
   std::span<const float> dx;                  // [N, D]
 };
 
+/// The head's settings for the kernel library.
+qcf_head_config make_head_config(const HeadOptions& options);
+
 class Head {
  public:
   Head(const HeadOptions& options, std::int64_t classes, std::int64_t width);
@@ -45,7 +48,7 @@ class Head {
   std::int64_t classes() const { return classes_; }
   std::int64_t width() const { return width_; }
   std::span<float> weights() { return weights_.span(); }    // [K, D]
-  std::span<float> gradient() { return gradient_.span(); }  // [K, D]
+  std::span<float> gradient() { return gradient_.span(); }  // [K, D], empty before the first step
   std::span<float> momentum() { return momentum_.span(); }  // [K, D]
   bool has_t() const { return qcf_head_has_t(config_.kind) != 0; }
   float& t() { return t_; }

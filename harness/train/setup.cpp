@@ -69,16 +69,24 @@ OptionTable::Json run_configuration(const OptionTable& table) {
   return config;
 }
 
-void choose_device(const TrainOptions& options) {
-  if (options.device == "cpu") return;
-  std::string reason;
-  const int gpus = cuda_device_count(&reason);
-  if (options.device == "cuda") {
-    require(gpus > 0, "--device cuda: no usable GPU: {}; use --device cpu", reason);
-    fail("--device cuda: {} GPU(s) found, but this version trains on the CPU only; use --device cpu", gpus);
+DeviceKind choose_device(const TrainOptions& options) {
+  if (options.device != "cpu") {
+    std::string reason;
+    const int gpus = cuda_device_count(&reason);
+    if (options.device == "cuda") {
+      require(gpus > 0, "--device cuda: no usable GPU: {}; use --device cpu", reason);
+    }
+    if (gpus > 0) {
+      require(options.gpu_id.size() == 1, "--gpu_id: this version trains on one GPU, but {} were named",
+              options.gpu_id.size());
+      require(options.gpu_id[0] >= 0 && options.gpu_id[0] < gpus,
+              "--gpu_id {}: there are {} GPUs, numbered from 0", options.gpu_id[0], gpus);
+      return DeviceKind::kCuda;
+    }
+    log::info("device: cpu (no usable GPU: {})", reason);
   }
-  log::info("device: cpu ({})",
-            gpus > 0 ? "this version trains on the CPU only" : "no usable GPU: " + reason);
+  require(options.precision == "fp32", "--precision {}: the CPU computes in fp32 only", options.precision);
+  return DeviceKind::kCpu;
 }
 
 void prepare_run_folder(const fs::path& run, bool resuming) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "core/device.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/train_options.h"
 
@@ -18,8 +19,9 @@ std::optional<CheckpointFacts> settle_options(OptionTable& table, TrainOptions& 
 /// config.json` repeats the run.
 OptionTable::Json run_configuration(const OptionTable& table);
 
-/// Settles --device: says in one line what is used and why. Throws Error for cuda without a GPU.
-void choose_device(const TrainOptions& options);
+/// Settles --device: says in one line what is used and why. Throws Error for cuda without a GPU, and for a precision that
+/// the device does not have.
+DeviceKind choose_device(const TrainOptions& options);
 
 /// Makes the run folder. Throws Error when it holds the checkpoints of another run and this one does not resume.
 void prepare_run_folder(const std::filesystem::path& run, bool resuming);

@@ -51,6 +51,10 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
       ->default_str("");
   table.add("--seed", o.seed, "Seed of every random choice");
   table.add_choice("--device", o.device, {"auto", "cuda", "cpu"}, "Where to train");
+  table.add_choice(
+      "--precision", o.precision, {"fp32", "bf16", "fp16"},
+      "Type of the backbone's values and products, and of the head's products; sums and weights stay fp32. "
+      "The 16-bit types need CUDA; fp16 scales the loss");
   table.add("--threads", o.threads, "Compute threads on the CPU; 0 takes all cores");
   table.add_choice("--augment", o.augment, {"published", "none"}, "Training augmentation");
   table.add_flag("--jpeg-swap-rb", o.jpeg_swap_rb,
@@ -135,6 +139,7 @@ void check_train_options(const TrainOptions& o) {
   at_least("--eval-epoch", o.eval_epoch, 1);
   at_least("--save-steps", o.save_steps, std::int64_t{0});
   at_least("--keep-last", o.keep_last, 1);
+  require(!o.gpu_id.empty(), "--gpu_id is empty: name a GPU by its number, from 0");
   require(o.start_epoch < o.epochs, "--start-epoch {} leaves no epoch of --epochs {}", o.start_epoch,
           o.epochs);
 }

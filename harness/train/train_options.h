@@ -40,6 +40,7 @@ struct TrainOptions {
   std::string resume;
   std::uint64_t seed = 0;
   std::string device = "auto";
+  std::string precision = "fp32";
   int threads = 0;
   std::string augment = "published";
   bool jpeg_swap_rb = false;

@@ -18,9 +18,9 @@
 #include "harness/report/report.h"
 #include "harness/train/evaluation.h"
 #include "harness/train/run_log.h"
+#include "harness/train/step_engine.h"
 #include "nn/iresnet.h"
 #include "nn/schedule.h"
-#include "nn/sgd.h"
 
 namespace qcface::train {
 namespace {
@@ -36,8 +36,9 @@ data::ImageFolder scan(const TrainOptions& o) {
   return set;
 }
 
-data::LoaderOptions loader_options(const TrainOptions& o) {
+data::LoaderOptions loader_options(const TrainOptions& o, bool pixels) {
   data::LoaderOptions loader;
+  loader.pixels = pixels;
   loader.batch_size = o.batch_size;
   loader.workers = o.workers;
   loader.seed = o.seed;
@@ -56,6 +57,32 @@ nn::IResNetConfig backbone_config(const TrainOptions& o) {
   nn::IResNetConfig config = nn::iresnet_config(o.arch, o.embed_dims);
   config.dropout = o.dropout;
   return config;
+}
+
+HeadOptions head_options(const TrainOptions& o, int threads) {
+  return {o.loss_model, o.phase, o.rule, o.scale, o.margin, o.lambda_g, threads};
+}
+
+std::unique_ptr<StepEngine> make_engine(const TrainOptions& o, DeviceKind device, int threads, Head& head,
+                                        Communicator& communicator) {
+  EngineOptions engine;
+  engine.precision = o.precision == "bf16"   ? nn::Precision::kBf16
+                     : o.precision == "fp16" ? nn::Precision::kFp16
+                                             : nn::Precision::kFp32;
+  engine.gpu = o.gpu_id.front();
+  engine.threads = threads;
+  engine.seed = o.seed;
+  engine.momentum = static_cast<float>(o.momentum);
+  engine.weight_decay = static_cast<float>(o.weight_decay);
+  engine.head = head_options(o, threads);
+  engine.mean = o.mean;
+  engine.std = o.std;
+  const nn::Graph graph = nn::iresnet_graph(backbone_config(o));
+  if (device == DeviceKind::kCpu) return make_cpu_engine(graph, engine, head, communicator);
+  require(communicator.size() == 1,
+          "--device cuda: this version trains on one GPU, but {} processes were started",
+          communicator.size());
+  return make_cuda_engine(graph, engine, head);
 }
 
 nn::ScheduleConfig schedule_config(const TrainOptions& o, std::int64_t steps_per_epoch) {
@@ -79,21 +106,18 @@ nn::ScheduleConfig schedule_config(const TrainOptions& o, std::int64_t steps_per
 
 class Trainer {
  public:
-  Trainer(const TrainOptions& options, const OptionTable::Json& config,
+  Trainer(const TrainOptions& options, DeviceKind device, const OptionTable::Json& config,
           const std::optional<CheckpointFacts>& resume, Communicator& communicator)
       : o_(options),
         config_(config),
-        communicator_(communicator),
         run_(options.pth_save_fold),
         threads_(compute_threads(options)),
         eval_sets_(read_eval_sets(options)),
         set_(scan(options)),
-        loader_(set_, loader_options(options)),
-        backend_(nn::make_cpu_backend(threads_)),
-        network_(nn::iresnet_graph(backbone_config(options)), *backend_),
-        head_({options.loss_model, options.phase, options.rule, options.scale, options.margin,
-               options.lambda_g, threads_},
-              set_.num_classes(), options.embed_dims),
+        head_(head_options(options, threads_), set_.num_classes(), options.embed_dims),
+        engine_(make_engine(options, device, threads_, head_, communicator)),
+        network_(engine_->network()),
+        loader_(set_, loader_options(options, engine_->takes_pixels())),
         schedule_(schedule_config(options, loader_.batches_per_epoch())) {
     omp_set_num_threads(threads_);
     check_batches();
@@ -102,6 +126,7 @@ class Trainer {
     } else {
       begin();
     }
+    engine_->upload(head_);
   }
 
   TrainResult run();
@@ -113,12 +138,14 @@ class Trainer {
   void load_initial_weights();
   void announce();
   std::int64_t total_steps() const;
-  bool finished() const { return o_.max_steps > 0 && state_.global_step >= o_.max_steps; }
+  std::int64_t started_steps() const { return state_.global_step + engine_->pending(); }
+  bool finished() const { return o_.max_steps > 0 && started_steps() >= o_.max_steps; }
   bool run_epoch(RunLog& log);  // false: stopped before its end
   void step(const data::Batch& batch, RunLog& log, double wait_seconds);
-  [[noreturn]] void stop_not_finite(const data::Batch& batch, const nn::DropoutKey& key,
-                                    std::span<const float> dx, const std::string& found);
-  void count(const data::Batch& batch, const HeadStep& head);
+  void drain(RunLog& log);
+  void record(const FinishedStep& step, RunLog& log);
+  [[noreturn]] void stop_not_finite(const NotFinite& error);
+  void count(const FinishedStep& step);
   void end_epoch(RunLog& log, std::int64_t epoch, double seconds);
   bool evaluate(RunLog& log, std::int64_t epoch);  // true: a new best
   bool improved(double value, const std::string& criterion, bool higher_is_better);
@@ -127,15 +154,14 @@ class Trainer {
 
   const TrainOptions& o_;
   const OptionTable::Json& config_;
-  Communicator& communicator_;
   fs::path run_;
   int threads_;
   std::vector<EvalSet> eval_sets_;
   data::ImageFolder set_;
-  data::Loader loader_;
-  std::unique_ptr<nn::Backend> backend_;
-  nn::Network network_;
   Head head_;
+  std::unique_ptr<StepEngine> engine_;
+  nn::Network& network_;
+  data::Loader loader_;
   nn::ScheduleConfig schedule_;
   RunState state_;
   fs::path last_checkpoint_;
@@ -203,6 +229,8 @@ void Trainer::restore(const CheckpointFacts& facts) {
         threads_, state_.threads, state_.threads);
   }
   load_checkpoint(facts.path, network_, head_);
+  engine_->set_loss_scale(
+      {static_cast<float>(state_.loss_scale), static_cast<std::uint32_t>(state_.loss_scale_steps)});
   last_checkpoint_ = facts.path;
   log::info("resuming from {}: epoch {}, batch {}, step {}", facts.path.string(), state_.epoch + 1,
             state_.batch, state_.global_step);
@@ -227,7 +255,7 @@ void Trainer::announce() {
             o_.scale, o_.margin, o_.rule);
   log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o_.lr, o_.lr_schedule, o_.momentum,
             o_.weight_decay);
-  log::info("device:      cpu, {} threads, fp32", threads_);
+  log::info("device:      {}", engine_->description());
   log::info("memory plan: activations peak {:.1f} MiB at batch {} ({:.1f} MiB without reuse)",
             static_cast<double>(plan.peak_bytes) / (1 << 20), largest,
             static_cast<double>(plan.total_bytes) / (1 << 20));
@@ -264,77 +292,75 @@ bool Trainer::run_epoch(RunLog& log) {
   while (const data::Batch* batch = loader_.next()) {
     step(*batch, log, loader_.stats().wait_seconds - waited);
     waited = loader_.stats().wait_seconds;
-    const bool last = state_.batch == loader_.batches_per_epoch();
-    if (!last && (interrupted() || finished())) return false;
-    if (!last && o_.save_steps > 0 && state_.global_step % o_.save_steps == 0) save();
+    if (batch->index + 1 == loader_.batches_per_epoch()) continue;
+    if (interrupted() || finished()) {
+      drain(log);
+      return false;
+    }
+    if (o_.save_steps > 0 && started_steps() % o_.save_steps == 0) {
+      drain(log);
+      save();
+    }
   }
+  drain(log);
   end_epoch(log, epoch, std::chrono::duration<double>(Clock::now() - start).count());
   return !interrupted();
 }
 
 void Trainer::step(const data::Batch& batch, RunLog& log, double wait_seconds) {
-  const auto n = static_cast<std::size_t>(batch.size);
-  const std::span<const float> images(batch.images, n * network_.graph().nodes().front().shape.elements());
-  nn::DropoutKey key;
-  key.seed = o_.seed;
-  key.epoch = static_cast<std::uint32_t>(batch.epoch);
-  key.step = static_cast<std::uint64_t>(batch.index);
-  const double lr = nn::learning_rate(schedule_, static_cast<int>(batch.epoch), batch.index);
-
-  const std::span<const float> embeddings = network_.forward_train(images, static_cast<int>(n), key);
-  if (!nn::all_finite(embeddings)) stop_not_finite(batch, key, {}, "the embeddings");
-  if (!nn::all_finite(head_.weights())) stop_not_finite(batch, key, {}, "tensor head.weight");
-  const HeadStep head = head_.step(embeddings.data(), batch.labels.data(), batch.size);
-  if (!std::isfinite(head.loss)) stop_not_finite(batch, key, {}, "the loss of head " + o_.loss_model);
-  if (!nn::all_finite(head_.gradient()))
-    stop_not_finite(batch, key, {}, "the gradient of tensor head.weight");
-  network_.backward(head.dx);
-  communicator_.all_reduce_sum(network_.parameters().gradients());
-  communicator_.all_reduce_sum(head_.gradient());
-  if (!nn::all_finite(network_.parameters().gradients()))
-    stop_not_finite(batch, key, head.dx, "the backbone's gradients");
-
-  const nn::SgdStep sgd{static_cast<float>(lr), static_cast<float>(o_.momentum),
-                        static_cast<float>(o_.weight_decay), false};
-  nn::sgd_update(network_.parameters().weights(), network_.parameters().gradients(),
-                 network_.parameters().momentum(), sgd, threads_);
-  nn::sgd_update(head_.weights(), head_.gradient(), head_.momentum(), sgd, threads_);
-
-  count(batch, head);
-  const bool run_ends = state_.global_step == o_.max_steps ||
-                        (state_.epoch + 1 == o_.epochs && state_.batch == loader_.batches_per_epoch());
-  log.step({batch.epoch, batch.index, state_.global_step, batch.size, lr, wait_seconds, &head},
-           batch.index % o_.print_freq == 0 || run_ends);
+  const StepOrder order{batch.epoch, batch.index, batch.size,
+                        nn::learning_rate(schedule_, static_cast<int>(batch.epoch), batch.index),
+                        wait_seconds};
+  try {
+    if (const auto done = engine_->step(batch, order)) record(*done, log);
+  } catch (const NotFinite& error) {
+    stop_not_finite(error);
+  }
 }
 
-void Trainer::stop_not_finite(const data::Batch& batch, const nn::DropoutKey& key, std::span<const float> dx,
-                              const std::string& found) {
-  const std::span<const float> images(
-      batch.images, static_cast<std::size_t>(batch.size) * network_.graph().nodes().front().shape.elements());
-  const std::string first = network_.find_non_finite(images, static_cast<int>(batch.size), key, dx);
+void Trainer::drain(RunLog& log) {
+  try {
+    while (const auto done = engine_->finish()) record(*done, log);
+  } catch (const NotFinite& error) {
+    stop_not_finite(error);
+  }
+}
+
+void Trainer::record(const FinishedStep& step, RunLog& log) {
+  count(step);
+  const StepOrder& order = step.order;
+  const bool run_ends = state_.global_step == o_.max_steps ||
+                        (state_.epoch + 1 == o_.epochs && state_.batch == loader_.batches_per_epoch());
+  log.step(
+      {order.epoch, order.batch, state_.global_step, order.size, order.lr, order.wait_seconds, &step.head},
+      order.batch % o_.print_freq == 0 || run_ends);
+}
+
+void Trainer::stop_not_finite(const NotFinite& error) {
   fail(
       "NaN or infinity in {} at step {} (epoch {}, batch {}): {}. Nothing was saved after it; last good "
       "checkpoint: {}. A lower "
       "--lr, --warmup-steps or a smaller --lambda_g usually helps",
-      found, state_.global_step + 1, batch.epoch + 1, batch.index,
-      first.empty() ? "the backbone itself is finite, so it arose in the head" : first,
+      error.found, state_.global_step + 1, error.order.epoch + 1, error.order.batch,
+      error.where.empty() ? "the backbone itself is finite, so it arose in the head" : error.where,
       last_checkpoint_.empty() ? "none yet" : last_checkpoint_.string());
 }
 
-void Trainer::count(const data::Batch& batch, const HeadStep& head) {
+void Trainer::count(const FinishedStep& step) {
+  const HeadStep& head = step.head;
   EpochSums& sums = state_.sums;
   const auto [z_min, z_max] = std::minmax_element(head.lengths.begin(), head.lengths.end());
   sums.z_min = sums.pictures == 0 ? *z_min : std::min<double>(sums.z_min, *z_min);
   sums.z_max = std::max<double>(sums.z_max, *z_max);
   for (const float z : head.lengths) sums.z_sum += z;
-  const auto n = static_cast<double>(batch.size);
-  sums.pictures += batch.size;
+  const auto n = static_cast<double>(step.order.size);
+  sums.pictures += step.order.size;
   sums.loss += head.loss * n;
   sums.loss_id += head.loss_id * n;
   sums.loss_g += head.loss_g * n;
   sums.top1 += head.top1;
   sums.top5 += head.top5;
-  state_.batch = batch.index + 1;
+  state_.batch = step.order.batch + 1;
   ++state_.global_step;
 }
 
@@ -390,6 +416,10 @@ bool Trainer::evaluate(RunLog& log, std::int64_t epoch) {
 
 void Trainer::save() {
   const fs::path path = checkpoint_path(run_, state_.global_step);
+  engine_->download(head_);
+  const LossScaleState scale = engine_->loss_scale();
+  state_.loss_scale = static_cast<double>(scale.scale);
+  state_.loss_scale_steps = scale.good_steps;
   save_checkpoint(path, network_, head_, o_.arch, config_, state_);
   last_checkpoint_ = path;
   prune_checkpoints(path.parent_path(), o_.keep_last);
@@ -397,7 +427,7 @@ void Trainer::save() {
 
 void Trainer::finish() {
   try {
-    write_final_evaluation(network_, eval_sets_, o_, run_, last_checkpoint_.string());
+    write_final_evaluation(network_, eval_sets_, o_, run_, last_checkpoint_.string(), engine_->device());
   } catch (const Error& error) {
     log::warn("the final evaluation failed: {}; the checkpoints are good, see `qcface eval`", error.what());
   }
@@ -415,9 +445,9 @@ void Trainer::finish() {
 
 TrainResult run_training(const TrainOptions& options, const OptionTable::Json& config,
                          const std::optional<CheckpointFacts>& resume, Communicator& communicator) {
-  choose_device(options);
+  const DeviceKind device = choose_device(options);
   prepare_run_folder(options.pth_save_fold, resume.has_value());
-  Trainer trainer(options, config, resume, communicator);
+  Trainer trainer(options, device, config, resume, communicator);
   const fs::path run(options.pth_save_fold);
   log_to_file(run / "log.txt");
   write_file_atomically(run / "config.json", config.dump(2) + "\n");

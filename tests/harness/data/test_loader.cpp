@@ -384,3 +384,39 @@ TEST_CASE("orl faces: real grey PGM pictures of 92 x 112 load") {
   REQUIRE(loader.corrupt().empty());
   REQUIRE(check_colour_order(set, false).grey);
 }
+
+TEST_CASE("8-bit pixels are what the normalised images are made of") {
+  const test::TemporaryFolder folder;
+  make_set(folder.path(), 7);
+  const ImageFolder set = scan_image_folder({folder.path().string()}, false);
+  for (const int workers : {0, 2}) {
+    LoaderOptions options = small_options(3, workers);
+    Loader floats(set, options);
+    options.pixels = true;
+    Loader bytes(set, options);
+    const Normaliser normaliser(options.mean, options.std);
+    floats.start_epoch(1);
+    bytes.start_epoch(1);
+    int batches = 0;
+    while (const Batch* a = floats.next()) {
+      const Batch* b = bytes.next();
+      REQUIRE(b != nullptr);
+      REQUIRE(b->images == nullptr);
+      REQUIRE(a->pixels == nullptr);
+      REQUIRE(b->size == a->size);
+      REQUIRE(std::equal(a->labels.begin(), a->labels.end(), b->labels.begin()));
+      constexpr std::int64_t plane = kSide * kSide;
+      for (std::int64_t i = 0; i < a->size * 3 * plane; ++i) {
+        const std::int64_t n = i / (3 * plane), c = i / plane % 3, pixel = i % plane;
+        REQUIRE(normaliser.value(static_cast<int>(c), b->pixels[(n * plane + pixel) * 3 + c]) ==
+                a->images[i]);
+      }
+      ++batches;
+    }
+    REQUIRE(bytes.next() == nullptr);
+    REQUIRE(batches == 3);
+  }
+  LoaderOptions wrong = small_options(3, 0);
+  wrong.pixels = wrong.mirrored = true;
+  REQUIRE_THROWS_AS(Loader(set, wrong), Error);
+}
