@@ -64,6 +64,8 @@ void CudaHead::refresh_unit_rows() {
 bool CudaHead::reserve(std::int64_t n) {
   if (n <= reserved_) return false;
   backend_.synchronize();
+  x_ = nn::Memory();
+  x_ = backend_.allocate(static_cast<std::size_t>(n * width_) * sizeof(float), "embeddings");
   dx_ = nn::Memory();
   dx_ = backend_.allocate(static_cast<std::size_t>(n * width_) * sizeof(float), "gradient of the embeddings");
   reserved_ = n;
@@ -76,7 +78,12 @@ const float* CudaHead::forward(const float* embeddings, const std::int64_t* labe
   args_.n = n;
   args_.d = width_;
   args_.k_loc = classes_;
-  args_.x = embeddings;
+  // update() reads the embeddings again, after the backward pass has taken their place in the arena.
+  nn::cuda::check_cuda(
+      cudaMemcpyAsync(x_.data(), embeddings, static_cast<std::size_t>(n * width_) * sizeof(float),
+                      cudaMemcpyDeviceToDevice, backend_.stream()),
+      "embeddings");
+  args_.x = floats(x_);
   args_.w = floats(weights_);
   args_.labels = labels;
   args_.label_type = QCF_LABEL_I64;

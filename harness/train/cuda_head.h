@@ -48,7 +48,7 @@ class CudaHead {
   std::int64_t classes_, width_;
   qcf_type type_ = QCF_TYPE_F32;
   float momentum_, weight_decay_;
-  nn::Memory weights_, velocity_, unit_, t_, dx_, workspace_;
+  nn::Memory weights_, velocity_, unit_, t_, x_, dx_, workspace_;
   std::int64_t reserved_ = 0;
   qcf_head_args args_{};  // of the step under way; the stages share them
   qcf_sgd sgd_{};
