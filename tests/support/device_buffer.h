@@ -20,7 +20,7 @@ class DeviceBuffer {
  public:
   /// Every byte 0xFF: a NaN, until something is written.
   explicit DeviceBuffer(std::size_t count) : count_(count) {
-    check_cuda(cudaMalloc(&data_, count * sizeof(T)));
+    check_cuda(cudaMalloc(reinterpret_cast<void**>(&data_), count * sizeof(T)));
     if (count > 0) check_cuda(cudaMemset(data_, 0xFF, count * sizeof(T)));
   }
   explicit DeviceBuffer(const std::vector<T>& values) : DeviceBuffer(values.size()) { assign(values); }
