@@ -388,7 +388,7 @@ TEST_CASE("orl faces: real grey PGM pictures of 92 x 112 load") {
 TEST_CASE("8-bit pixels are what the normalised images are made of") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 7);
-  const ImageFolder set = scan_image_folder({folder.path().string()}, false);
+  const ImageFolder set = scan_image_folder(std::vector<fs::path>{folder.path()});
   for (const int workers : {0, 2}) {
     LoaderOptions options = small_options(3, workers);
     Loader floats(set, options);

@@ -283,15 +283,15 @@ TEST_CASE("engines: fp16 halves its loss scale until the gradients fit") {
   const auto engine = make_cuda_engine(tiny(), options, head);
   nn::ParameterStore& store = engine->network().parameters();
   store.initialise(3);
-  engine->set_loss_scale({16777216.0f, 0});
+  engine->set_loss_scale({262144.0f, 0});
   engine->upload(head);
   const std::vector<float> before = store.values("fc.weight");
   Curve curve;
   run_steps(*engine, curve, 0, 1);
-  REQUIRE(engine->loss_scale().scale == 8388608.0f);
+  REQUIRE(engine->loss_scale().scale == 131072.0f);
   REQUIRE(store.values("fc.weight") == before);  // the step was left out
   run_steps(*engine, curve, 1, 20);
-  REQUIRE(engine->loss_scale().scale < 8388608.0f);
+  REQUIRE(engine->loss_scale().scale < 131072.0f);
   REQUIRE(engine->loss_scale().good_steps > 0);
   REQUIRE(store.values("fc.weight") != before);
 }
