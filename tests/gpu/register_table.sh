@@ -35,7 +35,7 @@ markdown() {
   echo
   echo "| file | kernel | architecture | registers | stack bytes | spill stores | spill loads | shared bytes |"
   echo "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |"
-  rows | sed -E 's/</\&lt;/g; s/>/\&gt;/g; s/^/| /; s/\|/ | /g; s/^ \| /| /; s/$/ |/'
+  rows | sed -E 's/</\&lt;/g; s/>/\&gt;/g; s/^/|/; s/\|/ | /g; s/^ //; s/$/ |/'
 }
 
 nvcc_version() {
