@@ -6,6 +6,7 @@
 #include "kernels/check.h"
 #include "kernels/cpu/plan.h"
 #include "kernels/cuda/head.h"
+#include "kernels/heads/table.h"
 
 namespace qcface::kernels {
 namespace {
@@ -76,6 +77,8 @@ using namespace qcface::kernels;
 
 extern "C" {
 
+const char* qcf_version(void) { return QCF_VERSION; }
+
 const char* qcf_status_name(qcf_status status) {
   switch (status) {
     case QCF_OK:
@@ -105,18 +108,25 @@ void qcf_head_config_init(qcf_head_config* config, qcf_head_kind kind) {
   config->struct_size = sizeof(*config);
   config->kind = kind;
   const HeadRow* row = head_row(kind);
-  config->rule = row != nullptr ? row->default_rule : QCF_RULE_EASY;
-  config->phase = QCF_PHASE_ID;
+  const Defaults defaults = row != nullptr ? row->defaults : QcfaceHead::kDefaults;
+  config->rule = defaults.rule;
+  config->phase = defaults.phase;
   config->training = 1;
-  config->s = 64;
-  config->m = 0.5;
-  config->lambda = 1;
+  config->s = defaults.s;
+  config->m = defaults.m;
+  config->lambda = defaults.lambda;
   config->ua = 100;
   config->la = 1;
   config->eps = 1e-3;
   config->mv_a = 1.12;
   config->t_momentum = 0.01;
   config->s_min = 1e-4;
+  config->mag_la = 10;
+  config->mag_ua = 110;
+  config->mag_lm = 0.45;
+  config->mag_um = 0.8;
+  config->ada_h = 0.333;
+  config->ada_momentum = 0.01;
 }
 
 void qcf_head_args_init(qcf_head_args* args) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdarg>
 #include <cstdio>
+#include <initializer_list>
 
 #include "kernels/cpu/tile.h"
 #include "kernels/cuda/head.h"
@@ -99,19 +100,26 @@ qcf_status check_config(qcf_context* context, const qcf_head_config* config) {
   if (config->phase != QCF_PHASE_ID && config->phase != QCF_PHASE_NORM) {
     return fail(context, QCF_INVALID_ARGUMENT, "config.phase = %d, expected id or norm", config->phase);
   }
+  constexpr double kHalfPi = 1.5707963267948967;
   const struct {
     const char* name;
     double value, low, high;
     bool low_included;
   } ranges[] = {{"s", config->s, 0, 1e4, false},
-                {"m", config->m, 0, 1.5707963267948967, true},
+                {"m", config->m, 0, kHalfPi, true},
                 {"lambda", config->lambda, 0, 1e30, true},
                 {"la", config->la, 0, 1e9, false},
                 {"ua", config->ua, config->la, 1e9, false},
                 {"eps", config->eps, 0, 1e9, false},
                 {"mv_a", config->mv_a, 1, 100, true},
                 {"t_momentum", config->t_momentum, 0, 1, true},
-                {"s_min", config->s_min, 0, 1, false}};
+                {"s_min", config->s_min, 0, 1, false},
+                {"mag_la", config->mag_la, 0, 1e9, false},
+                {"mag_ua", config->mag_ua, config->mag_la, 1e9, false},
+                {"mag_lm", config->mag_lm, 0, kHalfPi, true},
+                {"mag_um", config->mag_um, config->mag_lm, kHalfPi, true},
+                {"ada_h", config->ada_h, 0, 1e3, false},
+                {"ada_momentum", config->ada_momentum, 0, 1, true}};
   for (const auto& r : ranges) {
     if (!((r.low_included ? r.value >= r.low : r.value > r.low) && r.value <= r.high)) {
       return fail(context, QCF_INVALID_ARGUMENT, "config.%s = %g, expected a value in %c%g, %g]", r.name,
@@ -126,6 +134,15 @@ qcf_status check_config(qcf_context* context, const qcf_head_config* config) {
 namespace {
 
 qcf_status check_operands(qcf_context* context, const qcf_head_args* args) {
+  if (args->x_type < QCF_TYPE_F32 || args->x_type > QCF_TYPE_F16) {
+    return fail(context, QCF_INVALID_ARGUMENT, "x_type = %d, expected f32, bf16 or f16", args->x_type);
+  }
+  if (args->sampled == nullptr ? args->sampled_count != 0
+                               : args->sampled_count < 1 || args->sampled_count > args->k_loc) {
+    return fail(context, QCF_INVALID_ARGUMENT,
+                "sampled_count = %" PRId64 ", expected 0 without `sampled`, else 1 to k_loc = %" PRId64,
+                args->sampled_count, args->k_loc);
+  }
   if (args->operand_type < QCF_TYPE_F32 || args->operand_type > QCF_TYPE_F16) {
     return fail(context, QCF_INVALID_ARGUMENT, "operand_type = %d, expected f32, bf16 or f16",
                 args->operand_type);
@@ -193,9 +210,11 @@ qcf_status check_common(qcf_context* context, const qcf_head_config* config, con
   if (args->label_type != QCF_LABEL_I64 && args->label_type != QCF_LABEL_I32) {
     return fail(context, QCF_INVALID_ARGUMENT, "label_type = %d, expected i64 or i32", args->label_type);
   }
-  if (args->dw_mode != QCF_GRADIENT_OVERWRITE && args->dw_mode != QCF_GRADIENT_ACCUMULATE) {
-    return fail(context, QCF_INVALID_ARGUMENT, "dw_mode = %d, expected overwrite or accumulate",
-                args->dw_mode);
+  for (const qcf_gradient_mode mode : {args->dx_mode, args->dw_mode}) {
+    if (mode != QCF_GRADIENT_OVERWRITE && mode != QCF_GRADIENT_ACCUMULATE) {
+      return fail(context, QCF_INVALID_ARGUMENT, "dx_mode = %d, dw_mode = %d, expected overwrite or accumulate",
+                  args->dx_mode, args->dw_mode);
+    }
   }
   status = check_operands(context, args);
   if (status == QCF_OK) status = check_sgd(context, args);
@@ -217,11 +236,14 @@ qcf_status check_pointers(qcf_context* context, const qcf_head_config* config, c
     std::size_t alignment;
     bool needed;
   } pointers[] = {
-      {"x", args->x, sizeof(float), args->n > 0},
+      {"x", args->x, args->x_type == QCF_TYPE_F32 ? sizeof(float) : sizeof(std::uint16_t), args->n > 0},
       {"w", args->w, sizeof(float), true},
       {"labels", args->labels,
        args->label_type == QCF_LABEL_I64 ? sizeof(std::int64_t) : sizeof(std::int32_t), args->n > 0},
       {"t", args->t, sizeof(float), head_row(config->kind)->has_t},
+      {"length_stats", args->length_stats, sizeof(float), head_row(config->kind)->has_length_stats},
+      {"length_moments", args->length_moments, sizeof(double), false},
+      {"sampled", args->sampled, sizeof(std::int64_t), false},
       {"target_mean", args->target_mean, sizeof(double), false},
       {"losses", args->losses, sizeof(double), false},
       {"row_z", args->row_z, sizeof(float), false},
@@ -265,6 +287,16 @@ qcf_status check_pointers(qcf_context* context, const qcf_head_config* config, c
   if (context->device == QCF_DEVICE_CUDA) return QCF_OK;  // the rest would read device memory
   if (head_row(config->kind)->has_t && !std::isfinite(*args->t)) {
     return fail(context, QCF_NOT_FINITE, "t[0] = %g, expected a finite value", static_cast<double>(*args->t));
+  }
+  for (int i = 0; i < 2; ++i) {
+    if (head_row(config->kind)->has_length_stats && !std::isfinite(args->length_stats[i])) {
+      return fail(context, QCF_NOT_FINITE, "length_stats[%d] = %g, expected a finite value", i,
+                  static_cast<double>(args->length_stats[i]));
+    }
+    if (args->length_moments != nullptr && !std::isfinite(args->length_moments[i])) {
+      return fail(context, QCF_NOT_FINITE, "length_moments[%d] = %g, expected a finite value", i,
+                  args->length_moments[i]);
+    }
   }
   if (args->target_mean != nullptr && !std::isfinite(*args->target_mean)) {
     return fail(context, QCF_NOT_FINITE, "target_mean[0] = %g, expected a finite value", *args->target_mean);

@@ -17,7 +17,7 @@ double sigmoid(double v) {
 }
 
 struct RowResult {
-  TargetValue<double> target;
+  TargetValue target;
   double nll, one_minus_q, p;
   GuidanceValue<double> guide;
   double dz;
@@ -27,18 +27,29 @@ void put(float* out, std::int64_t i, double value) {
   if (out != nullptr) out[i] = static_cast<float>(value);
 }
 
-RowResult row_values(const qcf_head_config& config, const Plan& plan, const TargetParams<double>& target,
-                     const GuidanceParams<double>& guide, std::int64_t i) {
+void put_gradient(float* out, std::int64_t i, double value, bool accumulate) {
+  if (out != nullptr) out[i] = static_cast<float>(accumulate ? static_cast<double>(out[i]) + value : value);
+}
+
+/// Settings of the rows, made once a call.
+struct RowParams {
+  const HeadRow& head;
+  TargetParams target;
+  MagnitudeParams magnitude;
+};
+
+RowResult row_values(const qcf_head_config& config, const Plan& plan, const RowParams& params,
+                     std::int64_t i) {
   RowResult r{};
-  const double c = plan.target[i];
-  r.target = margin_target(target, c, plan.target[plan.n + i]);
+  r.target = params.head.target(params.target, plan.target_input(i));
   const double distance = plan.log_sums[i] - config.s * r.target.logit;
   r.nll = softplus(distance);
   r.one_minus_q = sigmoid(distance);
-  r.p = sigmoid(config.s * c - plan.log_sums[plan.n + i]);
-  r.guide = guidance(guide, plan.z[i], r.p);
+  r.p = sigmoid(config.s * r.target.cosine - plan.log_sums[plan.n + i]);
+  r.guide = params.head.magnitude_loss(params.magnitude, plan.z[i], r.p);
   const bool live = plan.z[i] >= kLengthFloor;  // a zero row has no radius to go along
-  r.dz = config.phase == QCF_PHASE_NORM && live ? config.lambda / plan.batch * r.guide.slope : 0.0;
+  if (live && config.phase == QCF_PHASE_NORM) r.dz = config.lambda / plan.batch * r.guide.slope;
+  if (live) r.dz -= config.s / plan.batch * r.one_minus_q * r.target.length_slope;
   return r;
 }
 
@@ -48,7 +59,7 @@ void gradient_row(const qcf_head_config& config, const qcf_head_args& args, cons
   constexpr std::int64_t kChunk = 512;
   double vector[kChunk];
   const std::int64_t d = plan.d;
-  const float* x = args.x + i * d;
+  const float* x = plan.x + i * d;
   const bool live = plan.z[i] >= kLengthFloor;
   const double inv_z = live ? 1.0 / plan.z[i] : 0.0;
   const double factor = config.s / plan.batch * r.one_minus_q * inv_z;
@@ -76,7 +87,7 @@ void gradient_row(const qcf_head_config& config, const qcf_head_args& args, cons
   }
   // The target's own part is formed from wh_y - c xh, not from wh_y: near theta = 0 the slope T' is large and the
   // difference small, and only their product is bounded.
-  const float* w = klass >= 0 ? args.w + klass * d : nullptr;
+  const float* w = klass >= 0 ? plan.w + plan.w_row(klass) * d : nullptr;
   double inv_w = 0;
   if (w != nullptr) {
     double square = 0;
@@ -84,6 +95,7 @@ void gradient_row(const qcf_head_config& config, const qcf_head_args& args, cons
     inv_w = 1.0 / std::max(std::sqrt(square), kLengthFloor);
   }
   const double c = plan.target[i];
+  const bool accumulate = args.dx_mode == QCF_GRADIENT_ACCUMULATE;
   double tangent = 0;
   for (std::int64_t k0 = 0; k0 < d; k0 += kChunk) {
     const std::int64_t count = std::min(kChunk, d - k0);
@@ -99,9 +111,9 @@ void gradient_row(const qcf_head_config& config, const qcf_head_args& args, cons
         tangent += direction * direction;
       }
       const double magnitude = r.dz * xh;
-      put(args.dx_direction, at, direction);
-      put(args.dx_magnitude, at, magnitude);
-      put(args.dx, at, direction + magnitude);
+      put_gradient(args.dx_direction, at, direction, accumulate);
+      put_gradient(args.dx_magnitude, at, magnitude, accumulate);
+      put_gradient(args.dx, at, direction + magnitude, accumulate);
     }
   }
   put(args.row_tangent, i, std::sqrt(tangent));
@@ -110,11 +122,10 @@ void gradient_row(const qcf_head_config& config, const qcf_head_args& args, cons
 }  // namespace
 
 qcf_status finish(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan) {
-  const TargetParams<double> target = make_target(config);
-  const GuidanceParams<double> guide = make_guidance<double>(config.ua, config.la, config.eps);
+  const RowParams params{*head_row(config.kind), make_target_params(config), make_magnitude_params(config)};
   double loss_id = 0, loss_g = 0;
   for (std::int64_t i = 0; i < plan.n; ++i) {
-    const RowResult r = row_values(config, plan, target, guide, i);
+    const RowResult r = row_values(config, plan, params, i);
     loss_id += r.nll;
     loss_g += r.guide.excess;
     plan.one_minus_q[i] = r.one_minus_q;
@@ -124,7 +135,7 @@ qcf_status finish(const qcf_head_config& config, const qcf_head_args& args, cons
     plan.factor[i] = static_cast<float>(config.s / plan.batch * r.one_minus_q *
                                         std::exp(static_cast<double>(plan.shift[i]) - plan.log_sums[i]));
     put(args.row_z, i, plan.z[i]);
-    put(args.row_c, i, plan.target[i]);
+    put(args.row_c, i, r.target.cosine);
     put(args.row_t, i, r.target.logit);
     put(args.row_nll, i, r.nll);
     put(args.row_one_minus_q, i, r.one_minus_q);
@@ -142,11 +153,17 @@ qcf_status finish(const qcf_head_config& config, const qcf_head_args& args, cons
     args.losses[2] = config.phase == QCF_PHASE_NORM ? loss_g / batch : 0.0;
     args.losses[0] = args.losses[1] + (config.phase == QCF_PHASE_NORM ? config.lambda * args.losses[2] : 0.0);
   }
-  if (head_row(config.kind)->has_t && config.training != 0 && plan.n > 0) *args.t = plan.state->t;
+  if (config.training != 0 && plan.n > 0) {
+    if (params.head.has_t) *args.t = plan.state->t;
+    if (params.head.has_length_stats) {
+      args.length_stats[0] = plan.state->length_mean;
+      args.length_stats[1] = plan.state->length_std;
+    }
+  }
 
   if (!plan.vectors && args.dx_magnitude == nullptr) return QCF_OK;
   const auto gradient = [&](std::int64_t i, std::int64_t klass) {
-    gradient_row(config, args, plan, row_values(config, plan, target, guide, i), i, klass);
+    gradient_row(config, args, plan, row_values(config, plan, params, i), i, klass);
   };
   const std::int64_t local = plan.state->local_labels;
   parallel_for_range(local, 4, plan.threads, [&](std::int64_t begin, std::int64_t end) {
@@ -159,7 +176,7 @@ qcf_status finish(const qcf_head_config& config, const qcf_head_args& args, cons
       const std::int64_t label = args.label_type == QCF_LABEL_I64
                                      ? static_cast<const std::int64_t*>(args.labels)[i]
                                      : static_cast<const std::int32_t*>(args.labels)[i];
-      if (label < plan.offset || label >= plan.offset + plan.k_loc) gradient(i, -1);
+      if (label < plan.offset || label >= plan.offset + plan.w_rows) gradient(i, -1);
     }
   });
   return QCF_OK;

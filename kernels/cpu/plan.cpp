@@ -28,7 +28,8 @@ class Places {
 
 std::int64_t scratch_floats(const Plan& plan) {
   return kTileClasses * (plan.vectors ? plan.d_pad : 0) + kTileClasses * plan.n_pad + 3 * kTileClasses +
-         6 * plan.n_pad + (plan.tile_dw ? kTileClasses * plan.d : 0);
+         6 * plan.n_pad + (plan.tile_dw ? kTileClasses * plan.d : 0) +
+         (plan.sampled != nullptr ? kTileClasses * plan.d : 0);
 }
 
 }  // namespace
@@ -38,24 +39,31 @@ Plan make_plan(const qcf_context& context, const qcf_head_config& config, const 
   Plan plan{};
   plan.n = args.n;
   plan.d = args.d;
-  plan.k_loc = args.k_loc;
+  plan.w_rows = args.k_loc;
+  plan.sampled = args.sampled;
+  plan.classes = args.sampled != nullptr ? args.sampled_count : args.k_loc;
+  plan.w = args.w;
   plan.k_total = args.k_total != 0 ? args.k_total : args.k_loc;
   plan.offset = args.class_offset;
   plan.ops = tile_ops(context.isa);
   plan.n_pad = pad(args.n, plan.ops->panel);
   plan.d_pad = pad(args.d, plan.ops->panel);
-  plan.tiles = (args.k_loc + kTileClasses - 1) / kTileClasses;
+  plan.tiles = (plan.classes + kTileClasses - 1) / kTileClasses;
   plan.batch = static_cast<double>(args.batch_total != 0 ? args.batch_total : args.n);
   plan.parts = static_cast<int>(std::min<std::int64_t>(plan.tiles, kMaxParts));
   plan.threads = static_cast<int>(std::min<std::int64_t>(resolve_threads(context.threads), plan.tiles));
   const bool wants_p = args.row_p != nullptr || args.row_zstar != nullptr || args.row_lg != nullptr;
-  plan.plain = head_row(config.kind)->has_hard && (config.phase == QCF_PHASE_NORM || wants_p);
+  const HeadRow& head = *head_row(config.kind);
+  plan.plain = head.has_hard && ((config.phase == QCF_PHASE_NORM && head.has_magnitude_loss) || wants_p);
   plan.tile_dw = args.sgd != nullptr && args.dw == nullptr;
   const bool second_pass = args.dw != nullptr || args.sgd != nullptr;
   plan.vectors = args.dx != nullptr || args.dx_direction != nullptr || args.row_tangent != nullptr;
 
   Places places(base);
   places.take(plan.state, 1);
+  const bool narrow = args.x_type != QCF_TYPE_F32;
+  places.take(plan.wide_x, narrow ? plan.n * plan.d : 0);
+  plan.x = narrow ? plan.wide_x : static_cast<const float*>(args.x);
   places.take(plan.xt, plan.n_pad * plan.d);
   places.take(plan.xp, second_pass ? plan.n * plan.d_pad : 0);
   if (!second_pass) plan.xp = nullptr;
@@ -92,19 +100,18 @@ Scratch split_scratch(const Plan& plan, int worker) {
   s.dot = p + 2 * kTileClasses;
   s.rows = p + 3 * kTileClasses;
   s.dw = s.rows + 6 * plan.n_pad;
+  s.w = s.dw + (plan.tile_dw ? kTileClasses * plan.d : 0);
   return s;
 }
 
-TargetParams<double> make_target(const qcf_head_config& config) {
-  constexpr double kPi = 3.14159265358979323846;
-  TargetParams<double> params{};
-  params.rule = config.rule;
-  params.cos_m = std::cos(config.m);
-  params.sin_m = std::sin(config.m);
-  params.switch_c = std::cos(kPi - config.m);
-  params.drop = config.m * std::sin(kPi - config.m);
-  params.s_min = config.s_min;
-  return params;
+ClassTile class_tile(const Plan& plan, const Scratch& scratch, std::int64_t tile) {
+  const std::int64_t first = tile * kTileClasses;
+  const int classes = static_cast<int>(std::min<std::int64_t>(kTileClasses, plan.classes - first));
+  if (plan.sampled == nullptr) return {plan.w + first * plan.d, classes, plan.d};
+  for (int j = 0; j < classes; ++j) {
+    std::copy_n(plan.w + plan.sampled[first + j] * plan.d, plan.d, scratch.w + j * plan.d);
+  }
+  return {scratch.w, classes, plan.d};
 }
 
 }  // namespace qcface::kernels

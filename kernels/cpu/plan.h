@@ -6,8 +6,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/tile.h"
-#include "kernels/guidance/guidance.h"
-#include "kernels/heads/target_rule.h"
+#include "kernels/heads/table.h"
 #include "qcface/kernels.h"
 
 namespace qcface::kernels {
@@ -21,18 +20,24 @@ struct StageState {
   std::uint64_t magic;
   Stage stage;
   float t;                    // updated t of this step
+  float length_mean, length_std;  // likewise
   std::int64_t local_labels;  // rows whose class is held here
 };
 
 /// A row whose class is held on this rank.
 struct LocalLabel {
-  std::int64_t klass;  // row of w
+  std::int64_t klass;  // place among the classes that take part
   std::int64_t row;
 };
 
 struct Plan {
   // sizes
-  std::int64_t n, d, k_loc, k_total, offset, n_pad, d_pad, tiles;
+  std::int64_t n, d, k_total, offset, n_pad, d_pad, tiles;
+  std::int64_t w_rows;   // K_loc
+  std::int64_t classes;  // that take part: w_rows, or those sampled
+  const std::int64_t* sampled;
+  const float* w;
+  const float* x;  // as given, or widened
   double batch;
   int parts;     // fixed split of the tiles in the first pass; one partial sum each
   int threads;   // workers, and scratch places
@@ -43,6 +48,7 @@ struct Plan {
 
   // places in the workspace
   StageState* state;
+  float* wide_x;  // a 16-bit x in fp32
   float *xt, *xp;
   LocalLabel* labels;                         // sorted by class, then row
   double *z, *target, *log_sums, *counts;     // [n]; [2, n]; [2, n]; [2, n]
@@ -58,6 +64,12 @@ struct Plan {
   std::size_t scratch_floats;
   std::size_t bytes;
 
+  /// Row of w of a class that takes part.
+  std::int64_t w_row(std::int64_t klass) const { return sampled != nullptr ? sampled[klass] : klass; }
+  TargetInput target_input(std::int64_t row) const {
+    return {target[row], target[n + row], z[row], static_cast<double>(state->length_mean),
+            static_cast<double>(state->length_std)};
+  }
   std::int64_t first_tile(int part) const { return part * tiles / parts; }
   float* worker_scratch(int worker) const {
     return scratch + static_cast<std::size_t>(worker) * scratch_floats;
@@ -68,14 +80,15 @@ struct Plan {
 struct Scratch {
   float *packed, *c, *inv_norm, *grad_scale, *dot, *rows;  // rows: 6 x [n_pad]
   float* dw;  // [kTileClasses, d], if the update is fused and dw not wanted
+  float* w;   // [kTileClasses, d], if classes are sampled
 };
 Scratch split_scratch(const Plan& plan, int worker);
+/// The class rows of a tile; sampled ones are gathered into the scratch.
+ClassTile class_tile(const Plan& plan, const Scratch& scratch, std::int64_t tile);
 
 /// base may be NULL when only sizes are wanted.
 Plan make_plan(const qcf_context& context, const qcf_head_config& config, const qcf_head_args& args,
                void* base);
-
-TargetParams<double> make_target(const qcf_head_config& config);
 
 // The stages (checked by api.cpp).
 qcf_status prepare(qcf_context* context, const qcf_head_args& args, const Plan& plan);
@@ -87,6 +100,9 @@ qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, con
 /// unit [rows, d] = rows / max(length, 1e-12).
 qcf_status unit_rows(qcf_context* context, std::int64_t rows, std::int64_t d, const float* matrix,
                      float* unit);
+
+/// wide [count] = the 16-bit values.
+void widen(int threads, const void* values, qcf_type type, std::int64_t count, float* wide);
 
 /// Fills xt (and xp unless NULL) from unit rows inv_z[i] * x_i.
 void pack_rows(const TileOps& ops, int threads, const float* x, const double* z, std::int64_t n,

@@ -34,8 +34,7 @@ Part part_of(const Plan& plan, int index) {
 }
 
 /// Returns the first class row with NaN or infinity, or -1.
-std::int64_t run_part(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan, int index,
-                      int worker) {
+std::int64_t run_part(const qcf_head_config& config, const Plan& plan, int index, int worker) {
   const TileOps& ops = *plan.ops;
   const Scratch scratch = split_scratch(plan, worker);
   const Part part = part_of(plan, index);
@@ -51,12 +50,10 @@ std::int64_t run_part(const qcf_head_config& config, const qcf_head_args& args, 
                            [](const LocalLabel& l, std::int64_t klass) { return l.klass < klass; });
   for (std::int64_t tile = begin; tile < end; ++tile) {
     const std::int64_t first = tile * kTileClasses;
-    const ClassTile classes{args.w + first * plan.d,
-                            static_cast<int>(std::min<std::int64_t>(kTileClasses, plan.k_loc - first)),
-                            plan.d};
+    const ClassTile classes = class_tile(plan, scratch, tile);
     float* const packed = plan.vectors ? scratch.packed : nullptr;
     const int bad = ops.load(classes, plan.d_pad, packed, scratch.inv_norm, scratch.grad_scale);
-    if (bad >= 0) return first + bad;
+    if (bad >= 0) return plan.w_row(first + bad);
     const float* const a = packed != nullptr ? packed : classes.w;
     const std::int64_t row_stride = packed != nullptr ? ops.panel : plan.d;
     const std::int64_t block_stride = packed != nullptr ? std::int64_t{kTileClasses} * ops.panel : ops.panel;
@@ -86,7 +83,7 @@ std::int64_t run_part(const qcf_head_config& config, const qcf_head_args& args, 
     e.scratch = rows + 4 * plan.n_pad;
     e.plain = plan.plain;
     e.first = tile == begin;
-    ops.exponentials[config.kind](e);
+    ops.exponentials[head_row(config.kind)->negatives](e);
     for (std::int64_t i = 0; i < plan.n; ++i) {
       if (plan.vectors && e.rescale[i] != 1.0f) {
         for (std::int64_t k = 0; k < plan.d_pad; ++k) part.vectors[i * plan.d_pad + k] *= e.rescale[i];
@@ -102,6 +99,32 @@ std::int64_t run_part(const qcf_head_config& config, const qcf_head_args& args, 
     }
   }
   return -1;
+}
+
+/// AdaFace's mean and deviation of lengths for this step; 0 for other heads.
+void update_length_stats(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan) {
+  plan.state->length_mean = plan.state->length_std = 0.0f;
+  if (!head_row(config.kind)->has_length_stats) return;
+  plan.state->length_mean = args.length_stats[0];
+  plan.state->length_std = args.length_stats[1];
+  if (config.training == 0 || plan.n == 0) return;
+  const double count = static_cast<double>(plan.n);
+  double mean = 0, square = 0;
+  for (std::int64_t i = 0; i < plan.n; ++i) mean += AdafaceHead::clipped_length(plan.z[i]);
+  mean /= count;
+  for (std::int64_t i = 0; i < plan.n; ++i) {
+    const double off = AdafaceHead::clipped_length(plan.z[i]) - mean;
+    square += off * off;
+  }
+  double deviation = plan.n > 1 ? std::sqrt(square / (count - 1)) : 0;
+  if (args.length_moments != nullptr) {
+    mean = args.length_moments[0];
+    deviation = args.length_moments[1];
+  }
+  plan.state->length_mean = moved_average(config.ada_momentum, mean, args.length_stats[0]);
+  if (plan.n > 1 || args.length_moments != nullptr) {  // one length has no deviation
+    plan.state->length_std = moved_average(config.ada_momentum, deviation, args.length_stats[1]);
+  }
 }
 
 /// log of the sum over the parts, always in part order.
@@ -131,22 +154,20 @@ qcf_status sums(qcf_context* context, const qcf_head_config& config, const qcf_h
     for (std::int64_t i = 0; i < plan.n; ++i) mean += plan.target[i];
     mean /= static_cast<double>(plan.n);
     if (args.target_mean != nullptr) mean = *args.target_mean;
-    plan.state->t =
-        static_cast<float>(config.t_momentum * mean + (1 - config.t_momentum) * static_cast<double>(*args.t));
+    plan.state->t = moved_average(config.t_momentum, mean, *args.t);
   }
-  const TargetParams<double> target = make_target(config);
+  update_length_stats(config, args, plan);
+  const TargetParams target = make_target_params(config);
   for (std::int64_t i = 0; i < plan.n_pad; ++i) {
     const bool row = i < plan.n;
-    const double c = row ? plan.target[i] : 0;
-    plan.margin[i] =
-        row ? static_cast<float>(margin_target(target, c, plan.target[plan.n + i]).margin) : 2.0f;
-    plan.target_c[i] = static_cast<float>(c);
+    plan.margin[i] = row ? static_cast<float>(head.target(target, plan.target_input(i)).margin) : 2.0f;
+    plan.target_c[i] = row ? static_cast<float>(plan.target[i]) : 0.0f;
   }
   if (plan.n == 0) return QCF_OK;
 
   std::atomic<std::int64_t> bad{INT64_MAX};
   parallel_for_worker(plan.parts, plan.threads, [&](std::int64_t index, int worker) {
-    const std::int64_t row = run_part(config, args, plan, static_cast<int>(index), worker);
+    const std::int64_t row = run_part(config, plan, static_cast<int>(index), worker);
     if (row < 0) return;
     std::int64_t seen = bad.load(std::memory_order_relaxed);
     while (row < seen && !bad.compare_exchange_weak(seen, row, std::memory_order_relaxed)) {
@@ -154,7 +175,7 @@ qcf_status sums(qcf_context* context, const qcf_head_config& config, const qcf_h
   });
   if (bad.load() != INT64_MAX) {
     return fail(context, QCF_NOT_FINITE, "w: row %" PRId64 " of %" PRId64 " holds NaN or infinity",
-                bad.load(), plan.k_loc);
+                bad.load(), plan.w_rows);
   }
   for (std::int64_t i = 0; i < plan.n; ++i) {
     plan.log_sums[i] = log_sum(plan, plan.part_sums + i, plan.part_shifts + i);

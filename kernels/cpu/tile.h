@@ -11,7 +11,8 @@
 
 #include <cstdint>
 
-#include "kernels/heads/table.h"
+#include "kernels/heads/negatives.h"
+#include "qcface/kernels.h"
 
 namespace qcface::kernels {
 
@@ -88,11 +89,11 @@ struct TileOps {
   void (*cosines)(const float* a, std::int64_t row_stride, std::int64_t block_stride, int classes,
                   std::int64_t d, const float* xt, std::int64_t n, std::int64_t n_pad, const float* inv_norm,
                   float* c);
-  void (*exponentials[HeadList::kCount])(const ExpTile&);
+  void (*exponentials[NegativesList::kCount])(const ExpTile&);
   /// v [N, d_pad] += e^T packed.
   void (*add_vectors)(const float* e, int classes, std::int64_t n, std::int64_t n_pad, const float* packed,
                       std::int64_t d_pad, float* v);
-  void (*factors[HeadList::kCount])(const FactorTile&);
+  void (*factors[NegativesList::kCount])(const FactorTile&);
   /// dw_j = grad_scale_j sum_i g_ij xh_i - pull_j w_j
   void (*weight_gradients)(const WeightTile&);
 };

@@ -7,6 +7,6 @@
 
 namespace qcface::kernels {
 
-const TileOps* tile_ops_avx512() { return &OpsOf<HeadList>::kOps; }
+const TileOps* tile_ops_avx512() { return &OpsOf<NegativesList>::kOps; }
 
 }  // namespace qcface::kernels

@@ -8,6 +8,6 @@
 
 namespace qcface::kernels {
 
-const TileOps* tile_ops_baseline() { return &OpsOf<HeadList>::kOps; }
+const TileOps* tile_ops_baseline() { return &OpsOf<NegativesList>::kOps; }
 
 }  // namespace qcface::kernels

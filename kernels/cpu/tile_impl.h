@@ -78,7 +78,7 @@ void move_shift(std::int64_t n, bool first, const float* highest, float* shift, 
   }
 }
 
-template <class Head, bool kPlain>
+template <class Negatives, bool kPlain>
 void exponentials(const ExpTile& t) {
   const std::int64_t n = t.n_pad;
   const NegativeParams params = t.negative;
@@ -93,7 +93,7 @@ void exponentials(const ExpTile& t) {
     const float* const __restrict c = t.c + j * n;
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
-      const float logit = Head::negative(params, c[i], margin[i]).logit;
+      const float logit = Negatives::negative(params, c[i], margin[i]).logit;
       highest[i] = logit > highest[i] ? logit : highest[i];
       if constexpr (kPlain) plain_highest[i] = c[i] > plain_highest[i] ? c[i] : plain_highest[i];
     }
@@ -117,27 +117,27 @@ void exponentials(const ExpTile& t) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
       const float cosine = c[i];
-      const Negative negative = Head::negative(params, cosine, margin[i]);
+      const Negative negative = Negatives::negative(params, cosine, margin[i]);
       const float e = fast_exp(s * negative.logit - shift[i]);
       sum[i] += e;
       higher[i] += cosine > target_c[i] ? 1 : 0;
-      if constexpr (Head::kHasHard) hard[i] += negative.hard ? 1 : 0;
+      if constexpr (Negatives::kHasHard) hard[i] += negative.hard ? 1 : 0;
       if constexpr (kPlain) plain_sum[i] += fast_exp(s * cosine - plain_shift[i]);
       c[i] = e * negative.slope * inv_norm;
     }
   }
 }
 
-template <class Head>
+template <class Negatives>
 void exponentials_of(const ExpTile& t) {
-  if (Head::kHasHard && t.plain) {
-    exponentials<Head, Head::kHasHard>(t);
+  if (Negatives::kHasHard && t.plain) {
+    exponentials<Negatives, Negatives::kHasHard>(t);
   } else {
-    exponentials<Head, false>(t);
+    exponentials<Negatives, false>(t);
   }
 }
 
-template <class Head>
+template <class Negatives>
 void factors_of(const FactorTile& t) {
   const std::int64_t n = t.n_pad;
   const NegativeParams params = t.negative;
@@ -151,7 +151,7 @@ void factors_of(const FactorTile& t) {
 #pragma omp simd reduction(+ : dot)
     for (std::int64_t i = 0; i < n; ++i) {
       const float cosine = c[i];
-      const Negative negative = Head::negative(params, cosine, margin[i]);
+      const Negative negative = Negatives::negative(params, cosine, margin[i]);
       const float g = factor[i] * fast_exp(s * negative.logit - shift[i]) * negative.slope;
       dot += g * cosine;
       c[i] = g;
@@ -162,15 +162,15 @@ void factors_of(const FactorTile& t) {
 
 template <class List>
 struct OpsOf;
-template <class... Heads>
-struct OpsOf<HeadPack<Heads...>> {
+template <class... Rules>
+struct OpsOf<NegativesPack<Rules...>> {
   static constexpr TileOps kOps = {QCF_ISA_NAME,
                                    kPanel,
                                    tile_load,
                                    tile_cosines,
-                                   {exponentials_of<Heads>...},
+                                   {exponentials_of<Rules>...},
                                    tile_add_vectors,
-                                   {factors_of<Heads>...},
+                                   {factors_of<Rules>...},
                                    tile_weight_gradients};
 };
 

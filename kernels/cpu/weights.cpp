@@ -13,10 +13,9 @@ namespace {
 
 /// Adds the target entry of one row to its class: g_iy (xh_i - c wh_y) / |w_y|. Kept out of the product, because near
 /// theta = 0 a large slope meets a small difference.
-void add_target(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan,
-                const LocalLabel& label, float* dw) {
-  const float* w = args.w + label.klass * plan.d;
-  const float* x = args.x + label.row * plan.d;
+void add_target(const qcf_head_config& config, const Plan& plan, const LocalLabel& label, float* dw) {
+  const float* w = plan.w + plan.w_row(label.klass) * plan.d;
+  const float* x = plan.x + label.row * plan.d;
   double square = 0;
   for (std::int64_t k = 0; k < plan.d; ++k) square += static_cast<double>(w[k]) * static_cast<double>(w[k]);
   const double norm = std::sqrt(square);
@@ -43,6 +42,15 @@ void update(const qcf_sgd& sgd, std::int64_t first, std::int64_t count, const fl
   }
 }
 
+/// Classes first .. first + count of those that take part.
+void update_classes(const qcf_sgd& sgd, const Plan& plan, std::int64_t first, std::int64_t count,
+                    const float* dw) {
+  if (plan.sampled == nullptr) return update(sgd, first * plan.d, count * plan.d, dw);
+  for (std::int64_t j = 0; j < count; ++j) {
+    update(sgd, plan.sampled[first + j] * plan.d, plan.d, dw != nullptr ? dw + j * plan.d : nullptr);
+  }
+}
+
 }  // namespace
 
 qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan) {
@@ -51,21 +59,19 @@ qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, con
   if (sgd != nullptr && sgd->skip != nullptr && *sgd->skip != 0) return QCF_OK;
   const bool accumulate = args.dw_mode == QCF_GRADIENT_ACCUMULATE;
   if (plan.n == 0) {
-    if (args.dw != nullptr && !accumulate) std::fill_n(args.dw, plan.k_loc * plan.d, 0.0f);
-    if (sgd != nullptr) update(*sgd, 0, plan.k_loc * plan.d, nullptr);  // decay and momentum act all the same
+    if (args.dw != nullptr && !accumulate) std::fill_n(args.dw, plan.classes * plan.d, 0.0f);
+    if (sgd != nullptr) update_classes(*sgd, plan, 0, plan.classes, nullptr);  // decay and momentum act all the same
     return QCF_OK;
   }
   const TileOps& ops = *plan.ops;
   // A gradient that no cache could hold until it is used is written past them: saves reading it first.
   constexpr std::int64_t kStreamFloats = 4 << 20;
-  const bool stream = !accumulate && sgd == nullptr && plan.k_loc * plan.d > kStreamFloats &&
+  const bool stream = !accumulate && sgd == nullptr && plan.classes * plan.d > kStreamFloats &&
                       plan.d % 16 == 0 && reinterpret_cast<std::uintptr_t>(args.dw) % 64 == 0;
   parallel_for_worker(plan.tiles, plan.threads, [&](std::int64_t tile, int worker) {
     const Scratch scratch = split_scratch(plan, worker);
     const std::int64_t first = tile * kTileClasses;
-    const ClassTile classes{args.w + first * plan.d,
-                            static_cast<int>(std::min<std::int64_t>(kTileClasses, plan.k_loc - first)),
-                            plan.d};
+    const ClassTile classes = class_tile(plan, scratch, tile);
     // Rows were checked in the first pass.
     (void)ops.load(classes, plan.d_pad, nullptr, scratch.inv_norm, scratch.grad_scale);
     ops.cosines(classes.w, plan.d, ops.panel, classes.classes, plan.d, plan.xt, plan.n, plan.n_pad,
@@ -88,7 +94,7 @@ qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, con
     f.shift = plan.shift;
     f.factor = plan.factor;
     f.dot = scratch.dot;
-    ops.factors[config.kind](f);
+    ops.factors[head_row(config.kind)->negatives](f);
     for (int j = 0; j < classes.classes; ++j) scratch.dot[j] *= scratch.grad_scale[j] * scratch.inv_norm[j];
     WeightTile t{};
     t.tile = classes;
@@ -104,9 +110,9 @@ qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, con
     t.stream = stream;
     ops.weight_gradients(t);
     for (const LocalLabel* l = begin; l != end; ++l) {
-      add_target(config, args, plan, *l, t.dw + (l->klass - first) * plan.d);
+      add_target(config, plan, *l, t.dw + (l->klass - first) * plan.d);
     }
-    if (sgd != nullptr) update(*sgd, first * plan.d, classes.classes * plan.d, t.dw);
+    if (sgd != nullptr) update_classes(*sgd, plan, first, classes.classes, t.dw);
   });
   return QCF_OK;
 }

@@ -58,7 +58,8 @@ __device__ __forceinline__ void write_unit(const float* row, std::int64_t d, dou
 template <int kWide>
 __device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass, const float* h) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t at = klass * u.d;
+  const std::int64_t out_at = klass * u.d;  // of dw
+  const std::int64_t at = u.sampled != nullptr ? u.sampled[klass] * u.d : out_at;
   const float* const w_row = u.w + at;
   double square = 0, along = 0;
   for (std::int64_t k = lane * kWide; k < u.d; k += 32 * kWide) {
@@ -102,11 +103,11 @@ __device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass,
     if (u.dw != nullptr) {
       auto out = gradient;
       if (u.accumulate) {
-        const auto before = load_wide<kWide>(u.dw + at + k);
+        const auto before = load_wide<kWide>(u.dw + out_at + k);
         QCF_UNROLL
         for (int e = 0; e < kWide; ++e) out[e] += before[e];
       }
-      store(u.dw + at + k, out);
+      store(u.dw + out_at + k, out);
     }
     if (u.sgd_w != nullptr) {
       auto velocity = load_wide<kWide>(u.velocity + at + k);

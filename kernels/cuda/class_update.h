@@ -12,15 +12,16 @@ namespace qcface::kernels::cuda {
 
 /// Rows of the batch sorted by class, then row. Rows whose class is held elsewhere stand last, with class INT64_MAX.
 struct SortedLabel {
-  std::int64_t klass;  // row of w
+  std::int64_t klass;  // place among the classes that take part
   std::int64_t row;
 };
 
 /// Device pointers; passed to kernels by value.
 struct ClassUpdate {
-  std::int64_t k_loc, d, n;
-  const float* w;  // [K_loc, D]
-  float* dw;       // [K_loc, D] or NULL
+  std::int64_t k_loc, d, n;      // k_loc: classes that take part
+  const std::int64_t* sampled;  // [k_loc] their rows of w, velocity and unit_w; NULL: all
+  const float* w;               // [K_loc, D]
+  float* dw;                    // [k_loc, D] or NULL
   bool accumulate;
   // the optimiser, or NULLs
   float* sgd_w;

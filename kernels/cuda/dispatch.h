@@ -20,6 +20,19 @@ cudaError_t for_operand(qcf_type type, const Run& run) {
   return run(Type<float>{});
 }
 
+template <class Run, class... Rules>
+cudaError_t for_negatives_of(int index, const Run& run, NegativesPack<Rules...> list) {
+  cudaError_t error = cudaErrorInvalidValue;
+  (void)((index == negatives_index<Rules>(list) ? (error = run(Type<Rules>{}), true) : false) || ...);
+  return error;
+}
+
+/// run(Type<Rule>{}) for the rule of negatives of the head of `kind`.
+template <class Run>
+cudaError_t for_negatives(qcf_head_kind kind, const Run& run) {
+  return for_negatives_of(head_row(kind)->negatives, run, NegativesList{});
+}
+
 template <class Run, class... Heads>
 cudaError_t for_head_of(qcf_head_kind kind, const Run& run, HeadPack<Heads...>) {
   cudaError_t error = cudaErrorInvalidValue;

@@ -10,7 +10,7 @@
 
 namespace qcface::kernels::cuda {
 
-/// In the order in which the CPU meets them.
+/// Among several the lowest is told.
 enum class ErrorTensor : std::uint32_t {
   kStage = 0,  // row: (stage found << 8) | stage expected
   kT = 1,
@@ -18,7 +18,11 @@ enum class ErrorTensor : std::uint32_t {
   kRate = 3,  // sgd.lr
   kLabels = 4,
   kX = 5,
-  kW = 6
+  kW = 6,
+  kLengthStats = 7,
+  kLengthMoments = 8,
+  kSampled = 9,
+  kNotSampled = 10  // a label whose class is not in `sampled`
 };
 
 inline constexpr unsigned long long kNoError = ~0ull;

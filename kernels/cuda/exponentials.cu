@@ -49,7 +49,7 @@ __device__ __forceinline__ float move_shift(const ShiftPolicy& policy, bool firs
   return __expf(old - *shift);
 }
 
-template <class Head, class T, bool kPlain>
+template <class Negatives, class T, bool kPlain>
 __global__ __launch_bounds__(kThreads) void exponentials_kernel(const __grid_constant__ ExponentialArgs a,
                                                                 T* operand) {
   QCF_DYNAMIC_SHARED(bytes);
@@ -60,7 +60,7 @@ __global__ __launch_bounds__(kThreads) void exponentials_kernel(const __grid_con
   const std::int64_t row = blockIdx.x;
   const float* const cosines = a.cosines + row * a.stride;
   NegativeParams params{0.0f, a.mv_a};
-  if constexpr (Head::kHasT) params.t = *a.t;
+  if constexpr (Negatives::kUsesT) params.t = *a.t;
   const float margin = a.margin[row], target_c = a.target_c[row], s = a.s;
   const std::int64_t y = a.label[row] - a.first_class;
   const int own = a.label[row] >= 0 && y >= 0 && y < a.classes ? static_cast<int>(y) : -1;
@@ -74,7 +74,7 @@ __global__ __launch_bounds__(kThreads) void exponentials_kernel(const __grid_con
       const float v = c[e];
       c[e] = v > 1.0f ? 1.0f : (v < -1.0f ? -1.0f : v);  // keeps NaN
       if (at + e >= a.classes || at + e == own) c[e] = kExcluded;
-      const float logit = Head::negative(params, c[e], margin).logit;
+      const float logit = Negatives::negative(params, c[e], margin).logit;
       highest = logit > highest ? logit : highest;
       if constexpr (kPlain) plain_highest = c[e] > plain_highest ? c[e] : plain_highest;
     }
@@ -97,11 +97,11 @@ __global__ __launch_bounds__(kThreads) void exponentials_kernel(const __grid_con
     Vector<T, 4 * static_cast<int>(sizeof(T))> weighted;
     QCF_UNROLL
     for (int e = 0; e < 4; ++e) {
-      const Negative negative = Head::negative(params, c[e], margin);
+      const Negative negative = Negatives::negative(params, c[e], margin);
       const float exponential = __expf(fmaf(s, negative.logit, -shift));
       sum += exponential;
       higher += c[e] > target_c ? 1 : 0;
-      if constexpr (Head::kHasHard) hard += negative.hard ? 1 : 0;
+      if constexpr (Negatives::kHasHard) hard += negative.hard ? 1 : 0;
       if constexpr (kPlain) plain_sum += __expf(fmaf(s, c[e], -plain_shift));
       weighted.set(e, exponential * negative.slope);
     }
@@ -118,7 +118,7 @@ __global__ __launch_bounds__(kThreads) void exponentials_kernel(const __grid_con
   double plain_total = 0;
   if constexpr (kPlain) plain_total = block_sum<kThreads>(static_cast<double>(plain_sum), double_scratch);
   higher = block_sum<kThreads>(higher, int_scratch);
-  if constexpr (Head::kHasHard) hard = block_sum<kThreads>(hard, int_scratch);
+  if constexpr (Negatives::kHasHard) hard = block_sum<kThreads>(hard, int_scratch);
   if (threadIdx.x == 0) {
     // All threads read the old shift before the first barrier above.
     const double kept = a.first ? 0.0 : a.sum[row] * static_cast<double>(rescale);
@@ -145,31 +145,64 @@ __global__ __launch_bounds__(kThreads) void exponentials_kernel(const __grid_con
 
 struct StartArgs {
   std::int64_t n;
-  bool has_t, moves_t;
-  double momentum;
-  const float* t;
+  bool moves;  // t and length_stats
+  double t_momentum, ada_momentum;
+  const float *t, *length_stats;
+  const double* length_moments;
+  const double* z;
   const double* target_mean;
   const double* target;
   float *margin, *target_c;
   HeadState* state;
-  TargetParams<double> params;
+  TargetParams params;
 };
 
+/// AdaFace's mean and deviation for this step, for all threads of the block.
+__device__ __forceinline__ void length_stats_of(const StartArgs& a, double* scratch, float* mean_out,
+                                                float* deviation_out) {
+  *mean_out = a.length_stats[0];
+  *deviation_out = a.length_stats[1];
+  if (!a.moves) return;
+  double mean = 0, square = 0;
+  for (std::int64_t i = threadIdx.x; i < a.n; i += kThreads) mean += AdafaceHead::clipped_length(a.z[i]);
+  mean = block_sum<kThreads>(mean, scratch) / static_cast<double>(a.n);
+  for (std::int64_t i = threadIdx.x; i < a.n; i += kThreads) {
+    const double off = AdafaceHead::clipped_length(a.z[i]) - mean;
+    square += off * off;
+  }
+  square = block_sum<kThreads>(square, scratch);
+  double deviation = a.n > 1 ? sqrt(square / static_cast<double>(a.n - 1)) : 0.0;
+  if (a.length_moments != nullptr) {
+    mean = a.length_moments[0];
+    deviation = a.length_moments[1];
+  }
+  *mean_out = moved_average(a.ada_momentum, mean, *mean_out);
+  if (a.n > 1 || a.length_moments != nullptr) {  // one length has no deviation
+    *deviation_out = moved_average(a.ada_momentum, deviation, *deviation_out);
+  }
+}
+
+template <class Head>
 __global__ __launch_bounds__(kThreads) void start_sums_kernel(const __grid_constant__ StartArgs a) {
   QCF_SHARED(double, scratch, kThreads / 32);
+  float length_mean = 0.0f, length_std = 0.0f;
+  if constexpr (Head::kState == State::kLengthStats) length_stats_of(a, scratch, &length_mean, &length_std);
   double sum = 0;
   for (std::int64_t i = threadIdx.x; i < a.n; i += kThreads) {
     const double c = a.target[i];
     sum += c;
-    a.margin[i] = static_cast<float>(margin_target(a.params, c, a.target[a.n + i]).margin);
+    const TargetInput input{c, a.target[a.n + i], a.z[i], static_cast<double>(length_mean),
+                            static_cast<double>(length_std)};
+    a.margin[i] = static_cast<float>(Head::target(a.params, input).margin);
     a.target_c[i] = static_cast<float>(c);
   }
   const double mean = block_sum<kThreads>(sum, scratch) / static_cast<double>(a.n > 0 ? a.n : 1);
-  if (threadIdx.x != 0 || !a.has_t) return;
-  a.state->t = *a.t;
-  if (a.moves_t) {
+  if (threadIdx.x != 0) return;
+  a.state->length_mean = length_mean;
+  a.state->length_std = length_std;
+  if constexpr (Head::kState == State::kT) {
     const double used = a.target_mean != nullptr ? *a.target_mean : mean;
-    a.state->t = static_cast<float>(a.momentum * used + (1 - a.momentum) * static_cast<double>(*a.t));
+    a.state->t = a.moves ? moved_average(a.t_momentum, used, *a.t) : *a.t;
   }
 }
 
@@ -188,19 +221,23 @@ __global__ void close_sums_kernel(std::int64_t n, bool plain, const float* shift
 
 cudaError_t start_sums(const Plan& plan, const qcf_head_config& config, const qcf_head_args& args,
                        cudaStream_t stream) {
-  const bool has_t = head_row(config.kind)->has_t;
   const StartArgs a{plan.n,
-                    has_t,
-                    has_t && config.training != 0 && plan.n > 0,
+                    config.training != 0 && plan.n > 0,
                     config.t_momentum,
+                    config.ada_momentum,
                     args.t,
+                    args.length_stats,
+                    args.length_moments,
+                    plan.z,
                     args.target_mean,
                     plan.target,
                     plan.margin,
                     plan.target_c,
                     plan.state,
                     make_target_params(config)};
-  return launch(start_sums_kernel, 1, kThreads, 0, stream, a);
+  return for_head(config.kind, [&](auto head) {
+    return launch(start_sums_kernel<typename decltype(head)::type>, 1, kThreads, 0, stream, a);
+  });
 }
 
 cudaError_t exponentials(const Plan& plan, const qcf_head_config& config, std::int64_t first_class,
@@ -227,13 +264,13 @@ cudaError_t exponentials(const Plan& plan, const qcf_head_config& config, std::i
                           &plan.state->errors};
   const auto grid = static_cast<unsigned>(plan.n);
   const auto shared = static_cast<std::size_t>(plan.chunk) * sizeof(float);
-  return for_head(config.kind, [&](auto head) {
-    using Head = typename decltype(head)::type;
+  return for_negatives(config.kind, [&](auto head) {
+    using Negatives = typename decltype(head)::type;
     return for_operand(plan.type, [&](auto operand) {
       using T = typename decltype(operand)::type;
-      const bool plain = Head::kHasHard && plan.plain;
+      const bool plain = Negatives::kHasHard && plan.plain;
       return launch(
-          plain ? exponentials_kernel<Head, T, Head::kHasHard> : exponentials_kernel<Head, T, false>, grid,
+          plain ? exponentials_kernel<Negatives, T, Negatives::kHasHard> : exponentials_kernel<Negatives, T, false>, grid,
           kThreads, shared, stream, a, static_cast<T*>(plan.operand));
     });
   });

@@ -23,13 +23,13 @@ struct FactorArgs {
   const float *margin, *log_shift, *factor;
 };
 
-template <class Head, class T>
+template <class Negatives, class T>
 __global__ __launch_bounds__(kThreads) void factors_kernel(const __grid_constant__ FactorArgs a, T* operand) {
   const std::int64_t row = blockIdx.x;
   const int at = 4 * static_cast<int>(blockIdx.y * kThreads + threadIdx.x);
   if (at >= a.classes) return;
   NegativeParams params{0.0f, a.mv_a};
-  if constexpr (Head::kHasT) params.t = *a.t;
+  if constexpr (Negatives::kUsesT) params.t = *a.t;
   const float margin = a.margin[row], shift = a.log_shift[row], factor = a.factor[row] * a.scale;
   const std::int64_t own = a.label[row] - a.first_class;
   const auto c = load<float>(a.cosines + row * a.stride + at);
@@ -37,7 +37,7 @@ __global__ __launch_bounds__(kThreads) void factors_kernel(const __grid_constant
   QCF_UNROLL
   for (int e = 0; e < 4; ++e) {
     const float v = c[e] > 1.0f ? 1.0f : (c[e] < -1.0f ? -1.0f : c[e]);
-    const Negative negative = Head::negative(params, v, margin);
+    const Negative negative = Negatives::negative(params, v, margin);
     const float value = factor * __expf(fmaf(a.s, negative.logit, -shift)) * negative.slope;
     g.set(e, at + e < a.classes && at + e != own ? value : 0.0f);
   }
@@ -62,11 +62,11 @@ cudaError_t factors(const Plan& plan, const qcf_head_config& config, std::int64_
                      plan.factor};
   const dim3 grid(static_cast<unsigned>(plan.n),
                   static_cast<unsigned>((classes + 4 * kThreads - 1) / (4 * kThreads)));
-  return for_head(config.kind, [&](auto head) {
-    using Head = typename decltype(head)::type;
+  return for_negatives(config.kind, [&](auto head) {
+    using Negatives = typename decltype(head)::type;
     return for_operand(plan.type, [&](auto operand) {
       using T = typename decltype(operand)::type;
-      return launch(factors_kernel<Head, T>, grid, kThreads, 0, stream, a, static_cast<T*>(plan.operand));
+      return launch(factors_kernel<Negatives, T>, grid, kThreads, 0, stream, a, static_cast<T*>(plan.operand));
     });
   });
 }

@@ -5,8 +5,7 @@
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/stages.h"
-#include "kernels/guidance/guidance.h"
-#include "kernels/heads/table.h"
+#include "kernels/cuda/dispatch.h"
 
 namespace qcface::kernels::cuda {
 namespace {
@@ -28,10 +27,12 @@ struct FinishArgs {
   std::int64_t n, d, d_pad;
   bool norm, vectors, gradient;
   double s, lambda, batch;
-  TargetParams<double> target_params;
-  GuidanceParams<double> guidance_params;
+  bool accumulate;
+  TargetParams target_params;
+  MagnitudeParams magnitude_params;
   const float *x, *w;
-  const std::int64_t* label;
+  const std::int64_t *label, *sampled;
+  const HeadState* state;
   const double *z, *target, *target_inv_w, *log_sums, *counts;
   const float* shift;
   const double* sum;
@@ -49,6 +50,10 @@ __device__ __forceinline__ void put(float* out, std::int64_t i, double value) {
   if (out != nullptr) out[i] = static_cast<float>(value);
 }
 
+__device__ __forceinline__ void put_gradient(float* out, std::int64_t i, double value, bool accumulate) {
+  if (out != nullptr) out[i] = static_cast<float>(accumulate ? static_cast<double>(out[i]) + value : value);
+}
+
 /// What thread 0 finds out about the row and all threads need.
 struct RowShare {
   double factor;   // s / B (1 - q) / z
@@ -58,6 +63,7 @@ struct RowShare {
   double rescale;  // exp(shift - log sum): the vector's own scale
 };
 
+template <class Head>
 __global__ __launch_bounds__(kThreads) void finish_kernel(const __grid_constant__ FinishArgs a) {
   QCF_SHARED(RowShare, share, 1);
   QCF_SHARED(double, scratch, kThreads / 32);
@@ -67,13 +73,16 @@ __global__ __launch_bounds__(kThreads) void finish_kernel(const __grid_constant_
   if (threadIdx.x == 0) {
     const double z = a.z[i];
     const double log_sum = a.log_sums[i];
-    const TargetValue<double> target = margin_target(a.target_params, c, a.target[a.n + i]);
+    const TargetInput input{c, a.target[a.n + i], z, static_cast<double>(a.state->length_mean),
+                            static_cast<double>(a.state->length_std)};
+    const TargetValue target = Head::target(a.target_params, input);
     const double distance = log_sum - a.s * target.logit;
     const double nll = softplus(distance), one_minus_q = sigmoid(distance);
-    const double p = sigmoid(a.s * c - a.log_sums[a.n + i]);
-    const GuidanceValue<double> guide = guidance(a.guidance_params, z, p);
+    const double p = sigmoid(a.s * target.cosine - a.log_sums[a.n + i]);
+    const GuidanceValue<double> guide = Head::MagnitudeLoss::value(a.magnitude_params, z, p);
     const bool live = z >= kFloor;  // a zero row has no radius to go along
-    const double dz = a.norm && live ? a.lambda / a.batch * guide.slope : 0.0;
+    double dz = a.norm && live ? a.lambda / a.batch * guide.slope : 0.0;
+    if (live) dz -= a.s / a.batch * one_minus_q * target.length_slope;
     a.one_minus_q[i] = one_minus_q;
     a.slope[i] = target.slope;
     a.row_losses[i] = nll;
@@ -84,7 +93,7 @@ __global__ __launch_bounds__(kThreads) void finish_kernel(const __grid_constant_
     a.factor[i] =
         static_cast<float>(a.s / a.batch * one_minus_q * exp(static_cast<double>(log_shift) - log_sum));
     put(a.row_z, i, z);
-    put(a.row_c, i, c);
+    put(a.row_c, i, target.cosine);
     put(a.row_t, i, target.logit);
     put(a.row_nll, i, nll);
     put(a.row_one_minus_q, i, one_minus_q);
@@ -108,7 +117,7 @@ __global__ __launch_bounds__(kThreads) void finish_kernel(const __grid_constant_
   const float* const x = a.x + i * a.d;
   const float* const vector = a.vectors ? a.sums_vectors + i * a.d_pad : nullptr;
   const std::int64_t y = a.label[i];
-  const float* const w = y >= 0 ? a.w + y * a.d : nullptr;
+  const float* const w = y >= 0 ? a.w + (a.sampled != nullptr ? a.sampled[y] : y) * a.d : nullptr;
   const double inv_w = a.target_inv_w[i];
   double along = 0;  // (weighted class vector) . xh
   if (a.vectors) {
@@ -131,9 +140,9 @@ __global__ __launch_bounds__(kThreads) void finish_kernel(const __grid_constant_
       tangent += direction * direction;
     }
     const double magnitude = row.dz * xh;
-    put(a.dx_direction, at, direction);
-    put(a.dx_magnitude, at, magnitude);
-    put(a.dx, at, direction + magnitude);
+    put_gradient(a.dx_direction, at, direction, a.accumulate);
+    put_gradient(a.dx_magnitude, at, magnitude, a.accumulate);
+    put_gradient(a.dx, at, direction + magnitude, a.accumulate);
   }
   if (a.row_tangent == nullptr) return;  // the same for the whole block
   tangent = block_sum<kThreads>(tangent, scratch);
@@ -142,12 +151,12 @@ __global__ __launch_bounds__(kThreads) void finish_kernel(const __grid_constant_
 
 struct LossArgs {
   std::int64_t n;
-  bool norm, moves_t;
+  bool norm, moves_t, moves_length_stats;
   double lambda, batch;
   const double* row_losses;
   const HeadState* state;
   double* losses;
-  float* t;
+  float *t, *length_stats;
 };
 
 /// Sums in a fixed order: thread by thread, then warp by warp.
@@ -167,7 +176,12 @@ __global__ __launch_bounds__(kLossThreads) void losses_kernel(const __grid_const
     a.losses[2] = a.norm ? excess / batch : 0.0;
     a.losses[0] = a.losses[1] + (a.norm ? a.lambda * a.losses[2] : 0.0);
   }
-  if (a.moves_t && a.state->errors.key == kNoError) *a.t = a.state->t;
+  if (a.state->errors.key != kNoError) return;
+  if (a.moves_t) *a.t = a.state->t;
+  if (a.moves_length_stats) {
+    a.length_stats[0] = a.state->length_mean;
+    a.length_stats[1] = a.state->length_std;
+  }
 }
 
 }  // namespace
@@ -186,8 +200,11 @@ cudaError_t finish_rows(const Plan& plan, const qcf_head_config& config, const q
   a.lambda = config.lambda;
   a.batch = plan.batch;
   a.target_params = make_target_params(config);
-  a.guidance_params = make_guidance<double>(config.ua, config.la, config.eps);
-  a.x = args.x;
+  a.magnitude_params = make_magnitude_params(config);
+  a.accumulate = args.dx_mode == QCF_GRADIENT_ACCUMULATE;
+  a.sampled = plan.sampled;
+  a.state = plan.state;
+  a.x = plan.x;
   a.w = args.w;
   a.label = plan.label;
   a.z = plan.z;
@@ -219,17 +236,27 @@ cudaError_t finish_rows(const Plan& plan, const qcf_head_config& config, const q
   a.dx = args.dx;
   a.dx_direction = args.dx_direction;
   a.dx_magnitude = args.dx_magnitude;
-  return launch(finish_kernel, static_cast<unsigned>(plan.n), kThreads, 0, stream, a);
+  return for_head(config.kind, [&](auto head) {
+    return launch(finish_kernel<typename decltype(head)::type>, static_cast<unsigned>(plan.n), kThreads, 0,
+                  stream, a);
+  });
 }
 
 cudaError_t finish_losses(const Plan& plan, const qcf_head_config& config, const qcf_head_args& args,
                           cudaStream_t stream) {
-  const bool moves_t = head_row(config.kind)->has_t && config.training != 0 && plan.n > 0;
-  const LossArgs a{plan.n,     config.phase == QCF_PHASE_NORM,
-                   moves_t,    config.lambda,
-                   plan.batch, plan.row_losses,
-                   plan.state, args.losses,
-                   args.t};
+  const bool moves = config.training != 0 && plan.n > 0;
+  const HeadRow& head = *head_row(config.kind);
+  const LossArgs a{plan.n,
+                   config.phase == QCF_PHASE_NORM,
+                   moves && head.has_t,
+                   moves && head.has_length_stats,
+                   config.lambda,
+                   plan.batch,
+                   plan.row_losses,
+                   plan.state,
+                   args.losses,
+                   args.t,
+                   args.length_stats};
   return launch(losses_kernel, 1, kLossThreads, 0, stream, a);
 }
 

@@ -26,6 +26,7 @@ struct FusedShape {
   qcf_type type;
   std::int64_t n, d, k_loc;
   bool has_unit_w;
+  bool sampled;
 };
 
 /// NULL if the plan can run on this device, else the reason as half a sentence ("needs ...").

@@ -12,6 +12,7 @@ std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b;
 
 const char* refusal(const FusedShape& shape) {
   if (shape.type != QCF_TYPE_BF16 && shape.type != QCF_TYPE_F16) return "needs operand_type bf16 or f16";
+  if (shape.sampled) return "takes all classes, not `sampled` ones";
   if (!shape.has_unit_w) return "needs unit_w";
   if (shape.d % 8 != 0) return "needs d to be a multiple of 8";
   if (shape.d > kFusedWidth) return "needs d <= 512";

@@ -40,11 +40,11 @@ __device__ __forceinline__ float power_of_two_below(float bound) {
 }
 
 /// Bound of |N'| over all cosines.
-template <class Head>
+template <class Negatives>
 __device__ __forceinline__ float slope_bound(const NegativeParams& params) {
-  if constexpr (!Head::kHasHard) {
+  if constexpr (!Negatives::kHasHard) {
     return 1.0f;
-  } else if constexpr (Head::kHasT) {
+  } else if constexpr (Negatives::kUsesT) {
     return fmaxf(1.0f, fabsf(params.t) + 2.0f);
   } else {
     return fmaxf(1.0f, params.a);
@@ -77,7 +77,7 @@ __device__ __forceinline__ float clamp_cosine(float c) { return fminf(1.0f, fmax
 
 /// One thread's view of kRows rows in the first pass. The threads that share a row agree on its shift, because they
 /// compute it from the same maxima; each sums its own columns.
-template <class Head, class T, int kRows>
+template <class Negatives, class T, int kRows>
 struct SumsRows {
   float margin[kRows], target_c[kRows];
   int label[kRows];
@@ -118,11 +118,11 @@ struct SumsRows {
   /// The exponential of one element; adds it to `tile_sum`. Returns exp(s N - shift) N'.
   __device__ __forceinline__ float element(int i, float cosine, float s, const NegativeParams& params,
                                            bool plain, float& tile_sum, float& plain_tile_sum) {
-    const Negative negative = Head::negative(params, cosine, margin[i]);
+    const Negative negative = Negatives::negative(params, cosine, margin[i]);
     const float e = __expf(fmaf(s, negative.logit, -shift[i]));
     tile_sum += e;
     higher[i] += cosine > target_c[i] ? 1 : 0;
-    if constexpr (Head::kHasHard) {
+    if constexpr (Negatives::kHasHard) {
       hard[i] += negative.hard ? 1 : 0;
       if (plain) plain_tile_sum += __expf(fmaf(s, cosine, -plain_shift[i]));
     }
@@ -133,8 +133,8 @@ struct SumsRows {
 /// Sums of rows first_row .. first_row + 63 over the threads that hold pieces of them: the four lanes of a quad, then the
 /// kGroups column groups in order. row_of(i): place of the thread's row i among the 64; sync(): barrier of all threads
 /// that call this; at: their index from 0. Takes 1536 kGroups + 512 bytes of shared memory.
-template <int kGroups, class Head, class T, int kRows, class RowOf, class Sync>
-__device__ __forceinline__ void write_sums(unsigned char* shared, const SumsRows<Head, T, kRows>& rows,
+template <int kGroups, class Negatives, class T, int kRows, class RowOf, class Sync>
+__device__ __forceinline__ void write_sums(unsigned char* shared, const SumsRows<Negatives, T, kRows>& rows,
                                            int group, const RowOf& row_of, const Sync& sync, int at,
                                            std::int64_t first_row, std::int64_t n, std::int64_t part,
                                            const FusedPartials& out) {
@@ -182,10 +182,10 @@ __device__ __forceinline__ void write_sums(unsigned char* shared, const SumsRows
 /// factor exp(s N - shift) N' of the second pass, without the label's column. The exponent is at most 0: the shift is the
 /// logarithm of a sum that holds this term. The minimum matters where a cosine lies within rounding of the margin and
 /// falls on the other side of it than in the first pass.
-template <class Head>
+template <class Negatives>
 __device__ __forceinline__ float gradient_factor(const NegativeParams& params, float score, float s,
                                                  float margin, float shift, float factor) {
-  const Negative negative = Head::negative(params, clamp_cosine(score), margin);
+  const Negative negative = Negatives::negative(params, clamp_cosine(score), margin);
   return factor * __expf(fminf(0.0f, fmaf(s, negative.logit, -shift))) * negative.slope;
 }
 

@@ -10,6 +10,7 @@
 #include "kernels/cuda/plan_table.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/stages.h"
+#include "kernels/heads/table.h"
 
 namespace qcface::kernels::cuda {
 namespace {
@@ -69,7 +70,7 @@ qcf_status facts_of(qcf_context* context, DeviceFacts* facts) {
 }
 
 FusedShape shape_of(const qcf_head_args& args) {
-  return {args.operand_type, args.n, args.d, args.k_loc, args.unit_w != nullptr};
+  return {args.operand_type, args.n, args.d, args.k_loc, args.unit_w != nullptr, args.sampled != nullptr};
 }
 
 qcf_status plan_with(const HeadCall& call, void* base, Plan* plan) {
@@ -114,11 +115,13 @@ ProductShape cosine_shape(const Plan& plan, std::int64_t classes) {
 const void* unit_chunk(const HeadCall& call, const Plan& plan, std::int64_t first, std::int64_t classes,
                        Sequence& run) {
   const qcf_head_args& args = call.args;
-  if (args.unit_w != nullptr) {
+  if (args.unit_w != nullptr && plan.sampled == nullptr) {
     return static_cast<const char*>(args.unit_w) +
            static_cast<std::size_t>(first * plan.d) * type_bytes(plan.type);
   }
-  run(unit_rows(classes, plan.d, plan.d_pad, args.w + first * plan.d, plan.type, plan.wh, nullptr, nullptr,
+  const bool all = plan.sampled == nullptr;
+  run(unit_rows(classes, plan.d, plan.d_pad, all ? args.w + first * plan.d : args.w,
+                all ? nullptr : plan.sampled + first, all ? classes : plan.w_rows, plan.type, plan.wh, nullptr, nullptr,
                 ErrorTensor::kW, stream_of(call.context)),
       "unit rows of w");
   return plan.wh;
@@ -154,6 +157,7 @@ ClassUpdate update_of(const HeadCall& call, const Plan& plan) {
   const qcf_head_args& args = call.args;
   ClassUpdate u{};
   u.k_loc = plan.k_loc;
+  u.sampled = plan.sampled;
   u.d = plan.d;
   u.n = plan.n;
   u.w = args.w;
@@ -170,7 +174,7 @@ ClassUpdate update_of(const HeadCall& call, const Plan& plan) {
   }
   u.type = plan.type;
   u.labels = plan.labels;
-  u.x = args.x;
+  u.x = plan.x;
   u.z = plan.z;
   u.target_c = plan.target;
   u.one_minus_q = plan.one_minus_q;
@@ -179,7 +183,7 @@ ClassUpdate update_of(const HeadCall& call, const Plan& plan) {
   u.errors = &plan.state->errors;
   u.vectorised = plan.d % 4 == 0;
   for (const float* matrix :
-       {args.x, args.w, static_cast<const float*>(args.dw), static_cast<const float*>(u.velocity)}) {
+       {plan.x, args.w, static_cast<const float*>(args.dw), static_cast<const float*>(u.velocity)}) {
     u.vectorised = u.vectorised && reinterpret_cast<std::uintptr_t>(matrix) % 16 == 0;  // NULL is aligned
   }
   return u;
@@ -314,25 +318,32 @@ qcf_status report(const HeadCall& call, const Plan& plan, unsigned long long key
       return fail(context, QCF_NOT_FINITE, "x: row %" PRId64 " of %" PRId64 " holds NaN or infinity", row,
                   plan.n);
     case ErrorTensor::kW:
-      return fail(context, QCF_NOT_FINITE, "w: row %" PRId64 " of %" PRId64 " holds NaN or infinity", row,
-                  plan.k_loc);
+      return fail(context, QCF_NOT_FINITE, "w: row %" PRId64 " of %" PRId64 " holds NaN or infinity",
+                  plan.sampled != nullptr ? fetch(std::int64_t{0}, plan.sampled + row) : row, plan.w_rows);
+    case ErrorTensor::kLengthStats:
+      return fail(context, QCF_NOT_FINITE, "length_stats[%" PRId64 "] = %g, expected a finite value", row,
+                  static_cast<double>(fetch(0.0f, args.length_stats + row)));
+    case ErrorTensor::kLengthMoments:
+      return fail(context, QCF_NOT_FINITE, "length_moments[%" PRId64 "] = %g, expected a finite value", row,
+                  fetch(0.0, args.length_moments + row));
+    case ErrorTensor::kSampled:
+      return fail(context, QCF_INVALID_ARGUMENT,
+                  "sampled[%" PRId64 "] = %" PRId64 ", expected ascending rows of w below %" PRId64, row,
+                  fetch(std::int64_t{0}, plan.sampled + row), plan.w_rows);
+    case ErrorTensor::kNotSampled: {
+      const std::int64_t label =
+          args.label_type == QCF_LABEL_I64
+              ? fetch(std::int64_t{0}, static_cast<const std::int64_t*>(args.labels) + row)
+              : std::int64_t{fetch(std::int32_t{0}, static_cast<const std::int32_t*>(args.labels) + row)};
+      return fail(context, QCF_LABEL_OUT_OF_RANGE,
+                  "labels[%" PRId64 "] = %" PRId64 ": its row %" PRId64 " of w is not in `sampled`", row, label,
+                  label - plan.offset);
+    }
   }
   return fail(context, QCF_INVALID_ARGUMENT, "workspace: it holds no state of a head step");
 }
 
 }  // namespace
-
-TargetParams<double> make_target_params(const qcf_head_config& config) {
-  constexpr double kPi = 3.14159265358979323846;
-  TargetParams<double> params{};
-  params.rule = config.rule;
-  params.cos_m = std::cos(config.m);
-  params.sin_m = std::sin(config.m);
-  params.switch_c = std::cos(kPi - config.m);
-  params.drop = config.m * std::sin(kPi - config.m);
-  params.s_min = config.s_min;
-  return params;
-}
 
 qcf_status check_device(qcf_context* context) {
   const int count = qcface::cuda::device_count();
@@ -394,9 +405,18 @@ qcf_status prepare(const HeadCall& call) {
   run(plan_with(call, args.workspace, &plan));
   if (!run.ok()) return run.status();
   const cudaStream_t stream = stream_of(call.context);
-  run(begin_stage(plan, Stage::kNone, Stage::kPrepared, args.t, args.target_mean, nullptr, stream), "begin");
+  const HeadRow& head = *head_row(call.config.kind);
+  StageInputs inputs;
+  if (head.has_t) inputs.t = args.t;
+  inputs.target_mean = args.target_mean;
+  if (head.has_length_stats) inputs.length_stats = args.length_stats;
+  inputs.length_moments = args.length_moments;
+  run(begin_stage(plan, Stage::kNone, Stage::kPrepared, inputs, stream), "begin");
+  if (args.x_type != QCF_TYPE_F32) {
+    run(widen(args.x, args.x_type, plan.n * plan.d, plan.wide_x, stream), "x in fp32");
+  }
   run(local_labels(plan, args, stream), "labels");
-  run(unit_rows(plan.n, plan.d, plan.d_pad, args.x, plan.type, plan.xh, plan.z, &plan.state->errors,
+  run(unit_rows(plan.n, plan.d, plan.d_pad, plan.x, nullptr, plan.n, plan.type, plan.xh, plan.z, &plan.state->errors,
                 ErrorTensor::kX, stream),
       "unit rows of x");
   run(target_cosines(plan, args, stream), "target cosines");
@@ -409,7 +429,7 @@ qcf_status sums(const HeadCall& call) {
   run(plan_with(call, call.args.workspace, &plan));
   if (!run.ok()) return run.status();
   const cudaStream_t stream = stream_of(call.context);
-  run(begin_stage(plan, Stage::kPrepared, Stage::kSummed, nullptr, nullptr, nullptr, stream), "begin");
+  run(begin_stage(plan, Stage::kPrepared, Stage::kSummed, {}, stream), "begin");
   run(start_sums(plan, call.config, call.args, stream), "start of the sums");
   if (plan.n == 0 || !run.ok()) return run.status();
   run(plan.kind == QCF_PLAN_CHUNKED ? chunked_sums(call, plan) : fused_sums(call, plan));
@@ -423,7 +443,7 @@ qcf_status finish(const HeadCall& call) {
   run(plan_with(call, call.args.workspace, &plan));
   if (!run.ok()) return run.status();
   const cudaStream_t stream = stream_of(call.context);
-  run(begin_stage(plan, Stage::kSummed, Stage::kFinished, nullptr, nullptr, nullptr, stream), "begin");
+  run(begin_stage(plan, Stage::kSummed, Stage::kFinished, {}, stream), "begin");
   run(finish_rows(plan, call.config, call.args, stream), "rows");
   run(finish_losses(plan, call.config, call.args, stream), "losses");
   return run.status();
@@ -435,9 +455,9 @@ qcf_status weights(const HeadCall& call) {
   Sequence run(call.context);
   run(plan_with(call, args.workspace, &plan));
   if (!run.ok() || !plan.weights) return run.status();
-  run(begin_stage(plan, Stage::kFinished, Stage::kFinished, nullptr, nullptr,
-                  args.sgd != nullptr ? args.sgd->lr : nullptr, stream_of(call.context)),
-      "begin");
+  StageInputs inputs;
+  if (args.sgd != nullptr) inputs.lr = args.sgd->lr;
+  run(begin_stage(plan, Stage::kFinished, Stage::kFinished, inputs, stream_of(call.context)), "begin");
   if (!run.ok()) return run.status();
   return plan.kind == QCF_PLAN_CHUNKED || plan.n == 0 ? chunked_weights(call, plan)
                                                       : fused_weights(call, plan);
@@ -459,7 +479,7 @@ qcf_status check(const HeadCall& call) {
 qcf_status unit_rows(qcf_context* context, std::int64_t rows, std::int64_t d, const float* matrix,
                      qcf_type type, void* unit) {
   Sequence run(context);
-  run(unit_rows(rows, d, d, matrix, type, unit, nullptr, nullptr, ErrorTensor::kW, stream_of(context)),
+  run(unit_rows(rows, d, d, matrix, nullptr, rows, type, unit, nullptr, nullptr, ErrorTensor::kW, stream_of(context)),
       "unit rows");
   return run.status();
 }
@@ -480,7 +500,7 @@ qcf_status cosines(qcf_context* context, std::int64_t n, std::int64_t d, std::in
   if (!run.ok() || n == 0) return run.status();
   const CosinesPlan plan = make_cosines_plan(facts, n, d, k, product_workspace_bytes(), workspace);
   const cudaStream_t stream = stream_of(context);
-  run(unit_rows(n, d, plan.d_pad, x, QCF_TYPE_F32, plan.xh, nullptr, nullptr, ErrorTensor::kX, stream),
+  run(unit_rows(n, d, plan.d_pad, x, nullptr, n, QCF_TYPE_F32, plan.xh, nullptr, nullptr, ErrorTensor::kX, stream),
       "unit rows of x");
   Product whole{}, rest{};
   const auto make = [&](std::int64_t classes, Product* product) {
@@ -491,7 +511,7 @@ qcf_status cosines(qcf_context* context, std::int64_t n, std::int64_t d, std::in
   if (run.ok() && k % plan.chunk > 0) make(k % plan.chunk, &rest);
   for (std::int64_t first = 0; first < k && run.ok(); first += plan.chunk) {
     const std::int64_t classes = std::min(plan.chunk, k - first);
-    run(unit_rows(classes, d, plan.d_pad, w + first * d, QCF_TYPE_F32, plan.wh, nullptr, nullptr,
+    run(unit_rows(classes, d, plan.d_pad, w + first * d, nullptr, classes, QCF_TYPE_F32, plan.wh, nullptr, nullptr,
                   ErrorTensor::kW, stream),
         "unit rows of w");
     run(run_product(context, classes == plan.chunk ? whole : rest, 1.0f, plan.xh, plan.wh, 0.0f,

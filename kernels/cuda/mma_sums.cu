@@ -8,7 +8,7 @@
 namespace qcface::kernels::cuda {
 namespace {
 
-template <int kDim, class Head, class T>
+template <int kDim, class Negatives, class T>
 cudaError_t run(const FusedSums& call, cudaStream_t stream) {
   using Shape = MmaShape<kDim>;
   const int d = static_cast<int>(call.shape.d);
@@ -27,7 +27,7 @@ cudaError_t run(const FusedSums& call, cudaStream_t stream) {
                         call.errors};
   const dim3 grid(static_cast<unsigned>((call.shape.n + Shape::kRows - 1) / Shape::kRows),
                   static_cast<unsigned>(call.parts));
-  return launch(mma_sums_kernel<Shape, Head, T, MmaDefect::kNone>, grid, Shape::kThreads, Shape::kBytes,
+  return launch(mma_sums_kernel<Shape, Negatives, T, MmaDefect::kNone>, grid, Shape::kThreads, Shape::kBytes,
                 stream, args);
 }
 
@@ -36,10 +36,10 @@ cudaError_t run(const FusedSums& call, cudaStream_t stream) {
 cudaError_t mma_sums(const FusedSums& call, cudaStream_t stream) {
   if (call.shape.n == 0) return cudaSuccess;
   const cudaError_t error =
-      dispatch_head_type(call.kind, call.shape.type, [&]<class Head, class T>() -> cudaError_t {
-        if (call.shape.d <= 128) return run<128, Head, T>(call, stream);
-        if (call.shape.d <= 256) return run<256, Head, T>(call, stream);
-        return run<512, Head, T>(call, stream);
+      dispatch_negatives_type(call.kind, call.shape.type, [&]<class Negatives, class T>() -> cudaError_t {
+        if (call.shape.d <= 128) return run<128, Negatives, T>(call, stream);
+        if (call.shape.d <= 256) return run<256, Negatives, T>(call, stream);
+        return run<512, Negatives, T>(call, stream);
       });
   return error != cudaSuccess ? error : fused_combine(call, stream);
 }

@@ -23,7 +23,7 @@ struct MmaSums {
   ErrorRecord* errors;
 };
 
-template <class Shape, class Head, class T, MmaDefect kDefect>
+template <class Shape, class Negatives, class T, MmaDefect kDefect>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
     mma_sums_kernel(const __grid_constant__ MmaSums<T> args) {
   QCF_DYNAMIC_SHARED(shared);
@@ -45,13 +45,13 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
   cp_async_commit();
 
   NegativeParams params{0.0f, args.mv_a};
-  if constexpr (Head::kHasT) params.t = *args.t;
-  const bool plain = Head::kHasHard && args.plain;
+  if constexpr (Negatives::kUsesT) params.t = *args.t;
+  const bool plain = Negatives::kHasHard && args.plain;
   float operand_scale = 1.0f;
   if constexpr (OperandRange<T>::kScaled) {
-    operand_scale = power_of_two_below(kMostLazyExponential * slope_bound<Head>(params));
+    operand_scale = power_of_two_below(kMostLazyExponential * slope_bound<Negatives>(params));
   }
-  SumsRows<Head, T, Shape::kThreadRows> rows;
+  SumsRows<Negatives, T, Shape::kThreadRows> rows;
   QCF_UNROLL
   for (int i = 0; i < Shape::kThreadRows; ++i) {
     const std::int64_t row = first_row + thread_row<Shape>(i);
@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
         const int j = column0 + thread_column<Shape>(e / 2, e);
         if (j < columns && !(value == value)) bad_class = min(bad_class, j);
         value = rows.cosine(i, value, j, columns);
-        highest = fmaxf(highest, Head::negative(params, value, rows.margin[i]).logit);
+        highest = fmaxf(highest, Negatives::negative(params, value, rows.margin[i]).logit);
         plain_highest = fmaxf(plain_highest, value);
       }
       QCF_UNROLL

@@ -32,7 +32,7 @@ __device__ __forceinline__ void copy_stream_rows(unsigned char* shared, int buff
               rows + (valid ? first + at : 0), valid);
 }
 
-template <class Shape, class Head, class T, class Update, MmaDefect kDefect>
+template <class Shape, class Negatives, class T, class Update, MmaDefect kDefect>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
     mma_weights_kernel(const __grid_constant__ MmaWeights<T, Update> args) {
   if (args.update.blocked()) return;
@@ -46,10 +46,10 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
   const std::int64_t tiles = (args.x.rows + Shape::kStream - 1) / Shape::kStream;
 
   NegativeParams params{0.0f, args.mv_a};
-  if constexpr (Head::kHasT) params.t = *args.t;
+  if constexpr (Negatives::kUsesT) params.t = *args.t;
   float operand_scale = 1.0f;
   if constexpr (OperandRange<T>::kScaled) {
-    operand_scale = power_of_two_below(args.factor_bound * slope_bound<Head>(params));
+    operand_scale = power_of_two_below(args.factor_bound * slope_bound<Negatives>(params));
   }
   float o[4 * Shape::kSliceTiles][4] = {};
   if (tiles > 0) {
@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
         float& value = c[i / 2 * 2 + e / 2][i % 2 * 2 + e % 2];
         const std::int64_t klass = first_class + thread_row<Shape>(i);
         const float g =
-            gradient_factor<Head>(params, value, args.s, row.margin, row.shift, row.factor * operand_scale);
+            gradient_factor<Negatives>(params, value, args.s, row.margin, row.shift, row.factor * operand_scale);
         value = klass == row.label ? 0.0f : g;
       }
     }
@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
 /// Launches the kernel for call's head, type and width.
 template <class Update>
 cudaError_t run_mma_weights(const FusedWeights& call, const Update& update, cudaStream_t stream) {
-  const auto run = [&]<class Shape, class Head, class T>() -> cudaError_t {
+  const auto run = [&]<class Shape, class Negatives, class T>() -> cudaError_t {
     const int d = static_cast<int>(call.shape.d);
     const MmaWeights<T, Update> args{{static_cast<const T*>(call.unit_w), call.shape.k_loc, d},
                                      {static_cast<const T*>(call.unit_x), call.shape.n, d},
@@ -126,15 +126,15 @@ cudaError_t run_mma_weights(const FusedWeights& call, const Update& update, cuda
                                      call.rows,
                                      update};
     const auto grid = static_cast<unsigned>((call.shape.k_loc + Shape::kRows - 1) / Shape::kRows);
-    return launch(mma_weights_kernel<Shape, Head, T, Update, MmaDefect::kNone>, grid, Shape::kThreads,
+    return launch(mma_weights_kernel<Shape, Negatives, T, Update, MmaDefect::kNone>, grid, Shape::kThreads,
                   Shape::kBytes, stream, args);
   };
   const cudaError_t error = fused_rows(call, stream);
   if (error != cudaSuccess) return error;
-  return dispatch_head_type(call.kind, call.shape.type, [&]<class Head, class T>() -> cudaError_t {
-    if (call.shape.d <= 128) return run.template operator()<MmaShape<128>, Head, T>();
-    if (call.shape.d <= 256) return run.template operator()<MmaShape<256>, Head, T>();
-    return run.template operator()<MmaShape<512>, Head, T>();
+  return dispatch_negatives_type(call.kind, call.shape.type, [&]<class Negatives, class T>() -> cudaError_t {
+    if (call.shape.d <= 128) return run.template operator()<MmaShape<128>, Negatives, T>();
+    if (call.shape.d <= 256) return run.template operator()<MmaShape<256>, Negatives, T>();
+    return run.template operator()<MmaShape<512>, Negatives, T>();
   });
 }
 

@@ -80,12 +80,15 @@ Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_
   plan.n = args.n;
   plan.d = args.d;
   plan.d_pad = round_up(args.d, 8);
-  plan.k_loc = args.k_loc;
+  plan.w_rows = args.k_loc;
+  plan.sampled = args.sampled;
+  plan.k_loc = args.sampled != nullptr ? args.sampled_count : args.k_loc;
   plan.k_total = args.k_total != 0 ? args.k_total : args.k_loc;
   plan.offset = args.class_offset;
   plan.batch = static_cast<double>(args.batch_total != 0 ? args.batch_total : args.n);
   const bool wants_p = args.row_p != nullptr || args.row_zstar != nullptr || args.row_lg != nullptr;
-  plan.plain = head_row(config.kind)->has_hard && (config.phase == QCF_PHASE_NORM || wants_p);
+  const HeadRow& head = *head_row(config.kind);
+  plan.plain = head.has_hard && ((config.phase == QCF_PHASE_NORM && head.has_magnitude_loss) || wants_p);
   plan.vectors = args.dx != nullptr || args.dx_direction != nullptr || args.row_tangent != nullptr;
   plan.weights = args.dw != nullptr || args.sgd != nullptr;
   const std::size_t operand_bytes = type_bytes(plan.type);
@@ -94,6 +97,9 @@ Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_
   Places places(base);
   places.take(plan.state, 1);
   plan.xh = places.take_bytes(static_cast<std::size_t>(n * plan.d_pad) * operand_bytes);
+  const bool narrow = args.x_type != QCF_TYPE_F32;
+  places.take(plan.wide_x, narrow ? n * plan.d : 0);
+  plan.x = narrow ? plan.wide_x : static_cast<const float*>(args.x);
   places.take(plan.label, n);
   places.take(plan.labels, n);
   places.take(plan.z, n);
@@ -121,7 +127,7 @@ Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_
     const auto rows = static_cast<std::size_t>(n), chunk = static_cast<std::size_t>(plan.chunk),
                width = static_cast<std::size_t>(plan.d_pad);
     if (n > 0) {
-      if (args.unit_w == nullptr) plan.wh = places.take_bytes(chunk * width * operand_bytes);
+      if (args.unit_w == nullptr || args.sampled != nullptr) plan.wh = places.take_bytes(chunk * width * operand_bytes);
       if (operand_bytes == 4) {
         places.take(plan.cosines, n * plan.chunk);
         plan.operand = plan.cosines;
@@ -135,7 +141,7 @@ Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_
       plan.product_workspace = places.take_bytes(product_workspace_bytes);
     }
   } else {
-    const FusedShape shape{plan.type, n, plan.d, plan.k_loc, args.unit_w != nullptr};
+    const FusedShape shape{plan.type, n, plan.d, plan.k_loc, args.unit_w != nullptr, false};
     if constexpr (kMmaBuilt || kWgmmaBuilt) plan.parts = fused_parts(facts, kind, shape, plan.vectors);
     places.take(plan.partials.vectors, plan.vectors ? plan.parts * n * plan.d : 0);
     places.take(plan.partials.shift, plan.parts * 2 * n);

@@ -32,6 +32,7 @@ struct HeadState {
   std::uint64_t magic;
   Stage stage;
   float t;  // updated t of this step
+  float length_mean, length_std;  // likewise
 };
 inline constexpr std::uint64_t kStateMagic = 0x71636663756461u;
 
@@ -66,7 +67,11 @@ float gradient_scale(qcf_type type, const qcf_head_config& config, double batch)
 struct Plan {
   qcf_plan kind;
   qcf_type type;
-  std::int64_t n, d, d_pad, k_loc, k_total, offset;
+  std::int64_t n, d, d_pad, k_total, offset;
+  std::int64_t w_rows;          // K_loc
+  std::int64_t k_loc;           // classes that take part: w_rows, or those sampled
+  const std::int64_t* sampled;  // [k_loc] their rows of w, or NULL
+  const float* x;               // as given, or widened
   double batch;
   bool plain;    // a second sum, of exp(s c)
   bool vectors;  // the first pass carries the weighted class vectors for dx
@@ -77,7 +82,8 @@ struct Plan {
   // places; row arrays have N entries
   HeadState* state;
   void* xh;                                // [N, d_pad] unit rows, columns past D are 0
-  std::int64_t* label;                     // row of w, or -1 if another rank holds the class
+  float* wide_x;                           // [N, D] a 16-bit x in fp32
+  std::int64_t* label;                     // place among the classes, or -1 if another rank holds the class
   SortedLabel* labels;                     // [N]
   double *z, *target, *log_sums, *counts;  // [N]; [2, N] c_iy and S; [2, N]; [2, N]
   double* target_inv_w;                    // 1 / max(|w_y|, 1e-12), local labels only

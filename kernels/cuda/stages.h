@@ -4,23 +4,32 @@
 
 #include "kernels/cuda/plan.h"
 #include "kernels/cuda/runtime.h"
-#include "kernels/heads/target_rule.h"
 #include "qcface/kernels.h"
 
 namespace qcface::kernels::cuda {
 
-/// unit [rows, stride] = rows of matrix [rows, d] divided by max(length, 1e-12), columns past d zero; length [rows] or
-/// NULL. With errors, a row with NaN or infinity is recorded under `tensor`.
+/// wide [count] = the 16-bit values.
+cudaError_t widen(const void* values, qcf_type type, std::int64_t count, float* wide, cudaStream_t stream);
+
+/// unit [rows, stride] = rows of matrix [matrix_rows, d] divided by max(length, 1e-12), columns past d zero; length [rows] or
+/// NULL. places [rows]: which rows of the matrix, or NULL for the first ones. With errors, a row with NaN or infinity is recorded under `tensor`.
 cudaError_t unit_rows(std::int64_t rows, std::int64_t d, std::int64_t stride, const float* matrix,
-                      qcf_type type, void* unit, double* length, ErrorRecord* errors, ErrorTensor tensor,
+                      const std::int64_t* places, std::int64_t matrix_rows, qcf_type type, void* unit, double* length, ErrorRecord* errors, ErrorTensor tensor,
                       cudaStream_t stream);
 
-/// First launch of a stage: notes it, or records that it came out of order. Prepare also clears the record and looks at
-/// t and target_mean; weights looks at lr.
-cudaError_t begin_stage(const Plan& plan, Stage before, Stage stage, const float* t,
-                        const double* target_mean, const float* lr, cudaStream_t stream);
+/// First launch of a stage: notes it, or records that it came out of order. Prepare also clears the record. Inputs that
+/// are given must be finite.
+struct StageInputs {
+  const float* t = nullptr;
+  const double* target_mean = nullptr;
+  const float* length_stats = nullptr;
+  const double* length_moments = nullptr;
+  const float* lr = nullptr;
+};
+cudaError_t begin_stage(const Plan& plan, Stage before, Stage stage, const StageInputs& inputs,
+                        cudaStream_t stream);
 
-/// label, then (after unit_rows of x) target, target_inv_w and the sorted labels.
+/// label (sampled checked), then (after unit_rows of x) target, target_inv_w and the sorted labels.
 cudaError_t local_labels(const Plan& plan, const qcf_head_args& args, cudaStream_t stream);
 cudaError_t target_cosines(const Plan& plan, const qcf_head_args& args, cudaStream_t stream);
 
@@ -49,7 +58,5 @@ cudaError_t class_update(const ClassUpdate& update, std::int64_t first_class, st
 /// out [n, classes], rows `stride` apart: scale * clamp(out, -1, 1) in place.
 cudaError_t scale_cosines(float* out, std::int64_t n, std::int64_t classes, std::int64_t stride, float scale,
                           cudaStream_t stream);
-
-TargetParams<double> make_target_params(const qcf_head_config& config);
 
 }  // namespace qcface::kernels::cuda

@@ -17,8 +17,8 @@ constexpr double kFloor = 1e-12;
 
 __device__ __forceinline__ bool finite(double v) { return fabs(v) <= 1.7e308; }  // false for NaN
 
-__global__ void begin_stage_kernel(HeadState* state, Stage before, Stage stage, const float* t,
-                                   const double* target_mean, const float* lr) {
+__global__ void begin_stage_kernel(HeadState* state, Stage before, Stage stage,
+                                   const __grid_constant__ StageInputs inputs) {
   if (stage == Stage::kPrepared) {
     state->errors.key = kNoError;
     state->magic = kStateMagic;
@@ -37,28 +37,75 @@ __global__ void begin_stage_kernel(HeadState* state, Stage before, Stage stage, 
     }
   }
   state->stage = stage;
-  if (t != nullptr && !finite(static_cast<double>(*t))) record_error(&state->errors, ErrorTensor::kT, 0);
-  if (target_mean != nullptr && !finite(*target_mean))
-    record_error(&state->errors, ErrorTensor::kTargetMean, 0);
-  if (lr != nullptr && !finite(static_cast<double>(*lr))) record_error(&state->errors, ErrorTensor::kRate, 0);
+  const auto check = [&](const auto* value, std::int64_t at, ErrorTensor tensor) {
+    if (value != nullptr && !finite(static_cast<double>(value[at]))) record_error(&state->errors, tensor, at);
+  };
+  check(inputs.t, 0, ErrorTensor::kT);
+  check(inputs.target_mean, 0, ErrorTensor::kTargetMean);
+  check(inputs.lr, 0, ErrorTensor::kRate);
+  for (int i = 0; i < 2; ++i) {
+    check(inputs.length_stats, i, ErrorTensor::kLengthStats);
+    check(inputs.length_moments, i, ErrorTensor::kLengthMoments);
+  }
+}
+
+__global__ void sampled_kernel(const std::int64_t* sampled, std::int64_t count, std::int64_t w_rows,
+                               ErrorRecord* errors) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (i >= count) return;
+  const std::int64_t least = i == 0 ? 0 : sampled[i - 1] + 1;
+  if (sampled[i] < least || sampled[i] >= w_rows) record_error(errors, ErrorTensor::kSampled, i);
+}
+
+struct LocalArgs {
+  std::int64_t n, offset, w_rows, k_total, classes;
+  const std::int64_t* sampled;
+  std::int64_t* local;
+  ErrorRecord* errors;
+};
+
+/// First place in sampled [count] that is at least `row`.
+__device__ __forceinline__ std::int64_t first_sampled(const std::int64_t* sampled, std::int64_t count,
+                                                      std::int64_t row) {
+  std::int64_t low = 0, high = count;
+  while (low < high) {
+    const std::int64_t middle = (low + high) / 2;
+    if (sampled[middle] < row) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
 }
 
 template <class L>
-__global__ void local_labels_kernel(std::int64_t n, const L* labels, std::int64_t offset, std::int64_t k_loc,
-                                    std::int64_t k_total, std::int64_t* local, ErrorRecord* errors) {
+__global__ void local_labels_kernel(const __grid_constant__ LocalArgs a, const L* labels) {
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i >= n) return;
+  if (i >= a.n) return;
   const auto klass = static_cast<std::int64_t>(labels[i]);
-  const bool valid = klass >= 0 && klass < k_total;
-  if (!valid) record_error(errors, ErrorTensor::kLabels, i);
-  local[i] = valid && klass >= offset && klass < offset + k_loc ? klass - offset : -1;
+  const bool elsewhere = klass == -1 && a.w_rows < a.k_total;
+  if (!elsewhere && (klass < 0 || klass >= a.k_total)) record_error(a.errors, ErrorTensor::kLabels, i);
+  std::int64_t place = klass - a.offset;
+  if (klass < 0 || klass >= a.k_total || place < 0 || place >= a.w_rows) {
+    place = -1;
+  } else if (a.sampled != nullptr) {
+    const std::int64_t row = place;
+    place = first_sampled(a.sampled, a.classes, row);
+    if (place == a.classes || a.sampled[place] != row) {
+      record_error(a.errors, ErrorTensor::kNotSampled, i);
+      place = -1;
+    }
+  }
+  a.local[i] = place;
 }
 
 struct TargetArgs {
   std::int64_t n, d;
   const float *x, *w;
   const double* z;
-  const std::int64_t* label;
+  const std::int64_t *label, *sampled;
+  std::int64_t w_rows;
   double *target, *inv_w;
   SortedLabel* labels;
   ErrorRecord* errors;
@@ -92,9 +139,10 @@ __global__ __launch_bounds__(32 * kRowsPerBlock) void target_kernel(const __grid
   if (lane == 0) a.labels[place] = {key, i};
 
   double c = 0, sine = 0, inv_w = 0;
-  if (y >= 0) {  // the same for the whole warp
+  const std::int64_t w_row = y >= 0 && a.sampled != nullptr ? a.sampled[y] : y;
+  if (w_row >= 0 && w_row < a.w_rows) {  // the same for the whole warp; an unsorted `sampled` may name any row
     const float* const x = a.x + i * a.d;
-    const float* const w = a.w + y * a.d;
+    const float* const w = a.w + w_row * a.d;
     const double norm = sqrt(warp_total(
         a.d, lane, [&](std::int64_t k) { return static_cast<double>(w[k]) * static_cast<double>(w[k]); }));
     if (lane == 0 && !finite(norm)) record_error(a.errors, ErrorTensor::kW, y);
@@ -117,18 +165,25 @@ __global__ __launch_bounds__(32 * kRowsPerBlock) void target_kernel(const __grid
 
 }  // namespace
 
-cudaError_t begin_stage(const Plan& plan, Stage before, Stage stage, const float* t,
-                        const double* target_mean, const float* lr, cudaStream_t stream) {
-  return launch(begin_stage_kernel, 1, 1, 0, stream, plan.state, before, stage, t, target_mean, lr);
+cudaError_t begin_stage(const Plan& plan, Stage before, Stage stage, const StageInputs& inputs,
+                        cudaStream_t stream) {
+  return launch(begin_stage_kernel, 1, 1, 0, stream, plan.state, before, stage, inputs);
 }
 
 cudaError_t local_labels(const Plan& plan, const qcf_head_args& args, cudaStream_t stream) {
+  if (plan.sampled != nullptr) {
+    const auto blocks = static_cast<unsigned>((plan.k_loc + 127) / 128);
+    const cudaError_t error = launch(sampled_kernel, blocks, 128, 0, stream, plan.sampled, plan.k_loc,
+                                     plan.w_rows, &plan.state->errors);
+    if (error != cudaSuccess) return error;
+  }
   if (plan.n == 0) return cudaSuccess;
   const auto grid = static_cast<unsigned>((plan.n + 127) / 128);
+  const LocalArgs a{plan.n,     plan.offset,  plan.w_rows, plan.k_total,
+                    plan.k_loc, plan.sampled, plan.label,  &plan.state->errors};
   const auto run = [&](auto* labels) {
     return launch(local_labels_kernel<std::remove_cv_t<std::remove_pointer_t<decltype(labels)>>>, grid, 128,
-                  0, stream, plan.n, labels, plan.offset, plan.k_loc, plan.k_total, plan.label,
-                  &plan.state->errors);
+                  0, stream, a, labels);
   };
   if (args.label_type == QCF_LABEL_I64) return run(static_cast<const std::int64_t*>(args.labels));
   return run(static_cast<const std::int32_t*>(args.labels));
@@ -137,8 +192,9 @@ cudaError_t local_labels(const Plan& plan, const qcf_head_args& args, cudaStream
 cudaError_t target_cosines(const Plan& plan, const qcf_head_args& args, cudaStream_t stream) {
   if (plan.n == 0) return cudaSuccess;
   const TargetArgs a{plan.n,      plan.d,
-                     args.x,      args.w,
+                     plan.x,      args.w,
                      plan.z,      plan.label,
+                     plan.sampled, plan.w_rows,
                      plan.target, plan.target_inv_w,
                      plan.labels, &plan.state->errors};
   return launch(target_kernel, static_cast<unsigned>((plan.n + kRowsPerBlock - 1) / kRowsPerBlock),

@@ -18,12 +18,14 @@ constexpr double kFloor = 1e-12;
 
 template <class T, int kWide>
 __global__ __launch_bounds__(32 * kRowsPerBlock) void unit_rows_kernel(
-    std::int64_t rows, std::int64_t d, std::int64_t stride, const float* __restrict__ matrix, T* unit,
-    double* length, ErrorRecord* errors, ErrorTensor tensor) {
+    std::int64_t rows, std::int64_t d, std::int64_t stride, const float* __restrict__ matrix,
+    const std::int64_t* places, std::int64_t matrix_rows, T* unit, double* length, ErrorRecord* errors, ErrorTensor tensor) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsPerBlock + threadIdx.x / 32;
   if (row >= rows) return;  // whole warps
-  const float* const from = matrix + row * d;
+  std::int64_t place = places != nullptr ? places[row] : row;
+  if (place < 0 || place >= matrix_rows) place = 0;  // prepare has recorded the error
+  const float* const from = matrix + place * d;
   double square = 0;
   for (std::int64_t k = lane * kWide; k < d; k += 32 * kWide) {
     const auto v = load<float, 4 * kWide>(from + k);
@@ -54,6 +56,7 @@ __global__ __launch_bounds__(32 * kRowsPerBlock) void unit_rows_kernel(
 }  // namespace
 
 cudaError_t unit_rows(std::int64_t rows, std::int64_t d, std::int64_t stride, const float* matrix,
+                      const std::int64_t* places, std::int64_t matrix_rows,
                       qcf_type type, void* unit, double* length, ErrorRecord* errors, ErrorTensor tensor,
                       cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
@@ -64,7 +67,7 @@ cudaError_t unit_rows(std::int64_t rows, std::int64_t d, std::int64_t stride, co
     const bool wide =
         vector_aligned(matrix, d) && vector_aligned<4 * sizeof(T)>(static_cast<const T*>(unit), stride);
     return launch(wide ? unit_rows_kernel<T, 4> : unit_rows_kernel<T, 1>, grid, 32 * kRowsPerBlock, 0, stream,
-                  rows, d, stride, matrix, static_cast<T*>(unit), length, errors, tensor);
+                  rows, d, stride, matrix, places, matrix_rows, static_cast<T*>(unit), length, errors, tensor);
   });
 }
 

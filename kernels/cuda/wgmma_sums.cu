@@ -7,11 +7,11 @@ namespace qcface::kernels::cuda {
 
 cudaError_t wgmma_sums(const FusedSums& call, cudaStream_t stream) {
   if (call.shape.n == 0) return cudaSuccess;
-  return dispatch_head_type(call.kind, call.shape.type, [&]<class Head, class T>() -> cudaError_t {
+  return dispatch_negatives_type(call.kind, call.shape.type, [&]<class Negatives, class T>() -> cudaError_t {
     constexpr auto kNone = WgmmaDefect::kNone;
-    if (call.shape.d <= 128) return run_wgmma_sums<WgmmaShape<128>, Head, T, kNone>(call, stream);
-    if (call.shape.d <= 256) return run_wgmma_sums<WgmmaShape<256>, Head, T, kNone>(call, stream);
-    return run_wgmma_sums<WgmmaShape<512>, Head, T, kNone>(call, stream);
+    if (call.shape.d <= 128) return run_wgmma_sums<WgmmaShape<128>, Negatives, T, kNone>(call, stream);
+    if (call.shape.d <= 256) return run_wgmma_sums<WgmmaShape<256>, Negatives, T, kNone>(call, stream);
+    return run_wgmma_sums<WgmmaShape<512>, Negatives, T, kNone>(call, stream);
   });
 }
 

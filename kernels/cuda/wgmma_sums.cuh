@@ -23,7 +23,7 @@ struct WgmmaSums {
   ErrorRecord* errors;
 };
 
-template <class Shape, class Head, class T, WgmmaDefect kDefect>
+template <class Shape, class Negatives, class T, WgmmaDefect kDefect>
 __device__ __forceinline__ void consume_sums(const WgmmaSums& args, unsigned char* shared,
                                              std::int64_t first_row, std::int64_t part, std::int64_t begin,
                                              std::int64_t end) {
@@ -33,13 +33,13 @@ __device__ __forceinline__ void consume_sums(const WgmmaSums& args, unsigned cha
   float* const all_maxima = reinterpret_cast<float*>(shared + Shape::kMaxima);
 
   NegativeParams params{0.0f, args.mv_a};
-  if constexpr (Head::kHasT) params.t = *args.t;
-  const bool plain = Head::kHasHard && args.plain;
+  if constexpr (Negatives::kUsesT) params.t = *args.t;
+  const bool plain = Negatives::kHasHard && args.plain;
   float operand_scale = 1.0f;
   if constexpr (OperandRange<T>::kScaled) {
-    operand_scale = power_of_two_below(kMostLazyExponential * slope_bound<Head>(params));
+    operand_scale = power_of_two_below(kMostLazyExponential * slope_bound<Negatives>(params));
   }
-  SumsRows<Head, T, 2> rows;
+  SumsRows<Negatives, T, 2> rows;
   QCF_UNROLL
   for (int h = 0; h < 2; ++h) {
     const std::int64_t row = first_row + wgmma_row(h);
@@ -79,7 +79,7 @@ __device__ __forceinline__ void consume_sums(const WgmmaSums& args, unsigned cha
         const int j = column0 + wgmma_column(warpgroup, i);
         if (j < columns && !(s[i] == s[i])) bad_class = min(bad_class, j);
         s[i] = rows.cosine(h, s[i], j, columns);
-        highest = fmaxf(highest, Head::negative(params, s[i], rows.margin[h]).logit);
+        highest = fmaxf(highest, Negatives::negative(params, s[i], rows.margin[h]).logit);
         plain_highest = fmaxf(plain_highest, s[i]);
       }
       QCF_UNROLL
@@ -154,7 +154,7 @@ __device__ __forceinline__ void consume_sums(const WgmmaSums& args, unsigned cha
   }
 }
 
-template <class Shape, class Head, class T, WgmmaDefect kDefect>
+template <class Shape, class Negatives, class T, WgmmaDefect kDefect>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
     wgmma_sums_kernel(const __grid_constant__ WgmmaSums args) {
   QCF_DYNAMIC_SHARED(shared);
@@ -169,12 +169,12 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
     if (threadIdx.x == 0) produce<Shape>(shared, &args.x, first_row, &args.w, begin, end);
   } else {
     warpgroup_registers_increase<240>();
-    consume_sums<Shape, Head, T, kDefect>(args, shared, first_row, part, begin, end);
+    consume_sums<Shape, Negatives, T, kDefect>(args, shared, first_row, part, begin, end);
   }
 }
 
 /// Launches the kernel and combines the parts.
-template <class Shape, class Head, class T, WgmmaDefect kDefect>
+template <class Shape, class Negatives, class T, WgmmaDefect kDefect>
 cudaError_t run_wgmma_sums(const FusedSums& call, cudaStream_t stream) {
   const auto d = static_cast<std::uint64_t>(call.shape.d);
   WgmmaSums args{};
@@ -201,7 +201,7 @@ cudaError_t run_wgmma_sums(const FusedSums& call, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>((call.shape.n + Shape::kRows - 1) / Shape::kRows),
                   static_cast<unsigned>(call.parts));
   const cudaError_t error =
-      launch(wgmma_sums_kernel<Shape, Head, T, kDefect>, grid, Shape::kThreads, Shape::kBytes, stream, args);
+      launch(wgmma_sums_kernel<Shape, Negatives, T, kDefect>, grid, Shape::kThreads, Shape::kBytes, stream, args);
   return error != cudaSuccess ? error : fused_combine(call, stream);
 }
 

@@ -20,17 +20,17 @@ struct WgmmaWeights {
   Update update;
 };
 
-template <class Shape, class Head, class T, class Update, WgmmaDefect kDefect>
+template <class Shape, class Negatives, class T, class Update, WgmmaDefect kDefect>
 __device__ __forceinline__ void consume_weights(const WgmmaWeights<Update>& args, unsigned char* shared,
                                                 std::int64_t first_class, std::int64_t tiles) {
   const WgmmaBarriers<Shape> barriers(shared);
   const int warpgroup = static_cast<int>(threadIdx.x) / 128 - 1;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   NegativeParams params{0.0f, args.mv_a};
-  if constexpr (Head::kHasT) params.t = *args.t;
+  if constexpr (Negatives::kUsesT) params.t = *args.t;
   float operand_scale = 1.0f;
   if constexpr (OperandRange<T>::kScaled) {
-    operand_scale = power_of_two_below(args.factor_bound * slope_bound<Head>(params));
+    operand_scale = power_of_two_below(args.factor_bound * slope_bound<Negatives>(params));
   }
   const std::int64_t klass[2] = {first_class + wgmma_row(0), first_class + wgmma_row(1)};
   float o[Shape::kHalf / 2] = {};
@@ -60,7 +60,7 @@ __device__ __forceinline__ void consume_weights(const WgmmaWeights<Update>& args
       QCF_UNROLL
       for (int h = 0; h < 2; ++h) {
         const int i = e / 2 * 4 + 2 * h + e % 2;
-        const float g = gradient_factor<Head>(params, s[i], args.s, rows[e].margin, rows[e].shift,
+        const float g = gradient_factor<Negatives>(params, s[i], args.s, rows[e].margin, rows[e].shift,
                                               rows[e].factor * operand_scale);
         s[i] = klass[h] == rows[e].label ? 0.0f : g;
       }
@@ -97,7 +97,7 @@ __device__ __forceinline__ void consume_weights(const WgmmaWeights<Update>& args
   }
 }
 
-template <class Shape, class Head, class T, class Update, WgmmaDefect kDefect>
+template <class Shape, class Negatives, class T, class Update, WgmmaDefect kDefect>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
     wgmma_weights_kernel(const __grid_constant__ WgmmaWeights<Update> args) {
   if (args.update.blocked()) return;
@@ -110,11 +110,11 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
     if (threadIdx.x == 0 && tiles > 0) produce<Shape>(shared, &args.w, first_class, &args.x, 0, tiles);
   } else {
     warpgroup_registers_increase<240>();
-    consume_weights<Shape, Head, T, Update, kDefect>(args, shared, first_class, tiles);
+    consume_weights<Shape, Negatives, T, Update, kDefect>(args, shared, first_class, tiles);
   }
 }
 
-template <class Shape, class Head, class T, WgmmaDefect kDefect, class Update>
+template <class Shape, class Negatives, class T, WgmmaDefect kDefect, class Update>
 cudaError_t launch_wgmma_weights(const FusedWeights& call, const Update& update, cudaStream_t stream) {
   const auto d = static_cast<std::uint64_t>(call.shape.d);
   WgmmaWeights<Update> args{};
@@ -137,20 +137,20 @@ cudaError_t launch_wgmma_weights(const FusedWeights& call, const Update& update,
   const cudaError_t error = fused_rows(call, stream);
   if (error != cudaSuccess) return error;
   const auto grid = static_cast<unsigned>((call.shape.k_loc + Shape::kRows - 1) / Shape::kRows);
-  return launch(wgmma_weights_kernel<Shape, Head, T, Update, kDefect>, grid, Shape::kThreads, Shape::kBytes,
+  return launch(wgmma_weights_kernel<Shape, Negatives, T, Update, kDefect>, grid, Shape::kThreads, Shape::kBytes,
                 stream, args);
 }
 
 /// Launches the kernel for call's head, type and width.
 template <class Update>
 cudaError_t run_wgmma_weights(const FusedWeights& call, const Update& update, cudaStream_t stream) {
-  return dispatch_head_type(call.kind, call.shape.type, [&]<class Head, class T>() -> cudaError_t {
+  return dispatch_negatives_type(call.kind, call.shape.type, [&]<class Negatives, class T>() -> cudaError_t {
     constexpr auto kNone = WgmmaDefect::kNone;
     if (call.shape.d <= 128)
-      return launch_wgmma_weights<WgmmaShape<128>, Head, T, kNone>(call, update, stream);
+      return launch_wgmma_weights<WgmmaShape<128>, Negatives, T, kNone>(call, update, stream);
     if (call.shape.d <= 256)
-      return launch_wgmma_weights<WgmmaShape<256>, Head, T, kNone>(call, update, stream);
-    return launch_wgmma_weights<WgmmaShape<512>, Head, T, kNone>(call, update, stream);
+      return launch_wgmma_weights<WgmmaShape<256>, Negatives, T, kNone>(call, update, stream);
+    return launch_wgmma_weights<WgmmaShape<512>, Negatives, T, kNone>(call, update, stream);
   });
 }
 

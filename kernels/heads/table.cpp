@@ -1,5 +1,6 @@
 #include "kernels/heads/table.h"
 
+#include <cmath>
 #include <cstring>
 
 namespace qcface::kernels {
@@ -10,7 +11,10 @@ struct Table;
 template <class... Heads>
 struct Table<HeadPack<Heads...>> {
   static constexpr HeadRow kRows[] = {
-      {Heads::kName, Heads::kKind, Heads::kDefaultRule, Heads::kHasT, Heads::kHasHard}...};
+      {Heads::kName, Heads::kKind, Heads::kDefaults, Heads::kState == State::kT,
+       Heads::kState == State::kLengthStats, Heads::Negatives::kHasHard, Heads::MagnitudeLoss::kExists,
+       negatives_index<typename Heads::Negatives>(NegativesList{}), Heads::target,
+       Heads::MagnitudeLoss::value}...};
 };
 constexpr auto& kRows = Table<HeadList>::kRows;
 
@@ -29,6 +33,29 @@ constexpr const char* kRuleNames[] = {"easy", "threshold", "none"};
 const HeadRow* head_row(qcf_head_kind kind) {
   const int index = static_cast<int>(kind);
   return index >= 0 && index < HeadList::kCount ? &kRows[index] : nullptr;
+}
+
+TargetParams make_target_params(const qcf_head_config& config) {
+  constexpr double kPi = 3.14159265358979323846;
+  TargetParams params{};
+  params.rule = config.rule;
+  params.unit_slope = config.unit_slope != 0;
+  params.m = config.m;
+  params.cos_m = std::cos(config.m);
+  params.sin_m = std::sin(config.m);
+  params.switch_c = std::cos(kPi - config.m);
+  params.drop = config.m * std::sin(kPi - config.m);
+  params.s_min = config.s_min;
+  params.mag_la = config.mag_la;
+  params.mag_ua = config.mag_ua;
+  params.mag_lm = config.mag_lm;
+  params.mag_slope = (config.mag_um - config.mag_lm) / (config.mag_ua - config.mag_la);
+  params.ada_h = config.ada_h;
+  return params;
+}
+
+MagnitudeParams make_magnitude_params(const qcf_head_config& config) {
+  return {make_guidance<double>(config.ua, config.la, config.eps), config.mag_la, config.mag_ua};
 }
 
 }  // namespace qcface::kernels
@@ -72,6 +99,16 @@ int qcf_rule_from_name(const char* name, qcf_rule* rule) {
 int qcf_head_has_t(qcf_head_kind kind) {
   const auto* row = head_row(kind);
   return row != nullptr && row->has_t ? 1 : 0;
+}
+
+int qcf_head_has_length_stats(qcf_head_kind kind) {
+  const auto* row = head_row(kind);
+  return row != nullptr && row->has_length_stats ? 1 : 0;
+}
+
+int qcf_head_has_magnitude_loss(qcf_head_kind kind) {
+  const auto* row = head_row(kind);
+  return row != nullptr && row->has_magnitude_loss ? 1 : 0;
 }
 
 }  // extern "C"

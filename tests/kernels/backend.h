@@ -177,11 +177,14 @@ class CallArgs {
     args_.operand_type = setup().type;
     const auto n = static_cast<std::size_t>(host.n), d = static_cast<std::size_t>(host.d);
     const auto k = static_cast<std::size_t>(host.k_loc);
-    input(args_.x, 4 * n * d);
+    input(args_.x, (host.x_type == QCF_TYPE_F32 ? 4 : 2) * n * d);
     input(args_.w, 4 * k * d, host.sgd != nullptr ? host.sgd->w : nullptr);
     input(args_.labels, n * (host.label_type == QCF_LABEL_I64 ? 8 : 4));
     output(args_.t, 4);
     input(args_.target_mean, 8);
+    output(args_.length_stats, 8);
+    input(args_.length_moments, 16);
+    input(args_.sampled, 8 * static_cast<std::size_t>(host.sampled_count));
     output(args_.losses, 24);
     for (float** row : {&args_.row_z, &args_.row_c, &args_.row_t, &args_.row_nll, &args_.row_one_minus_q,
                         &args_.row_p, &args_.row_zstar, &args_.row_lg, &args_.row_dz, &args_.row_tangent}) {
@@ -190,7 +193,7 @@ class CallArgs {
     output(args_.row_rank, 4 * n);
     output(args_.row_hard, 4 * n);
     for (float** matrix : {&args_.dx, &args_.dx_direction, &args_.dx_magnitude}) output(*matrix, 4 * n * d);
-    output(args_.dw, 4 * k * d);
+    output(args_.dw, 4 * (host.sampled != nullptr ? static_cast<std::size_t>(host.sampled_count) : k) * d);
     if (host.sgd != nullptr) {
       sgd_ = *host.sgd;
       sgd_.w = const_cast<float*>(args_.w);

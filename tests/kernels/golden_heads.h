@@ -151,8 +151,10 @@ inline HeadInput build_scene(const GoldenScene& scene) {
 
 /// True and kind set if this library has the case's head.
 inline bool golden_head_kind(const std::string& head, qcf_head_kind* kind) {
-  if (head.rfind("qc-", 0) != 0) return false;
-  const std::string name = head == "qc-arc" ? "qcface" : "qcface-" + head.substr(3);
+  std::string name = head;
+  if (head.rfind("qc-", 0) == 0) name = head == "qc-arc" ? "qcface" : "qcface-" + head.substr(3);
+  if (head == "mv") name = "mv-arc";
+  if (head == "mvam") name = "mv-am";
   return qcf_head_from_name(name.c_str(), kind) == 1;
 }
 
@@ -173,6 +175,13 @@ inline qcf_head_config golden_config(const GoldenCase& c, qcf_head_kind kind) {
   config.eps = get("eps", 1e-3);
   config.mv_a = get("mv", 1.12);
   config.t_momentum = get("tm", 0.01);
+  config.mag_la = get("al", 10);
+  config.mag_ua = get("au", 110);
+  config.mag_lm = get("ml", 0.45);
+  config.mag_um = get("mu", 0.8);
+  config.ada_h = get("h", 0.333);
+  config.ada_momentum = get("ta", 0.01);
+  if (kind == QCF_HEAD_MAGFACE) config.phase = QCF_PHASE_NORM;  // the file names a phase for qc heads only
   return config;
 }
 

@@ -2,6 +2,7 @@
 // step or the four stages and checks the canaries.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -56,6 +57,7 @@ struct HeadRun {
   Guarded<std::int32_t> rank, hard;
   Guarded<float> dx, dx_direction, dx_magnitude, dw;
   float t = 0;
+  std::array<float, 2> length_stats{20, 100};
   std::size_t workspace_bytes = 0;
 
   explicit HeadRun(const HeadInput& in) {
@@ -79,6 +81,7 @@ struct HeadRun {
     a.w = in.w.data();
     a.labels = in.labels.data();
     a.t = &t;
+    a.length_stats = length_stats.data();
     a.losses = losses.data();
     a.row_z = z.data();
     a.row_c = c.data();
@@ -134,9 +137,11 @@ inline void run_args(KernelContext& context, const qcf_head_config& config, cons
 }
 
 inline HeadRun run_head(const qcf_head_config& config, const HeadInput& in, float t = 0, int threads = 2,
-                        Form form = Form::kStep, qcf_isa isa = QCF_ISA_AUTO) {
+                        Form form = Form::kStep, qcf_isa isa = QCF_ISA_AUTO,
+                        std::array<float, 2> length_stats = {20, 100}) {
   HeadRun run(in);
   run.t = t;
+  run.length_stats = length_stats;
   TestContext context(threads);
   context.get()->isa = isa;
   run_args(context, config, run.args(in), form);
@@ -155,7 +160,7 @@ inline bool same_bits(const HeadRun& a, const HeadRun& b) {
          same_bits(a.lg, b.lg) && same_bits(a.dz, b.dz) && same_bits(a.tangent, b.tangent) &&
          same_bits(a.dx, b.dx) && same_bits(a.dx_direction, b.dx_direction) &&
          same_bits(a.dx_magnitude, b.dx_magnitude) && same_bits(a.dw, b.dw) &&
-         std::memcmp(&a.t, &b.t, sizeof(float)) == 0 && a.rank.vector() == b.rank.vector() &&
+         std::memcmp(&a.t, &b.t, sizeof(float)) == 0 && a.length_stats == b.length_stats && a.rank.vector() == b.rank.vector() &&
          a.hard.vector() == b.hard.vector();
 }
 

@@ -76,7 +76,8 @@ TEST_CASE("cuda plan: extra memory is at most 64 MiB + 32 N D bytes for any numb
 }
 
 TEST_CASE("cuda plan: AUTO and forced plans") {
-  const cu::FusedShape half{QCF_TYPE_BF16, 64, 128, 1000, true}, full{QCF_TYPE_F32, 64, 128, 1000, false};
+  const cu::FusedShape half{QCF_TYPE_BF16, 64, 128, 1000, true, false},
+      full{QCF_TYPE_F32, 64, 128, 1000, false, false};
   for (const int major : {8, 9}) {
     for (const auto& shape : {half, full}) {
       const cu::PlanChoice choice = cu::choose_plan(device(major, 40 << 20), shape, QCF_PLAN_AUTO);

@@ -82,9 +82,11 @@ void check_case(const GoldenHeads& all, const GoldenScene& scene, const HeadInpu
   qcf_head_kind kind;
   REQUIRE(golden_head_kind(c.head, &kind));
   const qcf_head_config config = golden_config(c, kind);
-  const auto state = c.in.find("t");
-  const HeadRun run =
-      run_head(config, in, state == c.in.end() ? 0.0f : static_cast<float>(state->second), 2, form, isa);
+  const auto state = [&](const char* name, double start) {
+    const auto found = c.in.find(name);
+    return static_cast<float>(found == c.in.end() ? start : found->second);
+  };
+  const HeadRun run = run_head(config, in, state("t", 0), 2, form, isa, {state("mean", 20), state("std", 100)});
 
   Checker checker{c.id};
   const auto n = static_cast<std::size_t>(in.n);
@@ -133,6 +135,10 @@ void check_case(const GoldenHeads& all, const GoldenScene& scene, const HeadInpu
   checker.check("loss", 0, run.losses[0], c.s.at("loss"), nll_tolerance + lambda * lg_tolerance);
   if (const auto out = c.out.find("t"); out != c.out.end())
     checker.check("t out", 0, run.t, out->second, 1e-6);
+  if (c.out.count("mean") != 0) {
+    checker.check("mean out", 0, run.length_stats[0], c.out.at("mean"), 1e-6 * c.out.at("mean"));
+    checker.check("std out", 0, run.length_stats[1], c.out.at("std"), 1e-6 * c.out.at("std"));
+  }
 
   // gradients: per-row tolerances on each row's natural scale
   const auto tolerances = [&](const Guarded<float>& got, const double* full, std::size_t count,

@@ -292,7 +292,7 @@ TEST_CASE("head: a batch in two halves with batch_total adds up") {
 
 TEST_CASE("head: three class shards give what one rank gives") {
   QCFACE_NEEDS_BACKEND();
-  for (int head = 0; head < 3; ++head) {
+  for (int head = 0; head < qcf_head_count(); ++head) {
     const HeadInput in = random_input(static_cast<std::uint32_t>(90 + head), 11, 20, 310);
     const qcf_head_config config = norm_config(head);
     const HeadRun whole = run_head(config, in, 0.2f);
@@ -386,7 +386,7 @@ TEST_CASE("head: plain cosines") {
     return a;
   }());
   call.add_workspace(bytes);
-  context.check(qcf_cosines(context.get(), 7, 19, 203, call.args().x, call.args().w, 64.0, result.args().dw,
+  context.check(qcf_cosines(context.get(), 7, 19, 203, static_cast<const float*>(call.args().x), call.args().w, 64.0, result.args().dw,
                             call.args().workspace, bytes));
   REQUIRE(call.download());
   REQUIRE(result.download());

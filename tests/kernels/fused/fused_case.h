@@ -223,7 +223,7 @@ SumsRun run_sums(const FusedInput& in, const Pass& pass) {
   DeviceBuffer<unsigned long long> error(1);
   cu::FusedSums call{};
   call.kind = c.kind;
-  call.shape = {c.type, c.n, c.d, c.k, true};
+  call.shape = {c.type, c.n, c.d, c.k, true, false};
   call.s = static_cast<float>(c.s);
   call.mv_a = static_cast<float>(c.a);
   call.t = t.data();
@@ -306,7 +306,7 @@ std::vector<float> run_weights(const FusedInput& in, const Pass& pass) {
   DeviceBuffer<float> h(static_cast<std::size_t>(c.k * c.d));
   cu::FusedWeights call{};
   call.kind = c.kind;
-  call.shape = {c.type, c.n, c.d, c.k, true};
+  call.shape = {c.type, c.n, c.d, c.k, true, false};
   call.s = static_cast<float>(c.s);
   call.mv_a = static_cast<float>(c.a);
   call.batch = in.batch();

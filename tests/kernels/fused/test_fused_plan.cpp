@@ -25,7 +25,7 @@ bool says(const char* text, const char* part) {
 TEST_CASE("fused plans: refused with the reason") {
   const cu::DeviceFacts a100 = facts(8, 0, 108, 163), h100 = facts(9, 0, 132, 227),
                         ada = facts(8, 9, 128, 99), turing = facts(7, 5, 68, 64);
-  const cu::FusedShape good{QCF_TYPE_BF16, 512, 512, 100000, true};
+  const cu::FusedShape good{QCF_TYPE_BF16, 512, 512, 100000, true, false};
   REQUIRE(cu::mma_refusal(a100, good) == nullptr);
   REQUIRE(cu::mma_refusal(h100, good) == nullptr);
   REQUIRE(cu::wgmma_refusal(h100, good) == nullptr);
@@ -57,7 +57,7 @@ TEST_CASE("fused plans: parts fill the device and keep the memory bound") {
       for (const std::int64_t d : {8, 128, 512}) {
         for (const std::int64_t k : {1, 64, 65, 10000, 1000000, 2000000000}) {
           for (const bool vectors : {false, true}) {
-            const cu::FusedShape shape{QCF_TYPE_BF16, n, d, k, true};
+            const cu::FusedShape shape{QCF_TYPE_BF16, n, d, k, true, false};
             const int parts = cu::fused_parts(f, QCF_PLAN_MMA, shape, vectors);
             REQUIRE(parts >= 1);
             REQUIRE(parts <= cu::kFusedMaxParts);

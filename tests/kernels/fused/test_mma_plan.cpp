@@ -44,7 +44,7 @@ cudaError_t defective_sums(const cu::FusedSums& call) {
                             call.errors};
   const dim3 grid(static_cast<unsigned>((call.shape.n + 63) / 64), static_cast<unsigned>(call.parts));
   const cudaError_t error =
-      qcface::cuda::launch(cu::mma_sums_kernel<Shape, kernels::QcfaceCurHead, T, kDefect>, grid,
+      qcface::cuda::launch(cu::mma_sums_kernel<Shape, kernels::CurricularNegatives, T, kDefect>, grid,
                            Shape::kThreads, Shape::kBytes, nullptr, args);
   return error != cudaSuccess ? error : cu::fused_combine(call, nullptr);
 }
@@ -64,7 +64,7 @@ cudaError_t defective_weights(const cu::FusedWeights& call, float* out) {
                                           StoreRows{out, call.shape.d}};
   const cudaError_t error = cu::fused_rows(call, nullptr);
   if (error != cudaSuccess) return error;
-  return qcface::cuda::launch(cu::mma_weights_kernel<Shape, kernels::QcfaceCurHead, T, StoreRows, kDefect>,
+  return qcface::cuda::launch(cu::mma_weights_kernel<Shape, kernels::CurricularNegatives, T, StoreRows, kDefect>,
                               static_cast<unsigned>((call.shape.k_loc + 63) / 64), Shape::kThreads,
                               Shape::kBytes, nullptr, args);
 }

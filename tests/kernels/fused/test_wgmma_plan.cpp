@@ -28,7 +28,7 @@ TEST_CASE("wgmma plan: the same bits twice and in every mode") { test_same_bits<
 
 // Width 512 has the shortest ring, so that a place given back too early is soon written again.
 using DefectShape = cu::WgmmaShape<512>;
-using DefectHead = kernels::QcfaceCurHead;
+using DefectHead = kernels::CurricularNegatives;
 using DefectType = __nv_bfloat16;
 
 template <cu::WgmmaDefect kDefect>
