@@ -212,8 +212,9 @@ qcf_status check_common(qcf_context* context, const qcf_head_config* config, con
   }
   for (const qcf_gradient_mode mode : {args->dx_mode, args->dw_mode}) {
     if (mode != QCF_GRADIENT_OVERWRITE && mode != QCF_GRADIENT_ACCUMULATE) {
-      return fail(context, QCF_INVALID_ARGUMENT, "dx_mode = %d, dw_mode = %d, expected overwrite or accumulate",
-                  args->dx_mode, args->dw_mode);
+      return fail(context, QCF_INVALID_ARGUMENT,
+                  "dx_mode = %d, dw_mode = %d, expected overwrite or accumulate", args->dx_mode,
+                  args->dw_mode);
     }
   }
   status = check_operands(context, args);

@@ -123,10 +123,10 @@ void TensorWriter::add_class_weights(const std::string& name, std::span<const fl
   tensors_.push_back({name, SafeDtype::kF32, {width, classes}, columns});
 }
 
-void TensorWriter::add_scalar(const std::string& name, float value) {
-  float* stored = room(1);
-  *stored = value;
-  tensors_.push_back({name, SafeDtype::kF32, {1}, stored});
+void TensorWriter::add_vector(const std::string& name, std::span<const float> values) {
+  float* stored = room(values.size());
+  std::copy(values.begin(), values.end(), stored);
+  tensors_.push_back({name, SafeDtype::kF32, {static_cast<std::int64_t>(values.size())}, stored});
 }
 
 }  // namespace qcface::model

@@ -3,7 +3,8 @@
 //   backbone.<name>                     as iresnet.md, convolutions [out, in, kh, kw]
 //   backbone.<bn>.num_batches_tracked   int64, training steps so far
 //   head.weight [D, K]                  class weights, a class a column (in memory: a row)
-//   head.t [1]                          state of the curricular head
+//   head.t [1]                          state of the curricular heads
+//   head.length_stats [2]               state of adaface: mean and deviation of lengths
 //   momentum.<name>                     the optimiser's velocity, same shapes
 // Reading also takes names without "backbone." and a leading "module.".
 #pragma once
@@ -44,7 +45,7 @@ class TensorWriter {
   /// rows [K, D] stored as [D, K].
   void add_class_weights(const std::string& name, std::span<const float> rows, std::int64_t classes,
                          std::int64_t width);
-  void add_scalar(const std::string& name, float value);
+  void add_vector(const std::string& name, std::span<const float> values);
   std::span<const SafeTensorOut> tensors() const { return tensors_; }
 
  private:

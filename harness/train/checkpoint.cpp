@@ -136,7 +136,7 @@ void save_checkpoint(const fs::path& path, nn::Network& network, Head& head, con
   writer.add_backbone(parameters, nn::TensorRole::kValue, "backbone.");
   writer.add_batch_counters(parameters, state.global_step, "backbone.");
   writer.add_class_weights("head.weight", head.weights(), head.classes(), head.width());
-  if (head.has_t()) writer.add_scalar("head.t", head.t());
+  for (const HeadState& state : head_states(head)) writer.add_vector(state.name, state.values);
   writer.add_backbone(parameters, nn::TensorRole::kMomentum, "momentum.backbone.");
   writer.add_class_weights("momentum.head.weight", head.momentum(), head.classes(), head.width());
   fs::create_directories(path.parent_path());
@@ -156,10 +156,11 @@ void load_checkpoint(const fs::path& path, nn::Network& network, Head& head) {
   model::read_class_weights(file, name, "head.weight", head.classes(), head.width(), head.weights());
   model::read_class_weights(file, name, "momentum.head.weight", head.classes(), head.width(),
                             head.momentum());
-  if (head.has_t()) {
-    const std::vector<float> t = file.at("head.t").to_float();
-    require(t.size() == 1, "{}: tensor head.t has {} values, expected 1", name, t.size());
-    head.t() = t[0];
+  for (const HeadState& state : head_states(head)) {
+    const std::vector<float> values = file.at(state.name).to_float();
+    require(values.size() == state.values.size(), "{}: tensor {} has {} values, expected {}", name, state.name,
+            values.size(), state.values.size());
+    std::copy(values.begin(), values.end(), state.values.begin());
   }
 }
 

@@ -34,6 +34,7 @@ CudaHead::CudaHead(const nn::cuda::CudaBackend& backend, const HeadOptions& opti
   if (type_ != QCF_TYPE_F32 && width % 8 == 0)
     unit_ = backend.allocate(count * bytes_of(backend.type()), "unit rows of the class weights");
   t_ = backend.allocate(sizeof(float), "state of the head");
+  length_stats_ = backend.allocate(sizeof(std::array<float, 2>), "statistics of lengths");
   try {
     context_.check(qcf_cuda_open(context_.get()));
   } catch (const KernelError& error) {
@@ -47,6 +48,7 @@ void CudaHead::upload(Head& head) {
   backend_.copy_to_device(weights_.data(), head.weights().data(), head.weights().size_bytes());
   backend_.copy_to_device(velocity_.data(), head.momentum().data(), head.momentum().size_bytes());
   backend_.copy_to_device(t_.data(), &head.t(), sizeof(float));
+  backend_.copy_to_device(length_stats_.data(), head.length_stats().data(), sizeof(head.length_stats()));
   refresh_unit_rows();
 }
 
@@ -54,6 +56,7 @@ void CudaHead::download(Head& head) {
   backend_.copy_to_host(head.weights().data(), weights_.data(), head.weights().size_bytes());
   backend_.copy_to_host(head.momentum().data(), velocity_.data(), head.momentum().size_bytes());
   backend_.copy_to_host(&head.t(), t_.data(), sizeof(float));
+  backend_.copy_to_host(head.length_stats().data(), length_stats_.data(), sizeof(head.length_stats()));
 }
 
 void CudaHead::refresh_unit_rows() {
@@ -88,6 +91,7 @@ const float* CudaHead::forward(const float* embeddings, const std::int64_t* labe
   args_.labels = labels;
   args_.label_type = QCF_LABEL_I64;
   args_.t = qcf_head_has_t(config_.kind) != 0 ? floats(t_) : nullptr;
+  args_.length_stats = qcf_head_has_length_stats(config_.kind) != 0 ? floats(length_stats_) : nullptr;
   args_.operand_type = type_;
   args_.unit_w = unit_.data();
   args_.losses = outputs.losses;

@@ -1,4 +1,4 @@
-// The head on the device: class weights, velocity and t in device memory, the optimiser's step fused into the second
+// The head on the device: class weights, velocity and state in device memory, the optimiser's step fused into the second
 // pass over the classes. With 16-bit products a copy of the unit class rows is kept too.
 #pragma once
 
@@ -48,7 +48,7 @@ class CudaHead {
   std::int64_t classes_, width_;
   qcf_type type_ = QCF_TYPE_F32;
   float momentum_, weight_decay_;
-  nn::Memory weights_, velocity_, unit_, t_, x_, dx_, workspace_;
+  nn::Memory weights_, velocity_, unit_, t_, length_stats_, x_, dx_, workspace_;
   std::int64_t reserved_ = 0;
   qcf_head_args args_{};  // of the step under way; the stages share them
   qcf_sgd sgd_{};

@@ -15,8 +15,8 @@ qcf_head_config make_head_config(const HeadOptions& options) {
     require(qcf_rule_from_name(options.rule.c_str(), &config.rule) != 0,
             "--rule {}: expected auto, easy, threshold or none", options.rule);
   }
-  config.s = options.scale;
-  config.m = options.margin;
+  if (options.scale != 0) config.s = options.scale;
+  if (options.margin != -1) config.m = options.margin;
   config.lambda = options.lambda_g;
   config.training = 1;
   return config;
@@ -48,6 +48,13 @@ void Head::initialise(std::uint64_t seed) {
   }
 }
 
+std::vector<HeadState> head_states(Head& head) {
+  std::vector<HeadState> states;
+  if (head.has_t()) states.push_back({"head.t", {&head.t(), 1}});
+  if (head.has_length_stats()) states.push_back({"head.length_stats", head.length_stats()});
+  return states;
+}
+
 void Head::reserve(std::int64_t n) {
   if (gradient_.size() == 0) {
     gradient_ = AlignedBuffer<float>(weights_.size());
@@ -71,6 +78,7 @@ HeadStep Head::step(const float* x, const std::int64_t* labels, std::int64_t n) 
   args.labels = labels;
   args.label_type = QCF_LABEL_I64;
   args.t = has_t() ? &t_ : nullptr;
+  args.length_stats = has_length_stats() ? length_stats_.data() : nullptr;
   double losses[3] = {};
   args.losses = losses;
   args.row_z = lengths_.data();

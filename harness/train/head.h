@@ -1,9 +1,10 @@
-// The trainer's side of the head: class weights with gradient and momentum, state t, and one step through
+// The trainer's side of the head: class weights with gradient and momentum, its state, and one step through
 // libqcface_kernels.
 #pragma once
 
 #include <qcface/kernels.hpp>
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -17,8 +18,8 @@ struct HeadOptions {
   std::string loss_model = "qcface";
   std::string phase = "id";
   std::string rule = "auto";  // auto: the published default of the head
-  double scale = 64;
-  double margin = 0.5;
+  double scale = 0;    // 0: the head's published value
+  double margin = -1;  // likewise
   double lambda_g = 20;
   int threads = 0;
 };
@@ -34,6 +35,12 @@ struct HeadStep {
 
 /// The head's settings for the kernel library.
 qcf_head_config make_head_config(const HeadOptions& options);
+
+/// What a head keeps between steps beside its weights, as files name it.
+struct HeadState {
+  std::string name;
+  std::span<float> values;
+};
 
 class Head {
  public:
@@ -52,6 +59,8 @@ class Head {
   std::span<float> momentum() { return momentum_.span(); }  // [K, D]
   bool has_t() const { return qcf_head_has_t(config_.kind) != 0; }
   float& t() { return t_; }
+  bool has_length_stats() const { return qcf_head_has_length_stats(config_.kind) != 0; }
+  std::array<float, 2>& length_stats() { return length_stats_; }  // mean and deviation
   std::size_t workspace_bytes() const { return workspace_.bytes(); }
 
  private:
@@ -62,11 +71,14 @@ class Head {
   std::int64_t classes_;
   std::int64_t width_;
   float t_ = 0;
+  std::array<float, 2> length_stats_{20, 100};  // where AdaFace starts
   AlignedBuffer<float> weights_, gradient_, momentum_;
   AlignedBuffer<float> dx_;
   AlignedBuffer<std::byte> workspace_;
   std::vector<float> lengths_, probability_;
   std::vector<std::int32_t> rank_;
 };
+
+std::vector<HeadState> head_states(Head& head);
 
 }  // namespace qcface::train

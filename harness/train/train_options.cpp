@@ -1,5 +1,7 @@
 #include "harness/train/train_options.h"
 
+#include <qcface/kernels.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -7,14 +9,21 @@
 namespace qcface::train {
 namespace {
 
+std::vector<std::string> head_names() {
+  std::vector<std::string> names;
+  for (int i = 0; i < qcf_head_count(); ++i) names.emplace_back(qcf_head_name(static_cast<qcf_head_kind>(i)));
+  return names;
+}
+
 void add_published_options(OptionTable& table, TrainOptions& o) {
   table.add_choice(
       "--arch", o.arch, {"ir18", "ir34", "ir50", "ir100", "mini"},
       "Backbone: IResNet of 18, 34, 50 or 100 layers; mini is a small network of the same block");
-  table.add_choice("--loss_model", o.loss_model, {"qcface", "qcface-cur", "qcface-mv"}, "Head");
+  table.add_choice("--loss_model", o.loss_model, head_names(), "Head");
   table.add_choice(
       "--phase", o.phase, {"id", "norm"},
-      "norm adds the magnitude guidance to the identity loss; id trains the identity loss alone");
+      "norm adds the head's loss on magnitudes (the guidance of the qcface heads, MagFace's regulariser) to the "
+      "identity loss; id trains the identity loss alone");
   table.add(
       "--weight_path", o.weight_path,
       "Initial weights: a safetensors file with the backbone's tensor names (with or without \"backbone.\") "
@@ -70,9 +79,9 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add("--std", o.std, "Standard deviation of R, G, B that pixels are divided by");
   table.add("--dropout", o.dropout, "Probability that a channel before the last layer is dropped");
   table.add_choice("--rule", o.rule, {"auto", "easy", "threshold", "none"},
-                   "Target rule where angle + margin leaves its range; auto: easy, for qcface-cur threshold");
-  table.add("--scale", o.scale, "Scale s of the logits");
-  table.add("--margin", o.margin, "Angular margin m, in radians");
+                   "Target rule where angle + margin leaves its range; auto: the head's published rule");
+  table.add("--scale", o.scale, "Scale s of the logits; 0: the head's published scale");
+  table.add("--margin", o.margin, "Margin m, in radians (cosface, mv-am: of the cosine; magface has its own); -1: the head's published margin");
   table.add_choice("--lr-schedule", o.lr_schedule, {"step", "cosine"},
                    "step drops at --lr-drop-epoch; cosine falls smoothly to --lr-min");
   table.add("--warmup-steps", o.warmup_steps, "Steps over which the learning rate rises linearly from 0");
@@ -130,8 +139,8 @@ void check_train_options(const TrainOptions& o) {
   within("--vis_mag", o.vis_mag, 0, 1);
   at_least("--threads", o.threads, 0);
   within("--dropout", o.dropout, 0, 0.99);
-  within("--scale", o.scale, 1e-3, 1e4);
-  within("--margin", o.margin, 0, 1.5707);
+  if (o.scale != 0) within("--scale", o.scale, 1e-3, 1e4);
+  if (o.margin != -1) within("--margin", o.margin, 0, 1.5707);
   for (const double deviation : o.std) within("--std", deviation, 1e-6, 1e6);
   at_least("--warmup-steps", o.warmup_steps, std::int64_t{0});
   within("--lr-min", o.lr_min, 0, std::max(o.lr, 0.0));

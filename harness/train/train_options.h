@@ -53,8 +53,8 @@ struct TrainOptions {
   std::array<double, 3> std{0.2873, 0.2555, 0.2496};
   double dropout = 0.4;
   std::string rule = "auto";
-  double scale = 64;
-  double margin = 0.5;
+  double scale = 0;    // 0: the head's published value
+  double margin = -1;  // likewise
   std::string lr_schedule = "step";
   std::int64_t warmup_steps = 0;
   double lr_min = 0;

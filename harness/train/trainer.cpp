@@ -204,8 +204,11 @@ void Trainer::load_initial_weights() {
     model::read_class_weights(file, o_.weight_path, "head.weight", head_.classes(), head_.width(),
                               head_.weights());
   }
-  if (const SafeTensorView* t = file.find("head.t"); t != nullptr && head_.has_t() && t->elements() == 1) {
-    head_.t() = t->to_float()[0];
+  for (const HeadState& state : head_states(head_)) {
+    const SafeTensorView* tensor = file.find(state.name);
+    if (tensor == nullptr || tensor->elements() != static_cast<std::int64_t>(state.values.size())) continue;
+    const std::vector<float> values = tensor->to_float();
+    std::copy(values.begin(), values.end(), state.values.begin());
   }
   for (const std::string& name : model::unexpected_tensors(file, network_.parameters())) {
     log::warn("{}: tensor {} is not part of {} and was left out", o_.weight_path, name, o_.arch);
@@ -251,8 +254,14 @@ void Trainer::announce() {
       set_.size(), set_.num_classes(), loader_.batches_per_epoch(), o_.batch_size, o_.augment, o_.workers);
   log::info("backbone:    {} with {:.2f} M parameters, embedding width {}, dropout {}", o_.arch,
             static_cast<double>(network_.parameters().weight_count()) / 1e6, o_.embed_dims, o_.dropout);
+  const qcf_head_config head = make_head_config(head_options(o_, 1));
   log::info("head:        {}, phase {}, lambda {}, s {}, m {}, rule {}", o_.loss_model, o_.phase, o_.lambda_g,
-            o_.scale, o_.margin, o_.rule);
+            head.s, head.m, qcf_rule_name(head.rule));
+  if (o_.phase == "norm" && qcf_head_has_magnitude_loss(head.kind) == 0) {
+    log::warn("--phase norm: {} has no loss on magnitudes; it trains as in phase id", o_.loss_model);
+  } else if (o_.phase == "id" && head.kind == QCF_HEAD_MAGFACE) {
+    log::warn("magface without its loss on magnitudes: give --phase norm for the published method");
+  }
   log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o_.lr, o_.lr_schedule, o_.momentum,
             o_.weight_decay);
   log::info("device:      {}", engine_->description());

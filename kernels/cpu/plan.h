@@ -19,9 +19,9 @@ enum class Stage : std::uint32_t { kNone = 0, kPrepared, kSummed, kFinished };
 struct StageState {
   std::uint64_t magic;
   Stage stage;
-  float t;                    // updated t of this step
+  float t;                        // updated t of this step
   float length_mean, length_std;  // likewise
-  std::int64_t local_labels;  // rows whose class is held here
+  std::int64_t local_labels;      // rows whose class is held here
 };
 
 /// A row whose class is held on this rank.

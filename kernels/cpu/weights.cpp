@@ -60,7 +60,8 @@ qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, con
   const bool accumulate = args.dw_mode == QCF_GRADIENT_ACCUMULATE;
   if (plan.n == 0) {
     if (args.dw != nullptr && !accumulate) std::fill_n(args.dw, plan.classes * plan.d, 0.0f);
-    if (sgd != nullptr) update_classes(*sgd, plan, 0, plan.classes, nullptr);  // decay and momentum act all the same
+    if (sgd != nullptr)
+      update_classes(*sgd, plan, 0, plan.classes, nullptr);  // decay and momentum act all the same
     return QCF_OK;
   }
   const TileOps& ops = *plan.ops;

@@ -18,7 +18,7 @@ struct SortedLabel {
 
 /// Device pointers; passed to kernels by value.
 struct ClassUpdate {
-  std::int64_t k_loc, d, n;      // k_loc: classes that take part
+  std::int64_t k_loc, d, n;     // k_loc: classes that take part
   const std::int64_t* sampled;  // [k_loc] their rows of w, velocity and unit_w; NULL: all
   const float* w;               // [K_loc, D]
   float* dw;                    // [k_loc, D] or NULL

@@ -269,9 +269,9 @@ cudaError_t exponentials(const Plan& plan, const qcf_head_config& config, std::i
     return for_operand(plan.type, [&](auto operand) {
       using T = typename decltype(operand)::type;
       const bool plain = Negatives::kHasHard && plan.plain;
-      return launch(
-          plain ? exponentials_kernel<Negatives, T, Negatives::kHasHard> : exponentials_kernel<Negatives, T, false>, grid,
-          kThreads, shared, stream, a, static_cast<T*>(plan.operand));
+      return launch(plain ? exponentials_kernel<Negatives, T, Negatives::kHasHard>
+                          : exponentials_kernel<Negatives, T, false>,
+                    grid, kThreads, shared, stream, a, static_cast<T*>(plan.operand));
     });
   });
 }

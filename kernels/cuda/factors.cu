@@ -66,7 +66,8 @@ cudaError_t factors(const Plan& plan, const qcf_head_config& config, std::int64_
     using Negatives = typename decltype(head)::type;
     return for_operand(plan.type, [&](auto operand) {
       using T = typename decltype(operand)::type;
-      return launch(factors_kernel<Negatives, T>, grid, kThreads, 0, stream, a, static_cast<T*>(plan.operand));
+      return launch(factors_kernel<Negatives, T>, grid, kThreads, 0, stream, a,
+                    static_cast<T*>(plan.operand));
     });
   });
 }

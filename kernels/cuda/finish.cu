@@ -3,9 +3,9 @@
 // Bytes a row: reads the vector, x and the label's row of w (4 D each, twice, from L1 the second time), writes what is
 // wanted of dx, dx_direction and dx_magnitude (4 D each).
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/stages.h"
-#include "kernels/cuda/dispatch.h"
 
 namespace qcface::kernels::cuda {
 namespace {

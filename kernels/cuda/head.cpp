@@ -121,8 +121,8 @@ const void* unit_chunk(const HeadCall& call, const Plan& plan, std::int64_t firs
   }
   const bool all = plan.sampled == nullptr;
   run(unit_rows(classes, plan.d, plan.d_pad, all ? args.w + first * plan.d : args.w,
-                all ? nullptr : plan.sampled + first, all ? classes : plan.w_rows, plan.type, plan.wh, nullptr, nullptr,
-                ErrorTensor::kW, stream_of(call.context)),
+                all ? nullptr : plan.sampled + first, all ? classes : plan.w_rows, plan.type, plan.wh,
+                nullptr, nullptr, ErrorTensor::kW, stream_of(call.context)),
       "unit rows of w");
   return plan.wh;
 }
@@ -336,8 +336,8 @@ qcf_status report(const HeadCall& call, const Plan& plan, unsigned long long key
               ? fetch(std::int64_t{0}, static_cast<const std::int64_t*>(args.labels) + row)
               : std::int64_t{fetch(std::int32_t{0}, static_cast<const std::int32_t*>(args.labels) + row)};
       return fail(context, QCF_LABEL_OUT_OF_RANGE,
-                  "labels[%" PRId64 "] = %" PRId64 ": its row %" PRId64 " of w is not in `sampled`", row, label,
-                  label - plan.offset);
+                  "labels[%" PRId64 "] = %" PRId64 ": its row %" PRId64 " of w is not in `sampled`", row,
+                  label, label - plan.offset);
     }
   }
   return fail(context, QCF_INVALID_ARGUMENT, "workspace: it holds no state of a head step");
@@ -416,8 +416,8 @@ qcf_status prepare(const HeadCall& call) {
     run(widen(args.x, args.x_type, plan.n * plan.d, plan.wide_x, stream), "x in fp32");
   }
   run(local_labels(plan, args, stream), "labels");
-  run(unit_rows(plan.n, plan.d, plan.d_pad, plan.x, nullptr, plan.n, plan.type, plan.xh, plan.z, &plan.state->errors,
-                ErrorTensor::kX, stream),
+  run(unit_rows(plan.n, plan.d, plan.d_pad, plan.x, nullptr, plan.n, plan.type, plan.xh, plan.z,
+                &plan.state->errors, ErrorTensor::kX, stream),
       "unit rows of x");
   run(target_cosines(plan, args, stream), "target cosines");
   return run.status();
@@ -479,7 +479,8 @@ qcf_status check(const HeadCall& call) {
 qcf_status unit_rows(qcf_context* context, std::int64_t rows, std::int64_t d, const float* matrix,
                      qcf_type type, void* unit) {
   Sequence run(context);
-  run(unit_rows(rows, d, d, matrix, nullptr, rows, type, unit, nullptr, nullptr, ErrorTensor::kW, stream_of(context)),
+  run(unit_rows(rows, d, d, matrix, nullptr, rows, type, unit, nullptr, nullptr, ErrorTensor::kW,
+                stream_of(context)),
       "unit rows");
   return run.status();
 }
@@ -500,7 +501,8 @@ qcf_status cosines(qcf_context* context, std::int64_t n, std::int64_t d, std::in
   if (!run.ok() || n == 0) return run.status();
   const CosinesPlan plan = make_cosines_plan(facts, n, d, k, product_workspace_bytes(), workspace);
   const cudaStream_t stream = stream_of(context);
-  run(unit_rows(n, d, plan.d_pad, x, nullptr, n, QCF_TYPE_F32, plan.xh, nullptr, nullptr, ErrorTensor::kX, stream),
+  run(unit_rows(n, d, plan.d_pad, x, nullptr, n, QCF_TYPE_F32, plan.xh, nullptr, nullptr, ErrorTensor::kX,
+                stream),
       "unit rows of x");
   Product whole{}, rest{};
   const auto make = [&](std::int64_t classes, Product* product) {
@@ -511,8 +513,8 @@ qcf_status cosines(qcf_context* context, std::int64_t n, std::int64_t d, std::in
   if (run.ok() && k % plan.chunk > 0) make(k % plan.chunk, &rest);
   for (std::int64_t first = 0; first < k && run.ok(); first += plan.chunk) {
     const std::int64_t classes = std::min(plan.chunk, k - first);
-    run(unit_rows(classes, d, plan.d_pad, w + first * d, nullptr, classes, QCF_TYPE_F32, plan.wh, nullptr, nullptr,
-                  ErrorTensor::kW, stream),
+    run(unit_rows(classes, d, plan.d_pad, w + first * d, nullptr, classes, QCF_TYPE_F32, plan.wh, nullptr,
+                  nullptr, ErrorTensor::kW, stream),
         "unit rows of w");
     run(run_product(context, classes == plan.chunk ? whole : rest, 1.0f, plan.xh, plan.wh, 0.0f,
                     out + first));

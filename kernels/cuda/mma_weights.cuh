@@ -79,8 +79,8 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
       for (int i = 0; i < Shape::kThreadRows; ++i) {
         float& value = c[i / 2 * 2 + e / 2][i % 2 * 2 + e % 2];
         const std::int64_t klass = first_class + thread_row<Shape>(i);
-        const float g =
-            gradient_factor<Negatives>(params, value, args.s, row.margin, row.shift, row.factor * operand_scale);
+        const float g = gradient_factor<Negatives>(params, value, args.s, row.margin, row.shift,
+                                                   row.factor * operand_scale);
         value = klass == row.label ? 0.0f : g;
       }
     }

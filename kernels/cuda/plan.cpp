@@ -127,7 +127,8 @@ Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_
     const auto rows = static_cast<std::size_t>(n), chunk = static_cast<std::size_t>(plan.chunk),
                width = static_cast<std::size_t>(plan.d_pad);
     if (n > 0) {
-      if (args.unit_w == nullptr || args.sampled != nullptr) plan.wh = places.take_bytes(chunk * width * operand_bytes);
+      if (args.unit_w == nullptr || args.sampled != nullptr)
+        plan.wh = places.take_bytes(chunk * width * operand_bytes);
       if (operand_bytes == 4) {
         places.take(plan.cosines, n * plan.chunk);
         plan.operand = plan.cosines;

@@ -31,7 +31,7 @@ struct HeadState {
   ErrorRecord errors;
   std::uint64_t magic;
   Stage stage;
-  float t;  // updated t of this step
+  float t;                        // updated t of this step
   float length_mean, length_std;  // likewise
 };
 inline constexpr std::uint64_t kStateMagic = 0x71636663756461u;

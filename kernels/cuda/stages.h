@@ -14,8 +14,8 @@ cudaError_t widen(const void* values, qcf_type type, std::int64_t count, float* 
 /// unit [rows, stride] = rows of matrix [matrix_rows, d] divided by max(length, 1e-12), columns past d zero; length [rows] or
 /// NULL. places [rows]: which rows of the matrix, or NULL for the first ones. With errors, a row with NaN or infinity is recorded under `tensor`.
 cudaError_t unit_rows(std::int64_t rows, std::int64_t d, std::int64_t stride, const float* matrix,
-                      const std::int64_t* places, std::int64_t matrix_rows, qcf_type type, void* unit, double* length, ErrorRecord* errors, ErrorTensor tensor,
-                      cudaStream_t stream);
+                      const std::int64_t* places, std::int64_t matrix_rows, qcf_type type, void* unit,
+                      double* length, ErrorRecord* errors, ErrorTensor tensor, cudaStream_t stream);
 
 /// First launch of a stage: notes it, or records that it came out of order. Prepare also clears the record. Inputs that
 /// are given must be finite.

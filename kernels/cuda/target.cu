@@ -140,7 +140,8 @@ __global__ __launch_bounds__(32 * kRowsPerBlock) void target_kernel(const __grid
 
   double c = 0, sine = 0, inv_w = 0;
   const std::int64_t w_row = y >= 0 && a.sampled != nullptr ? a.sampled[y] : y;
-  if (w_row >= 0 && w_row < a.w_rows) {  // the same for the whole warp; an unsorted `sampled` may name any row
+  if (w_row >= 0 &&
+      w_row < a.w_rows) {  // the same for the whole warp; an unsorted `sampled` may name any row
     const float* const x = a.x + i * a.d;
     const float* const w = a.w + w_row * a.d;
     const double norm = sqrt(warp_total(
@@ -191,12 +192,12 @@ cudaError_t local_labels(const Plan& plan, const qcf_head_args& args, cudaStream
 
 cudaError_t target_cosines(const Plan& plan, const qcf_head_args& args, cudaStream_t stream) {
   if (plan.n == 0) return cudaSuccess;
-  const TargetArgs a{plan.n,      plan.d,
-                     plan.x,      args.w,
-                     plan.z,      plan.label,
+  const TargetArgs a{plan.n,       plan.d,
+                     plan.x,       args.w,
+                     plan.z,       plan.label,
                      plan.sampled, plan.w_rows,
-                     plan.target, plan.target_inv_w,
-                     plan.labels, &plan.state->errors};
+                     plan.target,  plan.target_inv_w,
+                     plan.labels,  &plan.state->errors};
   return launch(target_kernel, static_cast<unsigned>((plan.n + kRowsPerBlock - 1) / kRowsPerBlock),
                 32 * kRowsPerBlock, 0, stream, a);
 }

@@ -19,7 +19,8 @@ constexpr double kFloor = 1e-12;
 template <class T, int kWide>
 __global__ __launch_bounds__(32 * kRowsPerBlock) void unit_rows_kernel(
     std::int64_t rows, std::int64_t d, std::int64_t stride, const float* __restrict__ matrix,
-    const std::int64_t* places, std::int64_t matrix_rows, T* unit, double* length, ErrorRecord* errors, ErrorTensor tensor) {
+    const std::int64_t* places, std::int64_t matrix_rows, T* unit, double* length, ErrorRecord* errors,
+    ErrorTensor tensor) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsPerBlock + threadIdx.x / 32;
   if (row >= rows) return;  // whole warps
@@ -56,9 +57,8 @@ __global__ __launch_bounds__(32 * kRowsPerBlock) void unit_rows_kernel(
 }  // namespace
 
 cudaError_t unit_rows(std::int64_t rows, std::int64_t d, std::int64_t stride, const float* matrix,
-                      const std::int64_t* places, std::int64_t matrix_rows,
-                      qcf_type type, void* unit, double* length, ErrorRecord* errors, ErrorTensor tensor,
-                      cudaStream_t stream) {
+                      const std::int64_t* places, std::int64_t matrix_rows, qcf_type type, void* unit,
+                      double* length, ErrorRecord* errors, ErrorTensor tensor, cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
   const auto grid = static_cast<unsigned>((rows + kRowsPerBlock - 1) / kRowsPerBlock);
   return for_operand(type, [&](auto operand) {
@@ -67,7 +67,8 @@ cudaError_t unit_rows(std::int64_t rows, std::int64_t d, std::int64_t stride, co
     const bool wide =
         vector_aligned(matrix, d) && vector_aligned<4 * sizeof(T)>(static_cast<const T*>(unit), stride);
     return launch(wide ? unit_rows_kernel<T, 4> : unit_rows_kernel<T, 1>, grid, 32 * kRowsPerBlock, 0, stream,
-                  rows, d, stride, matrix, places, matrix_rows, static_cast<T*>(unit), length, errors, tensor);
+                  rows, d, stride, matrix, places, matrix_rows, static_cast<T*>(unit), length, errors,
+                  tensor);
   });
 }
 

@@ -200,8 +200,8 @@ cudaError_t run_wgmma_sums(const FusedSums& call, cudaStream_t stream) {
   args.errors = call.errors;
   const dim3 grid(static_cast<unsigned>((call.shape.n + Shape::kRows - 1) / Shape::kRows),
                   static_cast<unsigned>(call.parts));
-  const cudaError_t error =
-      launch(wgmma_sums_kernel<Shape, Negatives, T, kDefect>, grid, Shape::kThreads, Shape::kBytes, stream, args);
+  const cudaError_t error = launch(wgmma_sums_kernel<Shape, Negatives, T, kDefect>, grid, Shape::kThreads,
+                                   Shape::kBytes, stream, args);
   return error != cudaSuccess ? error : fused_combine(call, stream);
 }
 

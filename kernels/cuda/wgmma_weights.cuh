@@ -61,7 +61,7 @@ __device__ __forceinline__ void consume_weights(const WgmmaWeights<Update>& args
       for (int h = 0; h < 2; ++h) {
         const int i = e / 2 * 4 + 2 * h + e % 2;
         const float g = gradient_factor<Negatives>(params, s[i], args.s, rows[e].margin, rows[e].shift,
-                                              rows[e].factor * operand_scale);
+                                                   rows[e].factor * operand_scale);
         s[i] = klass[h] == rows[e].label ? 0.0f : g;
       }
     }
@@ -137,8 +137,8 @@ cudaError_t launch_wgmma_weights(const FusedWeights& call, const Update& update,
   const cudaError_t error = fused_rows(call, stream);
   if (error != cudaSuccess) return error;
   const auto grid = static_cast<unsigned>((call.shape.k_loc + Shape::kRows - 1) / Shape::kRows);
-  return launch(wgmma_weights_kernel<Shape, Negatives, T, Update, kDefect>, grid, Shape::kThreads, Shape::kBytes,
-                stream, args);
+  return launch(wgmma_weights_kernel<Shape, Negatives, T, Update, kDefect>, grid, Shape::kThreads,
+                Shape::kBytes, stream, args);
 }
 
 /// Launches the kernel for call's head, type and width.

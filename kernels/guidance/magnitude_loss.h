@@ -31,7 +31,9 @@ struct MagfaceLoss {
 
 struct NoMagnitudeLoss {
   static constexpr bool kExists = false;
-  static QCF_HD GuidanceValue<double> value(const MagnitudeParams&, double, double) { return {0.0, 0.0, 0.0}; }
+  static QCF_HD GuidanceValue<double> value(const MagnitudeParams&, double, double) {
+    return {0.0, 0.0, 0.0};
+  }
 };
 
 }  // namespace qcface::kernels

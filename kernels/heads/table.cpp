@@ -10,11 +10,11 @@ template <class List>
 struct Table;
 template <class... Heads>
 struct Table<HeadPack<Heads...>> {
-  static constexpr HeadRow kRows[] = {
-      {Heads::kName, Heads::kKind, Heads::kDefaults, Heads::kState == State::kT,
-       Heads::kState == State::kLengthStats, Heads::Negatives::kHasHard, Heads::MagnitudeLoss::kExists,
-       negatives_index<typename Heads::Negatives>(NegativesList{}), Heads::target,
-       Heads::MagnitudeLoss::value}...};
+  static constexpr HeadRow kRows[] = {{Heads::kName, Heads::kKind, Heads::kDefaults,
+                                       Heads::kState == State::kT, Heads::kState == State::kLengthStats,
+                                       Heads::Negatives::kHasHard, Heads::MagnitudeLoss::kExists,
+                                       negatives_index<typename Heads::Negatives>(NegativesList{}),
+                                       Heads::target, Heads::MagnitudeLoss::value}...};
 };
 constexpr auto& kRows = Table<HeadList>::kRows;
 

@@ -15,9 +15,9 @@ struct TargetParams {
   qcf_rule rule;
   bool unit_slope;
   double m, cos_m, sin_m;
-  double switch_c;  // cos(pi - m): threshold rule
-  double drop;      // m sin(pi - m): threshold rule
-  double s_min;     // floor under S in the slope
+  double switch_c;                           // cos(pi - m): threshold rule
+  double drop;                               // m sin(pi - m): threshold rule
+  double s_min;                              // floor under S in the slope
   double mag_la, mag_ua, mag_lm, mag_slope;  // MagFace: m(a) = mag_lm + mag_slope (a - mag_la)
   double ada_h;
 };
@@ -57,8 +57,8 @@ QCF_HD TargetValue additive_target(const TargetParams& params, const TargetInput
 }
 
 /// T = cos(theta + m) with the rule's fallback. m's sine and cosine are arguments because MagFace's m depends on the row.
-QCF_HD TargetValue angular_target(const TargetParams& params, const TargetInput& in, double cos_m, double sin_m,
-                                  double switch_c, double drop, bool* on_margin) {
+QCF_HD TargetValue angular_target(const TargetParams& params, const TargetInput& in, double cos_m,
+                                  double sin_m, double switch_c, double drop, bool* on_margin) {
   const double margin = in.c * cos_m - in.sin_theta * sin_m;
   const double floor_s = in.sin_theta > params.s_min ? in.sin_theta : params.s_min;
   bool on = true;

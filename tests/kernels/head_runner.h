@@ -160,8 +160,8 @@ inline bool same_bits(const HeadRun& a, const HeadRun& b) {
          same_bits(a.lg, b.lg) && same_bits(a.dz, b.dz) && same_bits(a.tangent, b.tangent) &&
          same_bits(a.dx, b.dx) && same_bits(a.dx_direction, b.dx_direction) &&
          same_bits(a.dx_magnitude, b.dx_magnitude) && same_bits(a.dw, b.dw) &&
-         std::memcmp(&a.t, &b.t, sizeof(float)) == 0 && a.length_stats == b.length_stats && a.rank.vector() == b.rank.vector() &&
-         a.hard.vector() == b.hard.vector();
+         std::memcmp(&a.t, &b.t, sizeof(float)) == 0 && a.length_stats == b.length_stats &&
+         a.rank.vector() == b.rank.vector() && a.hard.vector() == b.hard.vector();
 }
 
 /// The instruction sets that this machine can run. CUDA has but one way.

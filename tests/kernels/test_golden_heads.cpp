@@ -86,7 +86,8 @@ void check_case(const GoldenHeads& all, const GoldenScene& scene, const HeadInpu
     const auto found = c.in.find(name);
     return static_cast<float>(found == c.in.end() ? start : found->second);
   };
-  const HeadRun run = run_head(config, in, state("t", 0), 2, form, isa, {state("mean", 20), state("std", 100)});
+  const HeadRun run =
+      run_head(config, in, state("t", 0), 2, form, isa, {state("mean", 20), state("std", 100)});
 
   Checker checker{c.id};
   const auto n = static_cast<std::size_t>(in.n);

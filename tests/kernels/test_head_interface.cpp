@@ -97,7 +97,8 @@ TEST_CASE("head interface: the optimiser touches sampled rows only") {
         REQUIRE(velocity[i] == 0.25f);
         continue;
       }
-      const double g = static_cast<double>(run.dw[at * static_cast<std::size_t>(in.d) + static_cast<std::size_t>(e)]);
+      const double g =
+          static_cast<double>(run.dw[at * static_cast<std::size_t>(in.d) + static_cast<std::size_t>(e)]);
       const double v = 0.9f * 0.25 + g + static_cast<double>(5e-4f) * static_cast<double>(in.w[i]);
       REQUIRE(std::fabs(static_cast<double>(velocity[i]) - v) <= 1e-6 * (1 + std::fabs(v)));
       const double moved = static_cast<double>(in.w[i]) - static_cast<double>(lr) * v;
@@ -228,7 +229,8 @@ TEST_CASE("head interface: AdaFace's state") {
   for (std::size_t i = 0; i < 10; ++i) square += std::pow(clipped(i) - mean, 2);
   const double deviation = std::sqrt(square / 9);
   REQUIRE(std::fabs(static_cast<double>(run.length_stats[0]) - (0.25 * mean + 0.75 * 12)) <= 1e-5 * mean);
-  REQUIRE(std::fabs(static_cast<double>(run.length_stats[1]) - (0.25 * deviation + 0.75 * 3)) <= 1e-5 * deviation);
+  REQUIRE(std::fabs(static_cast<double>(run.length_stats[1]) - (0.25 * deviation + 0.75 * 3)) <=
+          1e-5 * deviation);
   for (std::size_t i = 0; i < run.dz.size(); ++i) REQUIRE(run.dz[i] == 0.0f);  // the length is detached
 
   config.training = 0;
@@ -331,9 +333,8 @@ TEST_CASE("head interface: what is wrong with the new arguments is named") {
   throws("sampled_count = 51", [](C&, A& a, R&, HeadRun&) { a.sampled_count = 51; });
   throws("sampled_count = 1", [](C&, A& a, R&, HeadRun&) { a.sampled = nullptr, a.sampled_count = 1; });
   throws("is not in `sampled`", [](C&, A& a, R&, HeadRun&) { --a.sampled_count; });
-  throws("length_stats[1]", [](C&, A&, R&, HeadRun& run) {
-    run.length_stats[1] = std::numeric_limits<float>::quiet_NaN();
-  });
+  throws("length_stats[1]",
+         [](C&, A&, R&, HeadRun& run) { run.length_stats[1] = std::numeric_limits<float>::quiet_NaN(); });
   throws("length_stats is NULL", [](C&, A& a, R&, HeadRun&) { a.length_stats = nullptr; });
   throws("dx_mode = 7", [](C&, A& a, R&, HeadRun&) { a.dx_mode = static_cast<qcf_gradient_mode>(7); });
   throws("x_type = 9", [](C&, A& a, R&, HeadRun&) { a.x_type = static_cast<qcf_type>(9); });

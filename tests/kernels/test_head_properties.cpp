@@ -386,8 +386,8 @@ TEST_CASE("head: plain cosines") {
     return a;
   }());
   call.add_workspace(bytes);
-  context.check(qcf_cosines(context.get(), 7, 19, 203, static_cast<const float*>(call.args().x), call.args().w, 64.0, result.args().dw,
-                            call.args().workspace, bytes));
+  context.check(qcf_cosines(context.get(), 7, 19, 203, static_cast<const float*>(call.args().x),
+                            call.args().w, 64.0, result.args().dw, call.args().workspace, bytes));
   REQUIRE(call.download());
   REQUIRE(result.download());
   for (std::int64_t i = 0; i < 7; ++i) {

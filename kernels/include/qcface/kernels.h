@@ -55,12 +55,12 @@ extern "C" {
 
 /** What a call returns. */
 typedef enum qcf_status {
-  QCF_OK = 0,                 /**< all outputs are written (on CUDA: enqueued) */
-  QCF_INVALID_ARGUMENT = 1,   /**< a NULL pointer, a size, a setting out of range, a misaligned pointer */
-  QCF_LABEL_OUT_OF_RANGE = 2, /**< labels[row] outside [0, K), or not in `sampled` */
-  QCF_NOT_FINITE = 3,         /**< NaN or infinity in x, w, t, length_stats, lr */
+  QCF_OK = 0,                  /**< all outputs are written (on CUDA: enqueued) */
+  QCF_INVALID_ARGUMENT = 1,    /**< a NULL pointer, a size, a setting out of range, a misaligned pointer */
+  QCF_LABEL_OUT_OF_RANGE = 2,  /**< labels[row] outside [0, K), or not in `sampled` */
+  QCF_NOT_FINITE = 3,          /**< NaN or infinity in x, w, t, length_stats, lr */
   QCF_WORKSPACE_TOO_SMALL = 4, /**< the text says how many bytes are needed */
-  QCF_UNSUPPORTED = 5 /**< a device or head that this build does not have */
+  QCF_UNSUPPORTED = 5          /**< a device or head that this build does not have */
 } qcf_status;
 
 /** Version of the library that runs, as "major.minor.patch". Never NULL. The soname changes with the major number, or
@@ -73,10 +73,11 @@ const char* qcf_status_name(qcf_status status);
 /** How the CUDA head runs. AUTO asks the table of qcf_head_plan; a forced plan that cannot run (architecture, type,
  * width) is QCF_UNSUPPORTED, with the reason. Unused on the CPU. */
 typedef enum qcf_plan {
-  QCF_PLAN_AUTO = 0,    /**< the library's table decides */
-  QCF_PLAN_CHUNKED = 1, /**< chunks of classes that stay in L2: cuBLASLt products, fused kernels between them */
-  QCF_PLAN_MMA = 2,     /**< one kernel a pass on mma.sync: 16-bit operands, sm_80 or later */
-  QCF_PLAN_WGMMA = 3,   /**< one kernel a pass on wgmma and TMA, warp-specialised: 16-bit operands, sm_90a */
+  QCF_PLAN_AUTO = 0, /**< the library's table decides */
+  QCF_PLAN_CHUNKED =
+      1,              /**< chunks of classes that stay in L2: cuBLASLt products, fused kernels between them */
+  QCF_PLAN_MMA = 2,   /**< one kernel a pass on mma.sync: 16-bit operands, sm_80 or later */
+  QCF_PLAN_WGMMA = 3, /**< one kernel a pass on wgmma and TMA, warp-specialised: 16-bit operands, sm_90a */
   QCF_PLAN_MAX_ENUM = 0x7fffffff /**< not a plan */
 } qcf_plan;
 
@@ -116,10 +117,10 @@ typedef struct qcf_context {
   int32_t device_index; /**< CUDA only */
   int32_t threads;      /**< CPU threads, 0 = as many as OpenMP would use */
   qcf_isa isa;          /**< instruction set on the CPU */
-  void* stream;   /**< CUDA stream, borrowed; NULL = the default stream. Unused on the CPU */
-  void* cublaslt; /**< cublasLtHandle_t, borrowed or from qcf_cuda_open; needed by QCF_PLAN_CHUNKED */
-  qcf_plan plan;  /**< QCF_PLAN_AUTO; CUDA only */
-  int32_t tf32;   /**< 1: fp32 products may use TF32 (CUDA). 0, the default: full fp32 */
+  void* stream;         /**< CUDA stream, borrowed; NULL = the default stream. Unused on the CPU */
+  void* cublaslt;       /**< cublasLtHandle_t, borrowed or from qcf_cuda_open; needed by QCF_PLAN_CHUNKED */
+  qcf_plan plan;        /**< QCF_PLAN_AUTO; CUDA only */
+  int32_t tf32;         /**< 1: fp32 products may use TF32 (CUDA). 0, the default: full fp32 */
   char error[QCF_ERROR_TEXT_SIZE]; /**< text of the last error, "" before any */
 } qcf_context;
 
@@ -146,20 +147,22 @@ const char* qcf_isa_name(const qcf_context* context);
 
 /** The heads. Unless another rule is named, T follows qcf_rule with M = cos(theta + m), and the negatives are N = c. */
 typedef enum qcf_head_kind {
-  QCF_HEAD_QCFACE = 0,     /**< "qcface":     angular margin, guidance of lengths */
-  QCF_HEAD_QCFACE_CUR = 1, /**< "qcface-cur": a hard negative (c_ij > M_i) has N = c (t + c); guidance; state t */
-  QCF_HEAD_QCFACE_MV = 2,  /**< "qcface-mv":  a hard negative has N = a c + a - 1; guidance */
-  QCF_HEAD_SOFTMAX = 3,    /**< "softmax":    normalised softmax, T = c */
-  QCF_HEAD_COSFACE = 4,    /**< "cosface":    T = c - m */
-  QCF_HEAD_ARCFACE = 5,    /**< "arcface":    T by the rule; unit_slope gives InsightFace's gradient */
-  QCF_HEAD_MAGFACE = 6,    /**< "magface":    margin m(a), a = clamp(z, mag_la, mag_ua), grows from mag_lm to mag_um;
+  QCF_HEAD_QCFACE = 0, /**< "qcface":     angular margin, guidance of lengths */
+  QCF_HEAD_QCFACE_CUR =
+      1, /**< "qcface-cur": a hard negative (c_ij > M_i) has N = c (t + c); guidance; state t */
+  QCF_HEAD_QCFACE_MV = 2, /**< "qcface-mv":  a hard negative has N = a c + a - 1; guidance */
+  QCF_HEAD_SOFTMAX = 3,   /**< "softmax":    normalised softmax, T = c */
+  QCF_HEAD_COSFACE = 4,   /**< "cosface":    T = c - m */
+  QCF_HEAD_ARCFACE = 5,   /**< "arcface":    T by the rule; unit_slope gives InsightFace's gradient */
+  QCF_HEAD_MAGFACE =
+      6, /**< "magface":    margin m(a), a = clamp(z, mag_la, mag_ua), grows from mag_lm to mag_um;
                                 L_g = a / mag_ua^2 + 1 / a. Nothing is detached: loss_id pushes lengths too */
   QCF_HEAD_ADAFACE = 7,    /**< "adaface":    cosines clamped to +-(1 - 1e-3) with zero gradient outside;
                                 T = cos(theta - m g) - (m + m g), g = clip(ada_h (z' - mean) / (std + 1e-3), -1, 1),
                                 z' = clip(z, 1e-3, 100) detached; state length_stats */
   QCF_HEAD_CURRICULAR = 8, /**< "curricular": CurricularFace, qcface-cur without guidance; state t */
   QCF_HEAD_MV_ARC = 9,     /**< "mv-arc":     MV-Softmax with an angular margin, qcface-mv without guidance */
-  QCF_HEAD_MV_AM = 10,     /**< "mv-am":      MV-Softmax with T = c - m if c > m, else c; hard: c_ij > c_iy - m */
+  QCF_HEAD_MV_AM = 10, /**< "mv-am":      MV-Softmax with T = c - m if c > m, else c; hard: c_ij > c_iy - m */
   QCF_HEAD_MAX_ENUM = 0x7fffffff /**< not a head */
 } qcf_head_kind;
 
@@ -204,20 +207,21 @@ typedef struct qcf_head_config {
   int32_t training;     /**< 1: t and length_stats are updated; 0: they are used as they are */
   int32_t unit_slope;   /**< 0; 1: arcface takes dT/dc = 1, as InsightFace's does (with rule none) */
   double s;             /**< 64 (32 for mv-arc and mv-am), scale; in (0, 1e4] */
-  double m;             /**< margin, radians or cosine; in [0, pi/2]. 0.5; cosface, mv-arc, mv-am 0.35; adaface 0.4 */
-  double lambda;        /**< 1 (20 for magface), weight of the magnitude loss */
-  double ua;            /**< 100, upper length of the guidance, > la */
-  double la;            /**< 1, lower length of the guidance, > 0 */
-  double eps;           /**< 1e-3, guard of the guidance, > 0 */
-  double mv_a;          /**< 1.12, weight of hard negatives of the mv heads; in [1, 100] */
-  double t_momentum;    /**< 0.01: t <- 0.01 mean c_iy + 0.99 t, before use in the same step */
-  double s_min;         /**< 1e-4, floor under sin(theta) in the margin's slope; > 0 */
-  double mag_la;        /**< 10, MagFace's lower length, > 0 */
-  double mag_ua;        /**< 110, MagFace's upper length, > mag_la */
-  double mag_lm;        /**< 0.45, MagFace's margin at mag_la; in [0, pi/2] */
-  double mag_um;        /**< 0.8, MagFace's margin at mag_ua; in [mag_lm, pi/2] */
-  double ada_h;         /**< 0.333, AdaFace's concentration; in (0, 1e3] */
-  double ada_momentum;  /**< 0.01: length_stats <- 0.01 (mean, deviation of z') + 0.99 length_stats, before use */
+  double m; /**< margin, radians or cosine; in [0, pi/2]. 0.5; cosface, mv-arc, mv-am 0.35; adaface 0.4 */
+  double lambda;     /**< 1 (20 for magface), weight of the magnitude loss */
+  double ua;         /**< 100, upper length of the guidance, > la */
+  double la;         /**< 1, lower length of the guidance, > 0 */
+  double eps;        /**< 1e-3, guard of the guidance, > 0 */
+  double mv_a;       /**< 1.12, weight of hard negatives of the mv heads; in [1, 100] */
+  double t_momentum; /**< 0.01: t <- 0.01 mean c_iy + 0.99 t, before use in the same step */
+  double s_min;      /**< 1e-4, floor under sin(theta) in the margin's slope; > 0 */
+  double mag_la;     /**< 10, MagFace's lower length, > 0 */
+  double mag_ua;     /**< 110, MagFace's upper length, > mag_la */
+  double mag_lm;     /**< 0.45, MagFace's margin at mag_la; in [0, pi/2] */
+  double mag_um;     /**< 0.8, MagFace's margin at mag_ua; in [mag_lm, pi/2] */
+  double ada_h;      /**< 0.333, AdaFace's concentration; in (0, 1e3] */
+  double
+      ada_momentum; /**< 0.01: length_stats <- 0.01 (mean, deviation of z') + 0.99 length_stats, before use */
 } qcf_head_config;
 
 /** Published defaults of the head. */
@@ -242,8 +246,8 @@ typedef enum qcf_gradient_mode {
  * element by element in fp32. With `sampled` only the listed rows of w and velocity are read and written. */
 typedef struct qcf_sgd {
   float* w; /**< [K_loc, D] the same array as args.w, now written; the row is read before it is written */
-  float* velocity;     /**< [K_loc, D] in/out */
-  const float* lr;     /**< [1] learning rate, read when the stage runs (a captured graph sees later values) */
+  float* velocity; /**< [K_loc, D] in/out */
+  const float* lr; /**< [1] learning rate, read when the stage runs (a captured graph sees later values) */
   const int32_t* skip; /**< [1] or NULL: not 0 = leave w, velocity, dw and unit_w as they are */
   float momentum;      /**< in [0, 1) */
   float weight_decay;  /**< in [0, 1e9] */
@@ -260,27 +264,31 @@ typedef struct qcf_head_args {
   int64_t k_loc;        /**< class rows in w, >= 1 */
   int64_t k_total;      /**< all classes, >= 2; 0 = k_loc */
   int64_t class_offset; /**< w's first row is this class; 0 in an unsharded run */
-  int64_t batch_total;  /**< B of every mean and gradient; 0 = n. Differs when other ranks hold the rest of the
+  int64_t batch_total; /**< B of every mean and gradient; 0 = n. Differs when other ranks hold the rest of the
                            batch:  the losses of the ranks then add up to the mean */
 
   /* inputs and state */
-  const void* x;      /**< [N, D] raw embeddings, of x_type */
-  qcf_type x_type;    /**< QCF_TYPE_F32; 16-bit rows are widened exactly into the workspace first */
-  const float* w;     /**< [K_loc, D] raw class weights */
-  const void* labels; /**< [N] classes in [0, k_total), of label_type. One outside this rank's rows of w belongs to
+  const void* x;   /**< [N, D] raw embeddings, of x_type */
+  qcf_type x_type; /**< QCF_TYPE_F32; 16-bit rows are widened exactly into the workspace first */
+  const float* w;  /**< [K_loc, D] raw class weights */
+  const void*
+      labels; /**< [N] classes in [0, k_total), of label_type. One outside this rank's rows of w belongs to
                          another rank, and so does -1 (staged calls with k_loc < k_total only) */
   qcf_label_type label_type; /**< QCF_LABEL_I64 */
   float* t;                  /**< [1] in/out, heads with t only; else may be NULL */
   const double* target_mean; /**< NULL: t uses the mean of this call's N target cosines; else this value */
-  float* length_stats; /**< [2] in/out, mean and deviation of lengths, heads with length_stats only; else may be NULL */
-  const double* length_moments; /**< NULL: length_stats use the mean and unbiased deviation of this call's N lengths
+  float*
+      length_stats; /**< [2] in/out, mean and deviation of lengths, heads with length_stats only; else may be NULL */
+  const double*
+      length_moments; /**< NULL: length_stats use the mean and unbiased deviation of this call's N lengths
                                    clip(z, 1e-3, 100) (one row: they stay as they are); else these [2] values */
-  const int64_t* sampled; /**< NULL, or [S] rows of w that take part (negative sampling as in PartialFC), strictly
+  const int64_t*
+      sampled; /**< NULL, or [S] rows of w that take part (negative sampling as in PartialFC), strictly
                              ascending, among them the class of every label held here. The step is then that of a head
                              with these classes only; k_loc, k_total and labels keep their meaning. The fused plans
                              cannot: QCF_PLAN_AUTO takes the chunked one */
-  int64_t sampled_count;  /**< S, 1 .. k_loc; 0 without `sampled` */
-  qcf_type operand_type;  /**< QCF_TYPE_F32; the CPU has no other */
+  int64_t sampled_count; /**< S, 1 .. k_loc; 0 without `sampled` */
+  qcf_type operand_type; /**< QCF_TYPE_F32; the CPU has no other */
   void* unit_w; /**< NULL, or [K_loc, D] of operand_type: w's unit rows, as qcf_unit_rows makes them, which
                                 the passes then read instead of w; sgd refreshes them. CUDA only. D % 8 == 0 and
                                 16-byte alignment; QCF_PLAN_MMA and QCF_PLAN_WGMMA need it */
@@ -311,7 +319,8 @@ typedef struct qcf_head_args {
   qcf_gradient_mode dw_mode; /**< overwrite, or add to what dw holds */
   const qcf_sgd* sgd;        /**< NULL: none. With it dw may be NULL; if dw is given it is overwritten */
 
-  void* workspace; /**< at least qcf_head_workspace_bytes, 64-byte aligned. Holds the state between staged calls */
+  void*
+      workspace; /**< at least qcf_head_workspace_bytes, 64-byte aligned. Holds the state between staged calls */
   size_t workspace_bytes; /**< bytes of workspace */
 } qcf_head_args;
 

@@ -144,7 +144,7 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 
 TEST_CASE("engines: the CUDA engine follows the CPU engine's curve") {
   QCFACE_NEEDS_DEVICE();
-  for (const char* head : {"qcface", "qcface-cur", "qcface-mv"}) {
+  for (const char* head : {"qcface", "qcface-cur", "qcface-mv", "magface", "adaface"}) {
     const EngineOptions options = engine_options(nn::Precision::kFp32, head);
     const Curve cpu = train_curve(false, options), cuda = train_curve(true, options);
     INFO(head);

@@ -65,14 +65,17 @@ TEST_CASE("a run leaves configuration, log, metrics, checkpoints, plots, events 
   }
 }
 
-TEST_CASE("every head trains, and the curricular state is saved") {
-  for (const char* head : {"qcface", "qcface-cur", "qcface-mv"}) {
+TEST_CASE("every head trains, and its state is saved") {
+  for (const char* head : {"qcface", "qcface-cur", "qcface-mv", "softmax", "cosface", "arcface", "magface",
+                           "adaface", "curricular", "mv-arc", "mv-am"}) {
     test::TemporaryFolder folder;
     const auto result = test::train(folder / "run", {"--loss_model", head, "--epochs", "1"});
     INFO(result.output);
     REQUIRE(result.ok());
     const auto tensors = test::tensor_bytes(test::newest_checkpoint(folder / "run"));
-    REQUIRE(tensors.count("head.t") == (std::string(head) == "qcface-cur" ? 1u : 0u));
+    const std::string name = head;
+    REQUIRE(tensors.count("head.t") == (name == "qcface-cur" || name == "curricular" ? 1u : 0u));
+    REQUIRE(tensors.count("head.length_stats") == (name == "adaface" ? 1u : 0u));
     REQUIRE(tensors.count("backbone.bn1.num_batches_tracked") == 1);
   }
 }

@@ -73,7 +73,8 @@ TEST_CASE("fused plans: parts fill the device and keep the memory bound") {
     }
   }
   const auto parts = [](std::int64_t n, std::int64_t k) {
-    return cu::fused_parts(facts(9, 0, 132, 227), QCF_PLAN_MMA, {QCF_TYPE_BF16, n, 512, k, true}, true);
+    return cu::fused_parts(facts(9, 0, 132, 227), QCF_PLAN_MMA, {QCF_TYPE_BF16, n, 512, k, true, false},
+                           true);
   };
   REQUIRE(parts(512, 1000000) == 16);  // 8 row tiles: 128 blocks in one wave of 132
   REQUIRE(parts(64, 1000000) == 129);  // the least within 3 % of 132

@@ -64,9 +64,9 @@ cudaError_t defective_weights(const cu::FusedWeights& call, float* out) {
                                           StoreRows{out, call.shape.d}};
   const cudaError_t error = cu::fused_rows(call, nullptr);
   if (error != cudaSuccess) return error;
-  return qcface::cuda::launch(cu::mma_weights_kernel<Shape, kernels::CurricularNegatives, T, StoreRows, kDefect>,
-                              static_cast<unsigned>((call.shape.k_loc + 63) / 64), Shape::kThreads,
-                              Shape::kBytes, nullptr, args);
+  return qcface::cuda::launch(
+      cu::mma_weights_kernel<Shape, kernels::CurricularNegatives, T, StoreRows, kDefect>,
+      static_cast<unsigned>((call.shape.k_loc + 63) / 64), Shape::kThreads, Shape::kBytes, nullptr, args);
 }
 
 template <cu::MmaDefect kDefect>
