@@ -10,6 +10,7 @@ packages=(
   libjpeg-dev                                                  # JPEG with damage reports
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev     # configuration, command line, logging
   catch2                                                       # tests
+  pkgconf doxygen                                              # tests of the installed library and its reference
   libboost-context-dev                                         # tests that run CUDA kernels on the CPU
 )
 

@@ -46,6 +46,7 @@
 
 #ifdef __cplusplus
 extern "C" {
+/** Marks results that must be looked at (C++ only). */
 #define QCF_NODISCARD [[nodiscard]]
 #else
 #define QCF_NODISCARD
@@ -349,13 +350,13 @@ QCF_NODISCARD qcf_status qcf_head_step(qcf_context* context, const qcf_head_conf
  * that share the classes (every rank holds all N rows of x and labels). One rank needs no reduction and gets
  * the same bits as qcf_head_step.
  *
- *   prepare   checks; lengths, unit rows; target cosines of the labels held here       -> reduce `target`
- *   sums      t; one pass over w: sums of exponentials, ranks, weighted class vectors  -> reduce `log_sums`, `counts`
- *   finish    t written; losses, row values, dx
- *   weights   second pass over w: dw. Without dw it does nothing
+ *   qcf_head_prepare -> reduce `target`;  qcf_head_sums -> reduce `log_sums`, `counts`;  qcf_head_finish;
+ *   qcf_head_weights
  *
  * dx_direction holds this rank's classes' share: the ranks' shares add up; dx_magnitude is the same on every
  * rank. `dx` therefore needs k_loc == k_total. */
+
+/** What the ranks of a class-sharded run reduce between the stages; places in the workspace. */
 typedef struct qcf_head_exchange {
   double* target;   /**< [2, N] c_iy, then |wh_y - c xh_i|; 0 where the class lives elsewhere. Sum over the
                        ranks. */
@@ -364,14 +365,19 @@ typedef struct qcf_head_exchange {
   double* counts;   /**< [2, N] rank and hard counts. Sum over the ranks. */
 } qcf_head_exchange;
 
+/** Where the exchange arrays of these arguments lie. Any time after the workspace is given. */
 QCF_NODISCARD qcf_status qcf_head_exchange_view(qcf_context* context, const qcf_head_config* config,
                                                 const qcf_head_args* args, qcf_head_exchange* exchange);
+/** First stage: checks; lengths, unit rows; target cosines of the labels held here. Then reduce `target`. */
 QCF_NODISCARD qcf_status qcf_head_prepare(qcf_context* context, const qcf_head_config* config,
                                           const qcf_head_args* args);
+/** Second stage: state of this step and one pass over w. Then reduce `log_sums` and `counts`. */
 QCF_NODISCARD qcf_status qcf_head_sums(qcf_context* context, const qcf_head_config* config,
                                        const qcf_head_args* args);
+/** Third stage: state written back; losses, row values, dx. */
 QCF_NODISCARD qcf_status qcf_head_finish(qcf_context* context, const qcf_head_config* config,
                                          const qcf_head_args* args);
+/** Last stage: dw and the optimiser, in a second pass over w. Without either it does nothing. */
 QCF_NODISCARD qcf_status qcf_head_weights(qcf_context* context, const qcf_head_config* config,
                                           const qcf_head_args* args);
 /** Errors that the stages found in the data, and errors of the device: on CUDA waits for the stream and reads the record
@@ -387,10 +393,11 @@ QCF_NODISCARD qcf_status qcf_unit_rows(qcf_context* context, int64_t rows, int64
 /** out[i] = log sum_r exp(parts[r * count + i]); out may be parts itself. Host memory. */
 void qcf_log_sum_exp(const double* parts, int64_t ranks, int64_t count, double* out);
 
-/** Plain cosines: out [N, K] = scale * clamp(xh . wh^T, -1, 1). Touches no state. workspace as in
- * qcf_head_args; bytes from qcf_cosines_workspace_bytes. */
+/** Bytes of workspace of qcf_cosines. */
 QCF_NODISCARD qcf_status qcf_cosines_workspace_bytes(qcf_context* context, int64_t n, int64_t d, int64_t k,
                                                      size_t* bytes);
+/** Plain cosines: out [N, K] = scale * clamp(xh . wh^T, -1, 1), all fp32. Touches no state. workspace: 64-byte aligned,
+ * at least qcf_cosines_workspace_bytes. */
 QCF_NODISCARD qcf_status qcf_cosines(qcf_context* context, int64_t n, int64_t d, int64_t k, const float* x,
                                      const float* w, double scale, float* out, void* workspace,
                                      size_t workspace_bytes);

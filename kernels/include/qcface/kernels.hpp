@@ -13,7 +13,9 @@ namespace qcface {
 /// what() is the text of the failed call, for example "labels[3] = 10, expected 0 <= label < 10".
 class KernelError : public std::runtime_error {
  public:
+  /// status and text as the library gave them.
   KernelError(qcf_status status, const char* text) : std::runtime_error(text), status_(status) {}
+  /// What the failed call returned.
   qcf_status status() const { return status_; }
 
  private:
@@ -28,7 +30,9 @@ class KernelContext {
     qcf_context_init(&context_, device);
     context_.threads = threads;
   }
+  /// For the calls of the C interface.
   qcf_context* get() { return &context_; }
+  /// For reading settings and the error text.
   const qcf_context* get() const { return &context_; }
   /// Throws KernelError unless status is QCF_OK.
   void check(qcf_status status) const {
