@@ -11,6 +11,7 @@ packages=(
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev     # configuration, command line, logging
   catch2                                                       # tests
   pkgconf doxygen                                              # tests of the installed library and its reference
+  python3-torch                                                # test of the PyTorch example
   libboost-context-dev                                         # tests that run CUDA kernels on the CPU
 )
 
