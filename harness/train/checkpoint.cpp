@@ -136,7 +136,7 @@ void save_checkpoint(const fs::path& path, nn::Network& network, Head& head, con
   writer.add_backbone(parameters, nn::TensorRole::kValue, "backbone.");
   writer.add_batch_counters(parameters, state.global_step, "backbone.");
   writer.add_class_weights("head.weight", head.weights(), head.classes(), head.width());
-  for (const HeadState& state : head_states(head)) writer.add_vector(state.name, state.values);
+  for (const HeadState& kept : head_states(head)) writer.add_vector(kept.name, kept.values);
   writer.add_backbone(parameters, nn::TensorRole::kMomentum, "momentum.backbone.");
   writer.add_class_weights("momentum.head.weight", head.momentum(), head.classes(), head.width());
   fs::create_directories(path.parent_path());
