@@ -1,90 +1,33 @@
-// One head step (loss, dx, dw) timed: median, 20th and 80th percentile, GFLOP/s, workspace and peak memory.
-//   qcface_bench_head --n 64 --d 512 --k 93431 --threads 2 --head qcface [--phase norm] [--seconds 3] [--forward] [--json]
-// The rate counts the four products that the step does (8 N K D flops; 2 with --forward), not the exponentials.
+// One head step (loss, dx, dw) on the CPU, for every head, beside the bare products that it contains.
+//   qcface_bench_head --n 64 --d 512 --k 93431 --threads 2 [--heads qcface,arcface] [--json FILE]; --help lists all
+// Right before fast: each head first runs a small case and then some rows of the timed one against plain double loops,
+// and is not timed if it disagrees. Every sample of a step is followed by one of the products, caches flushed before
+// both; "/bare" is the median of these ratios. Rates count the products (8 N K D flops), not the exponentials.
+#include <omp.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <ctime>
 #include <memory>
 #include <new>
-#include <string>
-#include <vector>
+#include <stdexcept>
 
+#include "bench/head/options.h"
+#include "bench/head/products.h"
+#include "bench/head/reference.h"
+#include "bench/record.h"
 #include "qcface/kernels.hpp"
 
 namespace {
 
-struct Options {
-  std::int64_t n = 64, d = 512, k = 93431;
-  int threads = 2;
-  std::string head = "qcface", phase = "norm", isa = "auto";
-  double seconds = 3;
-  bool forward = false, json = false;
-};
-
-[[noreturn]] void usage(const std::string& problem) {
-  std::fprintf(
-      stderr,
-      "qcface_bench_head: %s\nusage: qcface_bench_head [--n N] [--d D] [--k K] [--threads T] [--head qcface|"
-      "qcface-cur|qcface-mv]\n  [--phase norm|id] [--isa auto|baseline|avx2|avx512] [--seconds S] "
-      "[--forward] "
-      "[--json]\n",
-      problem.c_str());
-  std::exit(2);
-}
-
-Options parse(int argc, char** argv) {
-  Options o;
-  for (int i = 1; i < argc; ++i) {
-    const std::string flag = argv[i];
-    if (flag == "--forward") {
-      o.forward = true;
-      continue;
-    }
-    if (flag == "--json") {
-      o.json = true;
-      continue;
-    }
-    if (i + 1 >= argc) usage("unknown flag or missing value: " + flag);
-    const std::string value = argv[++i];
-    const auto positive = [&] {
-      char* end = nullptr;
-      const long long number = std::strtoll(value.c_str(), &end, 10);
-      if (end == value.c_str() || *end != '\0' || number < 1)
-        usage(flag + " " + value + ": expected a number above 0");
-      return static_cast<std::int64_t>(number);
-    };
-    if (flag == "--n") {
-      o.n = positive();
-    } else if (flag == "--d") {
-      o.d = positive();
-    } else if (flag == "--k") {
-      o.k = positive();
-    } else if (flag == "--threads") {
-      o.threads = static_cast<int>(positive());
-    } else if (flag == "--head") {
-      o.head = value;
-    } else if (flag == "--phase" && (value == "norm" || value == "id")) {
-      o.phase = value;
-    } else if (flag == "--isa") {
-      o.isa = value;
-    } else if (flag == "--seconds") {
-      o.seconds = std::atof(value.c_str());
-    } else {
-      usage("unknown flag or value: " + flag + " " + value);
-    }
-  }
-  return o;
-}
+using namespace qcface::bench;
 
 template <class T>
 struct AlignedArray {
   explicit AlignedArray(std::size_t count)
-      : data(static_cast<T*>(std::aligned_alloc(64, (count * sizeof(T) + 63) / 64 * 64))), size(count) {
+      : data(static_cast<T*>(std::aligned_alloc(64, (count * sizeof(T) + 63) / 64 * 64 + 64))), size(count) {
     if (data == nullptr) throw std::bad_alloc();
     std::fill_n(data, count, T{});  // touched before the clock starts
   }
@@ -95,174 +38,335 @@ struct AlignedArray {
   std::size_t size;
 };
 
-std::uint32_t mix(std::uint32_t h) {
-  h ^= h >> 16;
-  h *= 0x85EBCA6Bu;
-  h ^= h >> 13;
-  h *= 0xC2B2AE35u;
-  return h ^ (h >> 16);
-}
-
-/// In [-1, 1), from the element's index: peer_torch.py makes the same values.
-void fill(AlignedArray<float>& array, std::uint32_t seed) {
-  for (std::size_t i = 0; i < array.size; ++i) {
-    const std::uint32_t h = mix(static_cast<std::uint32_t>(i) ^ mix(seed));
-    array.data[i] = static_cast<float>(static_cast<std::int32_t>(h >> 8) - (1 << 23)) * 0x1p-23f;
+/// Overwrites an array larger than the caches, with all threads.
+class CacheFlush {
+ public:
+  explicit CacheFlush(bool cold) : bytes_(cold ? std::max<std::size_t>(64u << 20, 2 * last_level()) : 1) {}
+  void operator()() {
+    unsigned char* data = bytes_.data;
+    const auto size = static_cast<std::int64_t>(bytes_.size);
+#pragma omp parallel for schedule(static)
+    for (std::int64_t i = 0; i < size; i += 64) ++data[i];
   }
-}
 
-/// Peak resident memory of this process in bytes; 0 where /proc is missing.
-std::size_t peak_resident() {
-  std::FILE* file = std::fopen("/proc/self/status", "r");
-  if (file == nullptr) return 0;
-  char line[256];
-  unsigned long kib = 0;
-  while (std::fgets(line, sizeof line, file) != nullptr) {
-    if (std::sscanf(line, "VmHWM: %lu", &kib) == 1) break;
+ private:
+  static std::size_t last_level() {
+    const long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    return bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
   }
-  std::fclose(file);
-  return kib * 1024ul;
-}
+  AlignedArray<unsigned char> bytes_;
+};
 
-double percentile(const std::vector<double>& sorted, double q) {
-  return sorted[static_cast<std::size_t>(std::llround(q * static_cast<double>(sorted.size() - 1)))];
-}
-
-/// Relative difference of the reported loss from a plain double computation of the identity loss.
-double loss_error(const Options& o, const float* x, const float* w, const std::int64_t* labels,
-                  double reported) {
-  double total = 0;
-  const std::int64_t rows = std::min<std::int64_t>(o.n, 4);
-  for (std::int64_t i = 0; i < rows; ++i) {
-    std::vector<double> c(static_cast<std::size_t>(o.k));
-    double xx = 0;
-    for (std::int64_t k = 0; k < o.d; ++k) xx += static_cast<double>(x[i * o.d + k]) * x[i * o.d + k];
-    for (std::int64_t j = 0; j < o.k; ++j) {
-      double dot = 0, ww = 0;
-      for (std::int64_t k = 0; k < o.d; ++k) {
-        dot += static_cast<double>(x[i * o.d + k]) * w[j * o.d + k];
-        ww += static_cast<double>(w[j * o.d + k]) * w[j * o.d + k];
-      }
-      c[static_cast<std::size_t>(j)] = dot / std::sqrt(xx * ww);
+/// Inputs at one shape and type of x; x also as fp32 of the same values.
+struct Inputs {
+  Inputs(std::int64_t rows, std::int64_t width, std::int64_t classes, qcf_type x_type)
+      : n(rows),
+        d(width),
+        k(classes),
+        type(x_type),
+        x(static_cast<std::size_t>(n * d)),
+        half(type == QCF_TYPE_F32 ? 0 : x.size),
+        w(static_cast<std::size_t>(k * d)),
+        labels(input_labels(n, k)) {
+    set_type(type);
+    fill_inputs(w.data, w.size, 2);
+  }
+  void set_type(qcf_type x_type) {
+    type = x_type;
+    fill_inputs(x.data, x.size, 1);
+    if (type == QCF_TYPE_F32) return;
+    half.resize(x.size);
+    for (std::size_t i = 0; i < x.size; ++i) {
+      half[i] = to_16_bit(x.data[i], type);
+      x.data[i] = from_16_bit(half[i], type);
     }
-    const double cy = c[static_cast<std::size_t>(labels[i])];
-    const double target = cy > 0 ? std::cos(std::acos(cy) + 0.5) : cy;
-    double sum = 0;
-    for (std::int64_t j = 0; j < o.k; ++j) {
-      if (j != labels[i]) sum += std::exp(64 * (c[static_cast<std::size_t>(j)] - target));
+  }
+  std::int64_t n, d, k;
+  qcf_type type;
+  AlignedArray<float> x;
+  std::vector<std::uint16_t> half;
+  AlignedArray<float> w;
+  std::vector<std::int64_t> labels;
+};
+
+/// Arguments of one head on some inputs, and its outputs.
+class Step {
+ public:
+  Step(const HeadOptions& o, const std::string& name, Inputs& in, float* dw, float* velocity)
+      : context(o.threads),
+        config(qcface::make_head_config(qcface::head_from_name(name))),
+        dx(static_cast<std::size_t>(in.n * in.d)),
+        nll(static_cast<std::size_t>(in.n)),
+        inputs(in) {
+    select_isa(o.isa);
+    config.phase = phase_of(o, config.kind);
+    args.n = in.n;
+    args.d = in.d;
+    args.k_loc = in.k;
+    args.x_type = in.type;
+    args.x = in.type == QCF_TYPE_F32 ? static_cast<const void*>(in.x.data) : in.half.data();
+    args.w = in.w.data;
+    args.labels = in.labels.data();
+    args.t = &t;
+    args.length_stats = stats;
+    args.losses = losses;
+    args.row_nll = nll.data();
+    if (!o.forward) args.dx = dx.data();
+    if (o.sgd) {
+      sgd = {in.w.data, velocity, &lr, nullptr, 0.9f, 5e-4f};
+      args.sgd = &sgd;
+    } else if (!o.forward) {
+      args.dw = dw;
     }
-    total += std::log1p(sum);
+    args.workspace_bytes = qcface::head_workspace_bytes(context, config, args);
+    workspace = std::make_unique<AlignedArray<unsigned char>>(args.workspace_bytes);
+    args.workspace = workspace->data;
   }
-  return std::fabs(reported / (total / static_cast<double>(rows)) - 1);
-}
+  void run() { qcface::head_step(context, config, args); }
 
-void run(const Options& o) {
-  const auto n = static_cast<std::size_t>(o.n), d = static_cast<std::size_t>(o.d),
-             k = static_cast<std::size_t>(o.k);
-  AlignedArray<float> x(n * d), w(k * d), dx(n * d);
-  std::unique_ptr<AlignedArray<float>> dw;
-  if (!o.forward) dw = std::make_unique<AlignedArray<float>>(k * d);
-  fill(x, 1);
-  fill(w, 2);
-  std::vector<std::int64_t> labels(n);
-  for (std::size_t i = 0; i < n; ++i) labels[i] = static_cast<std::int64_t>((i * 7919) % k);
-  std::vector<float> nll(n);
-  double losses[3] = {};
-  float t = 0;
-
-  qcface::KernelContext context(o.threads);
-  for (const qcf_isa isa : {QCF_ISA_BASELINE, QCF_ISA_AVX2, QCF_ISA_AVX512}) {
-    if (o.isa == "auto") break;
-    context.get()->isa = isa;
-    if (o.isa == qcf_isa_name(context.get())) break;
-  }
-  if (o.isa != "auto" && o.isa != qcf_isa_name(context.get()))
-    usage("this machine does not run --isa " + o.isa);
-  qcf_head_config config = qcface::make_head_config(qcface::head_from_name(o.head));
-  config.phase = o.phase == "norm" ? QCF_PHASE_NORM : QCF_PHASE_ID;
+  qcface::KernelContext context;
+  qcf_head_config config;
   qcf_head_args args = qcface::make_head_args();
-  args.n = o.n;
-  args.d = o.d;
-  args.k_loc = o.k;
-  args.x = x.data;
-  args.w = w.data;
-  args.labels = labels.data();
-  args.t = &t;
-  args.losses = losses;
-  args.row_nll = nll.data();
-  if (!o.forward) {
-    args.dx = dx.data;
-    args.dw = dw->data;
-  }
-  const std::size_t before = peak_resident();
-  args.workspace_bytes = qcface::head_workspace_bytes(context, config, args);
-  AlignedArray<unsigned char> workspace(args.workspace_bytes);
-  args.workspace = workspace.data;
+  qcf_sgd sgd{};
+  float t = 0, stats[2] = {20, 100}, lr = 0.1f;
+  double losses[3] = {};
+  std::vector<float> dx, nll;
+  Inputs& inputs;
 
-  // right before fast
-  qcface::head_step(context, config, args);
-  double error = -1;
-  if (o.head == "qcface") {
-    double mean = 0;
-    const std::size_t rows = std::min<std::size_t>(n, 4);
-    for (std::size_t i = 0; i < rows; ++i) mean += static_cast<double>(nll[i]) / static_cast<double>(rows);
-    error = loss_error(o, x.data, w.data, labels.data(), mean);
-    if (!(error < 1e-4)) {
-      std::fprintf(stderr, "qcface_bench_head: loss is off by %g, nothing was timed\n", error);
-      std::exit(1);
+ private:
+  void select_isa(const std::string& wanted) {
+    if (wanted == "auto") return;
+    for (const qcf_isa isa : {QCF_ISA_BASELINE, QCF_ISA_AVX2, QCF_ISA_AVX512}) {
+      context.get()->isa = isa;
+      if (qcf_isa_available(isa) != 0 && wanted == qcf_isa_name(context.get())) return;
+    }
+    throw std::invalid_argument("this machine does not run --isa " + wanted);
+  }
+  std::unique_ptr<AlignedArray<unsigned char>> workspace;
+};
+
+double relative(const float* ours, const std::vector<double>& reference) {
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    difference += std::pow(static_cast<double>(ours[i]) - reference[i], 2);
+    size += reference[i] * reference[i];
+  }
+  return std::sqrt(difference / std::max(size, 1e-60));
+}
+
+/// Largest relative error of what `step`, which has run once, says about the rows that the reference holds.
+double disagreement(const Step& step, const Reference& reference, const Reference::Step& wanted) {
+  double worst = 0;
+  for (std::int64_t i = 0; i < reference.rows(); ++i) {
+    const auto row = static_cast<std::size_t>(i);
+    worst = std::max(worst, std::fabs(step.nll[row] - wanted.nll[row]) / std::max(wanted.nll[row], 1.0));
+    if (step.args.dx == nullptr) continue;
+    worst = std::max(worst, relative(step.dx.data() + i * step.inputs.d, reference.dx(wanted, i)));
+  }
+  return worst;
+}
+
+/// The whole step at a small shape: loss, dx of every row, dw (or w and velocity after the update) of every class.
+double small_disagreement(const HeadOptions& o, const std::string& head, qcf_type type) {
+  Inputs in(std::min<std::int64_t>(o.n, 12), o.d, std::min<std::int64_t>(o.k.front(), 301), type);
+  const std::size_t size = in.w.size;
+  std::vector<float> dw(size), velocity(size), before(in.w.data, in.w.data + size);
+  Step step(o, head, in, dw.data(), velocity.data());
+  const Reference reference(in.n, in.d, in.k, in.n, in.x.data, before.data(), in.labels);
+  const Reference::Step wanted = reference.step(step.config);
+  step.run();
+  double worst = std::max(disagreement(step, reference, wanted),
+                          std::fabs(step.losses[1] - wanted.loss_id) / std::max(wanted.loss_id, 1.0));
+  if (o.forward) return worst;
+  std::vector<double> all;
+  for (std::int64_t j = 0; j < in.k; ++j) {
+    for (const double g : reference.dw(wanted, j)) {
+      const std::size_t at = all.size();
+      all.push_back(o.sgd ? g + 5e-4f * static_cast<double>(before[at]) : g);
     }
   }
-  std::vector<double> ms;
-  const std::clock_t cpu_start = std::clock();
-  const auto start = std::chrono::steady_clock::now();
-  double elapsed = 0;
-  while (elapsed < o.seconds || ms.size() < 5) {
-    const auto a = std::chrono::steady_clock::now();
-    qcface::head_step(context, config, args);
-    const auto b = std::chrono::steady_clock::now();
-    ms.push_back(std::chrono::duration<double, std::milli>(b - a).count());
-    elapsed = std::chrono::duration<double>(b - start).count();
+  if (!o.sgd) return std::max(worst, relative(dw.data(), all));
+  worst = std::max(worst, relative(velocity.data(), all));
+  for (std::size_t i = 0; i < size; ++i) all[i] = before[i] - 0.1 * all[i];
+  return std::max(worst, relative(in.w.data, all));
+}
+
+/// Best rate of a square fp32 product: what the machine can do with this library and these threads, now.
+double measured_peak() {
+  constexpr std::int64_t size = 1536;
+  AlignedArray<float> a(size * size), b(size * size), c(size * size);
+  fill_inputs(a.data, a.size, 5);
+  fill_inputs(b.data, b.size, 6);
+  Samples samples;
+  const HostClock clock;
+  measure(
+      {1.0, 0.3, 5, 100},
+      [&] {
+        clock([&] { sgemm(false, false, size, size, size, a.data, size, b.data, size, c.data, size); },
+              &samples);
+      },
+      [&] { samples = {}; });
+  return 2.0 * size * size * size / samples.quantile(0) * 1e-6;
+}
+
+/// What all measurements at one K and type of x share.
+struct Bench {
+  const HeadOptions& o;
+  Inputs& in;
+  std::unique_ptr<AlignedArray<float>> dw, velocity, table, vectors;
+  CacheFlush flush;
+  Row products;
+  double peak = 0;
+
+  Bench(const HeadOptions& options, Inputs& inputs, bool with_products, double peak_gflops)
+      : o(options), in(inputs), flush(o.cache == "cold"), peak(peak_gflops) {
+    if (!o.forward && (!o.sgd || with_products)) dw = std::make_unique<AlignedArray<float>>(in.w.size);
+    if (o.sgd) velocity = std::make_unique<AlignedArray<float>>(in.w.size);
+    products = row("products");
+    if (!with_products) return;
+    table = std::make_unique<AlignedArray<float>>(static_cast<std::size_t>(in.n * in.k));
+    vectors = std::make_unique<AlignedArray<float>>(in.x.size);
+    products.implementation = product_library();
+    products.extra_bytes = table->size * sizeof(float) + vectors->size * sizeof(float);
+    products.update = o.forward ? "none" : "dw";
   }
-  const std::size_t extra = peak_resident() - before;
-  // Processor time of all threads a step: what a step costs when other programs share the machine.
-  const double cpu_ms =
-      1e3 * static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC / static_cast<double>(ms.size());
-  std::sort(ms.begin(), ms.end());
-  const double median = percentile(ms, 0.5);
-  const double flops = (o.forward ? 2.0 : 8.0) * static_cast<double>(o.n) * static_cast<double>(o.k) *
-                       static_cast<double>(o.d);
-  const double gflops = flops / median * 1e-6;
-  if (o.json) {
-    std::printf(
-        "{\"program\":\"qcface_bench_head\",\"head\":\"%s\",\"phase\":\"%s\",\"isa\":\"%s\",\"n\":%lld,\"d\":"
-        "%lld,"
-        "\"k\":%lld,\"threads\":%d,\"forward_only\":%s,\"runs\":%zu,\"ms_median\":%.3f,\"ms_p20\":%.3f,"
-        "\"ms_p80\":%.3f,\"cpu_ms\":%.3f,\"gflops\":%.1f,\"workspace_bytes\":%zu,\"extra_peak_bytes\":%zu,"
-        "\"loss_id\":%.9g}"
-        "\n",
-        o.head.c_str(), o.phase.c_str(), qcf_isa_name(context.get()), static_cast<long long>(o.n),
-        static_cast<long long>(o.d), static_cast<long long>(o.k), o.threads, o.forward ? "true" : "false",
-        ms.size(), median, percentile(ms, 0.2), percentile(ms, 0.8), cpu_ms, gflops, args.workspace_bytes,
-        extra, losses[1]);
-    return;
+
+  Row row(const std::string& head) const {
+    Row r;
+    r.head = head;
+    r.n = in.n;
+    r.d = in.d;
+    r.k = in.k;
+    r.type = qcf_type_name(head == "products" ? QCF_TYPE_F32 : in.type);
+    r.update = o.forward ? "none" : o.sgd ? "sgd" : "dw";
+    r.flops = step_flops(in.n, in.d, in.k, o.forward);
+    r.bytes = step_bytes(in.n, in.d, in.k, 4, o.sgd, o.forward);
+    r.peak_gflops = peak;
+    return r;
   }
-  std::printf("%s, phase %s, N %lld, D %lld, K %lld, %d threads, %s, %s\n", o.head.c_str(), o.phase.c_str(),
-              static_cast<long long>(o.n), static_cast<long long>(o.d), static_cast<long long>(o.k),
-              o.threads, qcf_isa_name(context.get()), o.forward ? "loss only" : "loss, dx, dw");
-  std::printf(
-      "  %.1f ms (median of %zu; p20 %.1f, p80 %.1f), %.1f ms of processor time   %.1f GFLOP/s of products\n",
-      median, ms.size(), percentile(ms, 0.2), percentile(ms, 0.8), cpu_ms, gflops);
-  std::printf("  workspace %.2f MiB; peak resident memory beyond x, w, dx, dw: %.2f MiB; loss_id %.9g\n",
-              static_cast<double>(args.workspace_bytes) / 1048576, static_cast<double>(extra) / 1048576,
-              losses[1]);
+
+  Row run(const std::string& head, const Reference& reference, double small_error) {
+    Row r = row(head);
+    reset_resident_peak();
+    const std::size_t before = resident_now();
+    Step step(o, head, in, dw ? dw->data : nullptr, velocity ? velocity->data : nullptr);
+    step.run();
+    const std::size_t peak_bytes = resident_peak();
+    r.extra_bytes = peak_bytes > before ? peak_bytes - before : 0;
+    r.workspace_bytes = step.args.workspace_bytes;
+    r.loss_id = step.losses[1];
+    r.phase = step.config.phase == QCF_PHASE_NORM ? "norm" : "id";
+    r.error = std::max(small_error, disagreement(step, reference, reference.step(step.config)));
+    if (!(r.error < 2e-4)) return r;
+    if (o.sgd) fill_inputs(in.w.data, in.w.size, 2);
+    const HostClock clock;
+    Samples bare;
+    measure(
+        o.timing,
+        [&] {
+          flush();
+          clock([&] { step.run(); }, &r.samples);
+          if (!table) return;
+          flush();
+          clock(
+              [&] {
+                step_products(in.n, in.d, in.k, in.x.data, in.w.data, table->data, vectors->data,
+                              dw ? dw->data : nullptr, o.forward);
+              },
+              &bare);
+        },
+        [&] { r.samples = {}, bare = {}; });
+    if (o.sgd) fill_inputs(in.w.data, in.w.size, 2);  // the next head starts from the same weights
+    if (table) {
+      Samples ratios;
+      for (std::size_t i = 0; i < bare.ms.size(); ++i) ratios.ms.push_back(r.samples.ms[i] / bare.ms[i]);
+      r.times_products = ratios.median();
+      const double taken = static_cast<double>(products.samples.ms.size()),
+                   more = static_cast<double>(bare.ms.size());
+      products.samples.cpu_ms = (products.samples.cpu_ms * taken + bare.cpu_ms * more) / (taken + more);
+      products.samples.ms.insert(products.samples.ms.end(), bare.ms.begin(), bare.ms.end());
+    }
+    return r;
+  }
+};
+
+int run(const HeadOptions& o, const std::string& command) {
+  Run out;
+  qcface::KernelContext context(o.threads);
+  if (o.isa != "auto") {
+    for (const qcf_isa isa : {QCF_ISA_BASELINE, QCF_ISA_AVX2, QCF_ISA_AVX512}) {
+      context.get()->isa = isa;
+      if (o.isa == qcf_isa_name(context.get())) break;
+    }
+  }
+  const bool with_products = o.products && !product_library().empty();
+  out.program = "qcface_bench_head";
+  out.command = command;
+  out.device = "cpu";
+  out.device_name = processor_name();
+  out.isa = qcf_isa_name(context.get());
+  out.threads = o.threads;
+  out.cache = o.cache;
+  out.libraries = std::string("qcface ") + qcf_version() + " " + out.isa;
+  double peak = o.peak_tflops * 1e3;
+  if (peak > 0) {
+    out.peak_source = "stated by --peak";
+  } else if (with_products) {
+    peak = measured_peak();
+    char text[160];
+    std::snprintf(text, sizeof text, "%.1f GFLOP/s, best fp32 product 1536^3 of %s in this run", peak,
+                  product_library().c_str());
+    out.peak_source = text;
+  }
+  if (with_products) out.libraries += "; products: " + product_library();
+  if (!with_products)
+    out.left_out.push_back(o.products ? "bare products: built without oneDNN and CBLAS"
+                                      : "bare products: --no-products");
+  if (!o.quiet) {
+    print_header(out);
+    if (!with_products) std::printf("%s\n", out.left_out.back().c_str());
+  }
+  int wrong = 0;
+  for (const std::int64_t k : o.k) {
+    Inputs in(o.n, o.d, k, QCF_TYPE_F32);
+    for (const std::string& type : o.types) {
+      in.set_type(type_from_name(type));
+      // few rows at full size: the small case has covered every output
+      const Reference reference(in.n, in.d, in.k, 3, in.x.data, in.w.data, in.labels);
+      Bench bench(o, in, with_products, peak);
+      for (const std::string& head : o.heads) {
+        const Row row = bench.run(head, reference, small_disagreement(o, head, in.type));
+        if (!(row.error < 2e-4)) {
+          std::fprintf(stderr, "qcface_bench_head: %s %s is off by %.2g of the reference: not timed\n",
+                       head.c_str(), type.c_str(), row.error);
+          out.left_out.push_back(head + " " + type + ": disagrees with the reference");
+          ++wrong;
+          continue;
+        }
+        if (!o.quiet) print_row(row);
+        out.rows.push_back(row);
+      }
+      if (with_products && !bench.products.samples.ms.empty()) {
+        if (!o.quiet) print_row(bench.products);
+        out.rows.push_back(bench.products);
+      }
+    }
+  }
+  if (!o.json.empty()) write_json(out, o.json);
+  return wrong == 0 ? 0 : 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    run(parse(argc, argv));
-    return 0;
+    HeadOptions defaults;
+    defaults.k = {93431};
+    defaults.types = {"f32"};
+    HeadOptions o = parse_head_options(argc, argv, defaults);
+    if (o.threads == 0) o.threads = omp_get_max_threads();
+    omp_set_num_threads(o.threads);  // the products and the flush take as many threads as the step
+    return run(o, command_line(argc, argv));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "qcface_bench_head: %s\n", error.what());
     return 1;
