@@ -167,8 +167,11 @@ void write_json(const Run& run, const std::string& path) {
   for (const std::string& reason : run.left_out) missing += (missing.empty() ? "" : ", ") + quoted(reason);
   o.raw("left_out", "[" + missing + "]").raw("rows", "[" + rows + "\n ]");
   const std::string text = o.text() + "\n";
-  if (path == "-") {
-    std::fputs(text.c_str(), stdout);
+  if (path == "-") {  // one line, as programs that read it from a pipe expect
+    for (const char c : text) {
+      if (c != '\n') std::fputc(c, stdout);
+    }
+    std::fputc('\n', stdout);
     return;
   }
   std::ofstream file(path);

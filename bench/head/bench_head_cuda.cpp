@@ -1,81 +1,29 @@
-// One head step on the GPU, timed with events: every plan and operand type that the device runs, with the optimiser's
-// update fused into the step.
-//   qcface_bench_head_cuda [--n 512] [--d 512] [--k 93431,360232,1000000] [--head qcface,qcface-cur,qcface-mv]
-//                          [--plan chunked,mma,wgmma] [--type f32,bf16,f16] [--seconds 1] [--json FILE]
-// Right before fast: each combination first runs a small case against the CPU kernels and is not timed if it disagrees.
-// Times are of a whole step (loss, dx, update of w) in a row of steps without host waits; the class weights are larger
-// than the L2 cache at the sizes that matter, so a step finds them cold. The rate counts the four products that a step
-// does (8 N K D flops); bytes are the least a step can move: w read twice, w and velocity read and written once by
-// the update.
+// One head step on the GPU, timed with events: every head, plan and operand type that the device runs, with the
+// optimiser's update fused into the step, beside the bare products that it contains.
+//   qcface_bench_head_cuda [--n 512] [--k 93431,360232,1000000] [--heads A,B] [--plans chunked,mma,wgmma]
+//                          [--types f32,bf16,f16] [--json FILE]; --help lists all
+// Right before fast: each combination first runs a small case and then some rows of the timed one against plain double
+// loops on the host, and is not timed if it disagrees. The L2 cache is flushed before every sample. Exit status 77 where
+// there is no GPU.
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <limits>
-#include <sstream>
+#include <cstring>
+#include <memory>
 #include <stdexcept>
-#include <string>
-#include <vector>
 
+#include "bench/head/options.h"
+#include "bench/head/reference.h"
+#include "bench/record.h"
+#include "kernels/cuda/product.h"
 #include "kernels/cuda/runtime.h"
 #include "qcface/kernels.hpp"
 
 namespace {
 
-struct Options {
-  std::int64_t n = 512, d = 512;
-  std::vector<std::int64_t> k{93431, 360232, 1000000};
-  std::vector<std::string> heads{"qcface", "qcface-cur", "qcface-mv"}, plans{"chunked", "mma", "wgmma"},
-      types{"f32", "bf16", "f16"};
-  double seconds = 1;
-  std::string json;
-};
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, ',');) parts.push_back(part);
-  return parts;
-}
-
-std::int64_t positive(const std::string& flag, const std::string& value) {
-  char* end = nullptr;
-  const long long number = std::strtoll(value.c_str(), &end, 10);
-  if (end == value.c_str() || *end != '\0' || number < 1)
-    throw std::invalid_argument(flag + " " + value + ": expected a number above 0");
-  return number;
-}
-
-Options parse(int argc, char** argv) {
-  Options o;
-  for (int i = 1; i < argc; ++i) {
-    const std::string flag = argv[i];
-    if (i + 1 >= argc) throw std::invalid_argument(flag + ": unknown flag or missing value");
-    const std::string value = argv[++i];
-    if (flag == "--n") {
-      o.n = positive(flag, value);
-    } else if (flag == "--d") {
-      o.d = positive(flag, value);
-    } else if (flag == "--k") {
-      o.k.clear();
-      for (const std::string& part : split(value)) o.k.push_back(positive(flag, part));
-    } else if (flag == "--head") {
-      o.heads = split(value);
-    } else if (flag == "--plan") {
-      o.plans = split(value);
-    } else if (flag == "--type") {
-      o.types = split(value);
-    } else if (flag == "--seconds") {
-      o.seconds = std::atof(value.c_str());
-    } else if (flag == "--json") {
-      o.json = value;
-    } else {
-      throw std::invalid_argument(flag + ": unknown flag");
-    }
-  }
-  return o;
-}
+using namespace qcface::bench;
+namespace products = qcface::kernels::cuda;
 
 void check(cudaError_t error, const char* what) {
   if (error != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
@@ -85,20 +33,22 @@ template <class T>
 class Device {
  public:
   explicit Device(std::size_t count) : count_(count) {
-    check(cudaMalloc(reinterpret_cast<void**>(&data_), std::max<std::size_t>(count, 1) * sizeof(T)),
-          "device memory");
-    check(cudaMemset(data_, 0, std::max<std::size_t>(count, 1) * sizeof(T)), "device memory");
+    if (count == 0) return;
+    check(cudaMalloc(reinterpret_cast<void**>(&data_), count * sizeof(T)), "device memory");
+    check(cudaMemset(data_, 0, count * sizeof(T)), "device memory");
   }
-  explicit Device(const std::vector<T>& values) : Device(values.size()) {
-    check(cudaMemcpy(data_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice), "copy");
-  }
+  explicit Device(const std::vector<T>& values) : Device(values.size()) { copy_from(values); }
   ~Device() { cudaFree(data_); }
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
   T* data() { return data_; }
+  std::size_t bytes() const { return count_ * sizeof(T); }
+  void copy_from(const std::vector<T>& values) {
+    check(cudaMemcpy(data_, values.data(), bytes(), cudaMemcpyHostToDevice), "copy");
+  }
   std::vector<T> host() const {
     std::vector<T> values(count_);
-    check(cudaMemcpy(values.data(), data_, count_ * sizeof(T), cudaMemcpyDeviceToHost), "copy");
+    check(cudaMemcpy(values.data(), data_, bytes(), cudaMemcpyDeviceToHost), "copy");
     return values;
   }
 
@@ -107,63 +57,109 @@ class Device {
   std::size_t count_;
 };
 
-/// In [-1, 1), from the element's index.
-std::vector<float> values(std::size_t count, std::uint32_t seed) {
-  const auto mix = [](std::uint32_t h) {
-    h ^= h >> 16;
-    h *= 0x85EBCA6Bu;
-    h ^= h >> 13;
-    h *= 0xC2B2AE35u;
-    return h ^ (h >> 16);
-  };
-  std::vector<float> out(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t h = mix(static_cast<std::uint32_t>(i) ^ mix(seed));
-    out[i] = static_cast<float>(static_cast<std::int32_t>(h >> 8) - (1 << 23)) * 0x1p-23f;
+/// Time between two events on the default stream.
+class EventClock {
+ public:
+  EventClock() {
+    check(cudaEventCreate(&begin_), "event");
+    check(cudaEventCreate(&end_), "event");
   }
-  return out;
-}
+  ~EventClock() {
+    cudaEventDestroy(begin_);
+    cudaEventDestroy(end_);
+  }
+  EventClock(const EventClock&) = delete;
+  EventClock& operator=(const EventClock&) = delete;
 
-struct Combination {
-  std::string head, plan, type;
+  template <class Work>
+  void operator()(Work&& work, Samples* samples) {
+    check(cudaEventRecord(begin_, nullptr), "event");
+    work();
+    check(cudaEventRecord(end_, nullptr), "event");
+    check(cudaEventSynchronize(end_), "step");
+    float ms = 0;
+    check(cudaEventElapsedTime(&ms, begin_, end_), "event");
+    samples->ms.push_back(static_cast<double>(ms));
+  }
+
+ private:
+  cudaEvent_t begin_ = nullptr, end_ = nullptr;
 };
 
-/// Device buffers and arguments of one step.
+/// What every combination at one shape shares: inputs on both sides and the arrays of class rows.
+struct Inputs {
+  Inputs(const HeadOptions& o, std::int64_t rows, std::int64_t width, std::int64_t classes, bool sixteen)
+      : n(rows),
+        d(width),
+        k(classes),
+        host_x(static_cast<std::size_t>(n * d)),
+        host_w(static_cast<std::size_t>(k * d)),
+        labels(input_labels(n, k)),
+        x((fill_inputs(host_x.data(), host_x.size(), 1), host_x)),
+        w((fill_inputs(host_w.data(), host_w.size(), 2), host_w)),
+        velocity(o.sgd ? host_w.size() : 0),
+        dw(o.sgd || o.forward ? 0 : host_w.size()),
+        unit(sixteen ? host_w.size() : 0),
+        device_labels(labels) {}
+
+  /// As before the first step.
+  void reset() {
+    w.copy_from(host_w);
+    if (velocity.data() != nullptr) check(cudaMemset(velocity.data(), 0, velocity.bytes()), "velocity");
+  }
+
+  std::int64_t n, d, k;
+  std::vector<float> host_x, host_w;
+  std::vector<std::int64_t> labels;
+  Device<float> x, w, velocity, dw;
+  Device<std::uint16_t> unit;
+  Device<std::int64_t> device_labels;
+};
+
+bool sixteen_bits(const HeadOptions& o) {
+  return std::any_of(o.types.begin(), o.types.end(), [](const std::string& t) { return t != "f32"; });
+}
+
+/// Context and arguments of one combination.
 class Step {
  public:
-  Step(const Combination& c, std::int64_t n, std::int64_t d, std::int64_t k)
+  Step(const HeadOptions& o, const std::string& head, const std::string& plan, const std::string& type,
+       Inputs& in)
       : context(0, QCF_DEVICE_CUDA),
-        config(qcface::make_head_config(qcface::head_from_name(c.head))),
-        x(values(static_cast<std::size_t>(n * d), 1)),
-        w(values(static_cast<std::size_t>(k * d), 2)),
-        velocity(static_cast<std::size_t>(k * d)),
-        dx(static_cast<std::size_t>(n * d)),
-        unit(static_cast<std::size_t>(c.type == "f32" ? 0 : k * d)),
-        labels(make_labels(n, k)),
+        config(qcface::make_head_config(qcface::head_from_name(head))),
+        inputs(in),
+        dx(static_cast<std::size_t>(in.n * in.d)),
+        nll(static_cast<std::size_t>(in.n)),
         losses(3),
         t(1),
+        stats(std::vector<float>{20, 100}),
         lr(std::vector<float>{0.1f}) {
-    config.phase = QCF_PHASE_NORM;
-    for (const qcf_type type : {QCF_TYPE_F32, QCF_TYPE_BF16, QCF_TYPE_F16}) {
-      if (c.type == qcf_type_name(type)) args.operand_type = type;
-    }
-    if (!qcf_plan_from_name(c.plan.c_str(), &context.get()->plan))
-      throw std::invalid_argument("--plan " + c.plan + ": no such plan");
+    config.phase = phase_of(o, config.kind);
+    args.operand_type = type_from_name(type);
+    if (!qcf_plan_from_name(plan.c_str(), &context.get()->plan))
+      throw std::invalid_argument("--plans " + plan + ": no such plan");
+    in.reset();
     context.check(qcf_cuda_open(context.get()));
-    args.n = n;
-    args.d = d;
-    args.k_loc = k;
-    args.x = x.data();
-    args.w = w.data();
-    args.labels = labels.data();
+    args.n = in.n;
+    args.d = in.d;
+    args.k_loc = in.k;
+    args.x = in.x.data();
+    args.w = in.w.data();
+    args.labels = in.device_labels.data();
     args.t = t.data();
+    args.length_stats = stats.data();
     args.losses = losses.data();
-    args.dx = dx.data();
-    sgd = {w.data(), velocity.data(), lr.data(), nullptr, 0.9f, 5e-4f};
-    args.sgd = &sgd;
-    if (c.type != "f32") {
-      args.unit_w = unit.data();
-      context.check(qcf_unit_rows(context.get(), k, d, w.data(), args.operand_type, unit.data()));
+    args.row_nll = nll.data();
+    if (!o.forward) args.dx = dx.data();
+    if (o.sgd) {
+      sgd = {in.w.data(), in.velocity.data(), lr.data(), nullptr, 0.9f, 5e-4f};
+      args.sgd = &sgd;
+    } else if (!o.forward) {
+      args.dw = in.dw.data();
+    }
+    if (args.operand_type != QCF_TYPE_F32) {
+      args.unit_w = in.unit.data();
+      context.check(qcf_unit_rows(context.get(), in.k, in.d, in.w.data(), args.operand_type, in.unit.data()));
     }
     args.workspace_bytes = qcface::head_workspace_bytes(context, config, args);
     check(cudaMalloc(&args.workspace, args.workspace_bytes), "workspace");
@@ -178,158 +174,289 @@ class Step {
   void run() { qcface::head_step(context, config, args); }
   void finish() { context.check(qcf_head_check(context.get(), &config, &args)); }
 
-  static std::vector<std::int64_t> make_labels(std::int64_t n, std::int64_t k) {
-    std::vector<std::int64_t> out(static_cast<std::size_t>(n));
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::int64_t>(i) * 7919 % k;
-    return out;
-  }
-
   qcface::KernelContext context;
   qcf_head_config config;
   qcf_head_args args = qcface::make_head_args();
   qcf_sgd sgd{};
-  Device<float> x, w, velocity, dx;
-  Device<std::uint16_t> unit;
-  Device<std::int64_t> labels;
+  Inputs& inputs;
+  Device<float> dx, nll;
   Device<double> losses;
-  Device<float> t, lr;
+  Device<float> t, stats, lr;
 };
 
-double relative(const std::vector<float>& ours, const std::vector<float>& reference) {
+double relative(const float* ours, const std::vector<double>& reference) {
   double difference = 0, size = 0;
-  for (std::size_t i = 0; i < ours.size(); ++i) {
-    difference += std::pow(static_cast<double>(ours[i]) - static_cast<double>(reference[i]), 2);
-    size += std::pow(static_cast<double>(reference[i]), 2);
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    difference += std::pow(static_cast<double>(ours[i]) - reference[i], 2);
+    size += reference[i] * reference[i];
   }
-  return std::sqrt(difference / size);
+  return std::sqrt(difference / std::max(size, 1e-60));
 }
 
-/// Largest relative error of loss, dx and updated weights against the CPU kernels on a small case.
-double disagreement(const Combination& c) {
-  constexpr std::int64_t n = 100, d = 512, k = 1003;
-  Step gpu(c, n, d, k);
-  gpu.run();
-  gpu.finish();
-  qcface::KernelContext context(0);
-  std::vector<float> x = values(n * d, 1), w = values(k * d, 2), velocity(k * d), dx(n * d);
-  const std::vector<std::int64_t> labels = Step::make_labels(n, k);
-  double losses[3] = {};
-  float t = 0;
-  const float lr = 0.1f;
-  qcf_head_args args = gpu.args;
-  qcf_sgd sgd = {w.data(), velocity.data(), &lr, nullptr, 0.9f, 5e-4f};
-  args.operand_type = QCF_TYPE_F32;
-  args.unit_w = nullptr;
-  args.x = x.data();
-  args.w = w.data();
-  args.labels = labels.data();
-  args.t = &t;
-  args.losses = losses;
-  args.dx = dx.data();
-  args.sgd = &sgd;
-  args.workspace_bytes = qcface::head_workspace_bytes(context, gpu.config, args);
-  std::vector<std::max_align_t> space(args.workspace_bytes / sizeof(std::max_align_t) + 8);
-  args.workspace = reinterpret_cast<void*>((reinterpret_cast<std::uintptr_t>(space.data()) + 63) / 64 * 64);
-  qcface::head_step(context, gpu.config, args);
-  const double loss = std::fabs(gpu.losses.host()[1] / losses[1] - 1);
-  return std::max({loss, relative(gpu.dx.host(), dx), relative(gpu.velocity.host(), velocity)});
+/// Largest relative error of a step that has run once, over the rows of the reference; with all rows there, of the
+/// class gradients or the velocity too.
+double disagreement(Step& step, const Reference& reference) {
+  const Inputs& in = step.inputs;
+  const Reference::Step wanted = reference.step(step.config);
+  const std::vector<float> nll = step.nll.host();
+  double worst = 0;
+  for (std::int64_t i = 0; i < reference.rows(); ++i) {
+    const auto row = static_cast<std::size_t>(i);
+    worst = std::max(worst, std::fabs(nll[row] - wanted.nll[row]) / std::max(wanted.nll[row], 1.0));
+  }
+  if (step.args.dx == nullptr) return worst;
+  const std::vector<float> dx = step.dx.host();
+  std::vector<double> all;
+  for (std::int64_t i = 0; i < reference.rows(); ++i) {
+    for (const double g : reference.dx(wanted, i)) all.push_back(g);
+  }
+  worst = std::max(worst, relative(dx.data(), all));
+  if (reference.rows() != in.n) return worst;
+  const bool sgd = step.args.sgd != nullptr;
+  const std::vector<float> ours = sgd ? step.inputs.velocity.host() : step.inputs.dw.host();
+  all.clear();
+  for (std::int64_t j = 0; j < in.k; ++j) {
+    for (const double g : reference.dw(wanted, j)) {
+      const double decay = sgd ? 5e-4f * static_cast<double>(in.host_w[all.size()]) : 0;
+      all.push_back(g + decay);
+    }
+  }
+  return std::max(worst, relative(ours.data(), all));
 }
 
-struct Timing {
-  double median, p20, p80;
-  std::size_t steps;
+double allowed(const std::string& type) { return type == "f32" ? 2e-4 : type == "f16" ? 2e-2 : 6e-2; }
+
+/// The four products on the device, operands of `type`, in cuBLASLt; nothing else of a step.
+class BareProducts {
+ public:
+  BareProducts(const HeadOptions& o, Inputs& in, const std::string& type)
+      : context_(0, QCF_DEVICE_CUDA),
+        forward_(o.forward),
+        narrow_(type != "f32"),
+        x16_(narrow_ ? in.host_x.size() : 0),
+        operand_(static_cast<std::size_t>(in.n * in.k) * (narrow_ ? 2 : 4)),
+        table_(static_cast<std::size_t>(in.n * in.k)),
+        vectors_(in.host_x.size()),
+        dw_(o.forward ? 0 : in.host_w.size()),
+        scratch_(products::product_workspace_bytes()),
+        inputs_(in) {
+    const qcf_type kind = type_from_name(type);
+    context_.check(qcf_cuda_open(context_.get()));
+    // Zeros would multiply faster than numbers: less of the chip switches.
+    std::vector<float> wide(1u << 16);
+    fill_inputs(wide.data(), wide.size(), 7);
+    std::vector<unsigned char> pattern(wide.size() * (narrow_ ? 2 : 4));
+    if (narrow_) {
+      std::vector<std::uint16_t> x(in.host_x.size()), bits(wide.size());
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] = to_16_bit(in.host_x[i], kind);
+      for (std::size_t i = 0; i < bits.size(); ++i) bits[i] = to_16_bit(wide[i], kind);
+      x16_.copy_from(x);
+      std::memcpy(pattern.data(), bits.data(), pattern.size());
+      context_.check(qcf_unit_rows(context_.get(), in.k, in.d, in.w.data(), kind, in.unit.data()));
+    } else {
+      std::memcpy(pattern.data(), wide.data(), pattern.size());
+    }
+    for (std::size_t at = 0; at < operand_.bytes(); at += pattern.size()) {
+      check(cudaMemcpy(operand_.data() + at, pattern.data(), std::min(pattern.size(), operand_.bytes() - at),
+                       cudaMemcpyHostToDevice),
+            "copy");
+    }
+    prepare({kind, in.n, in.k, in.d, false, true, in.d, in.d, in.k}, &cosines_);
+    if (forward_) return;
+    prepare({kind, in.n, in.d, in.k, false, false, in.k, in.d, in.d}, &to_vectors_);
+    prepare({kind, in.k, in.d, in.n, true, false, in.k, in.d, in.d}, &to_classes_);
+  }
+  ~BareProducts() { qcf_cuda_close(context_.get()); }
+  BareProducts(const BareProducts&) = delete;
+  BareProducts& operator=(const BareProducts&) = delete;
+
+  void run() {
+    const void* x = narrow_ ? static_cast<const void*>(x16_.data()) : inputs_.x.data();
+    const void* w = narrow_ ? static_cast<const void*>(inputs_.unit.data()) : inputs_.w.data();
+    product(cosines_, x, w, table_.data());
+    if (forward_) return;
+    product(to_vectors_, operand_.data(), w, vectors_.data());
+    product(cosines_, x, w, table_.data());
+    product(to_classes_, operand_.data(), x, dw_.data());
+  }
+  std::size_t extra_bytes() const {
+    return operand_.bytes() + table_.bytes() + vectors_.bytes() + scratch_.bytes();
+  }
+
+ private:
+  void prepare(const products::ProductShape& shape, products::Product* product) {
+    context_.check(
+        products::prepare_product(context_.get(), shape, scratch_.data(), scratch_.bytes(), product));
+  }
+  void product(const products::Product& p, const void* a, const void* b, float* c) {
+    context_.check(products::run_product(context_.get(), p, 1.0f, a, b, 0.0f, c));
+  }
+
+  qcface::KernelContext context_;
+  bool forward_, narrow_;
+  Device<std::uint16_t> x16_;
+  Device<unsigned char> operand_;
+  Device<float> table_, vectors_, dw_;
+  Device<unsigned char> scratch_;
+  Inputs& inputs_;
+  products::Product cosines_{}, to_vectors_{}, to_classes_{};
 };
 
-Timing time(Step& step, double seconds) {
-  cudaEvent_t begin = nullptr, end = nullptr;
-  check(cudaEventCreate(&begin), "event");
-  check(cudaEventCreate(&end), "event");
-  std::vector<double> ms;
-  double total = 0;
-  for (int i = 0; i < 3; ++i) step.run();
-  step.finish();
-  while (total < 1e3 * seconds || ms.size() < 10) {
-    check(cudaEventRecord(begin, nullptr), "event");
-    step.run();
-    check(cudaEventRecord(end, nullptr), "event");
-    check(cudaEventSynchronize(end), "step");
-    float elapsed = 0;
-    check(cudaEventElapsedTime(&elapsed, begin, end), "event");
-    ms.push_back(static_cast<double>(elapsed));
-    total += ms.back();
-  }
-  cudaEventDestroy(begin);
-  cudaEventDestroy(end);
-  std::sort(ms.begin(), ms.end());
-  const auto at = [&](double q) {
-    return ms[static_cast<std::size_t>(std::llround(q * static_cast<double>(ms.size() - 1)))];
-  };
-  return {at(0.5), at(0.2), at(0.8), ms.size()};
-}
-
-std::string record(const Options& o, const Combination& c, std::int64_t k) {
-  const double n = static_cast<double>(o.n), d = static_cast<double>(o.d), classes = static_cast<double>(k);
-  const double operand = c.type == "f32" ? 4 : 2;
-  const double flops = 8 * n * classes * d,
-               bytes = classes * d * (2 * operand + 4 * 4 + (operand == 2 ? 2 : 0));
+std::size_t device_bytes_in_use() {
   std::size_t free_bytes = 0, all_bytes = 0;
   check(cudaMemGetInfo(&free_bytes, &all_bytes), "memory");
-  if (classes * d * (8 + (operand == 2 ? 2 : 0)) > 0.9 * static_cast<double>(free_bytes))
-    throw std::runtime_error("does not fit in the device's memory");
-  Step step(c, o.n, o.d, k);
-  const Timing t = time(step, o.seconds);
-  std::printf("%-11s %-8s %-5s %10lld %9.3f (%.3f-%.3f) %8.1f %8.0f %10.1f\n", c.head.c_str(), c.plan.c_str(),
-              c.type.c_str(), static_cast<long long>(k), t.median, t.p20, t.p80, flops / t.median * 1e-9,
-              bytes / t.median * 1e-6, static_cast<double>(step.args.workspace_bytes) / 1048576);
-  std::ostringstream out;
-  out.precision(9);
-  out << "{\"head\":\"" << c.head << "\",\"plan\":\"" << c.plan << "\",\"type\":\"" << c.type
-      << "\",\"n\":" << o.n << ",\"d\":" << o.d << ",\"k\":" << k << ",\"steps\":" << t.steps
-      << ",\"ms_median\":" << t.median << ",\"ms_p20\":" << t.p20 << ",\"ms_p80\":" << t.p80
-      << ",\"tflops\":" << flops / t.median * 1e-9 << ",\"gbytes_per_s\":" << bytes / t.median * 1e-6
-      << ",\"workspace_bytes\":" << step.args.workspace_bytes << "}";
-  return out.str();
+  return all_bytes - free_bytes;
 }
 
-int run(const Options& o) {
-  qcface::cuda::DeviceFacts facts;
+/// Dense peak of the data sheet in GFLOP/s, where the name is known; else 0.
+double sheet_peak(const std::string& name, const std::string& type) {
+  const bool f32 = type == "f32";
+  if (name.find("H100 PCIe") != std::string::npos) return f32 ? 51.2e3 : 756e3;
+  if (name.find("H100") != std::string::npos || name.find("H200") != std::string::npos)
+    return f32 ? 66.9e3 : 989.4e3;
+  if (name.find("A100") != std::string::npos) return f32 ? 19.5e3 : 312e3;
+  return 0;
+}
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+int run(const HeadOptions& o, const std::string& command) {
   if (qcface::cuda::device_count() == 0) {
     std::fprintf(stderr, "qcface_bench_head_cuda: no usable GPU\n");
     return 77;
   }
+  qcface::cuda::DeviceFacts facts;
   check(qcface::cuda::device_facts(0, &facts), "device");
-  std::printf("%s, sm_%d, N %lld, D %lld; a step: loss, dx, update of w\n", facts.name.c_str(),
-              facts.architecture(), static_cast<long long>(o.n), static_cast<long long>(o.d));
-  std::printf("%-11s %-8s %-5s %10s %9s %17s %8s %8s %10s\n", "head", "plan", "type", "K", "ms", "(p20-p80)",
-              "TFLOP/s", "GB/s", "extra MiB");
-  std::string records;
+  Run out;
+  out.program = "qcface_bench_head_cuda";
+  out.command = command;
+  out.device = "cuda";
+  out.device_name = facts.name;
+  out.isa = "sm_" + std::to_string(facts.architecture());
+  out.cache = o.cache;
+#ifndef QCF_EMULATE
+  int driver = 0, runtime = 0;
+  check(cudaDriverGetVersion(&driver), "driver");
+  check(cudaRuntimeGetVersion(&runtime), "runtime");
+  out.driver = "supports CUDA " + version_text(driver);
+  out.cuda = version_text(runtime);
+#endif
+  out.libraries = std::string("qcface ") + qcf_version() + " " + out.isa + "; products: cuBLASLt";
+  out.peak_source = o.peak_tflops > 0                   ? "stated by --peak"
+                    : sheet_peak(facts.name, "f32") > 0 ? "data sheet, dense"
+                                                        : "";
+  if (!o.quiet) print_header(out);
+  Device<unsigned char> flushed(o.cache == "cold" ? 2 * facts.l2_bytes : 0);
+  EventClock clock;
   int wrong = 0;
-  for (const std::string& plan : o.plans) {
+  const auto leave_out = [&](const std::string& what, const std::string& why) {
+    if (!o.quiet) std::printf("%s: %s\n", what.c_str(), why.c_str());
+    out.left_out.push_back(what + ": " + why);
+  };
+  const auto flush = [&] {
+    if (flushed.data() != nullptr) check(cudaMemsetAsync(flushed.data(), 1, flushed.bytes()), "flush");
+  };
+  Inputs small(o, std::min<std::int64_t>(o.n, 100), o.d, std::min<std::int64_t>(o.k.front(), 1003),
+               sixteen_bits(o));
+  const Reference small_reference(small.n, small.d, small.k, small.n, small.host_x.data(),
+                                  small.host_w.data(), small.labels);
+  for (const std::int64_t k : o.k) {
+    std::unique_ptr<Inputs> inputs;
+    try {
+      inputs = std::make_unique<Inputs>(o, o.n, o.d, k, sixteen_bits(o));
+    } catch (const std::exception& reason) {
+      leave_out("K " + std::to_string(k), reason.what());
+      cudaGetLastError();
+      continue;
+    }
+    Inputs& in = *inputs;
+    const Reference reference(in.n, in.d, in.k, 3, in.host_x.data(), in.host_w.data(), in.labels);
     for (const std::string& type : o.types) {
-      for (const std::string& head : o.heads) {
-        const Combination c{head, plan, type};
-        try {
-          const double error = disagreement(c), allowed = type == "f32" ? 2e-4 : type == "f16" ? 2e-2 : 6e-2;
-          if (!(error <= allowed)) {
-            std::printf("%-11s %-8s %-5s is off by %.2g of the CPU kernels' result: not timed\n",
-                        head.c_str(), plan.c_str(), type.c_str(), error);
-            ++wrong;
-            continue;
+      std::unique_ptr<BareProducts> bare;
+      try {
+        if (o.products) bare = std::make_unique<BareProducts>(o, in, type);
+      } catch (const std::exception& reason) {
+        leave_out("bare products " + type + " K " + std::to_string(k), reason.what());
+        cudaGetLastError();
+      }
+      Row row;
+      row.n = in.n;
+      row.d = in.d;
+      row.k = k;
+      row.type = type;
+      row.flops = step_flops(in.n, in.d, k, o.forward);
+      row.peak_gflops = o.peak_tflops > 0 ? 1e3 * o.peak_tflops : sheet_peak(facts.name, type);
+      Row floor = row;
+      floor.implementation = "cuBLASLt";
+      floor.head = "products";
+      floor.update = o.forward ? "none" : "dw";
+      floor.bytes = step_bytes(in.n, in.d, k, type == "f32" ? 4 : 2, false, o.forward);
+      if (bare) floor.extra_bytes = bare->extra_bytes();
+      row.bytes = step_bytes(in.n, in.d, k, type == "f32" ? 4 : 2, o.sgd, o.forward);
+      row.update = o.forward ? "none" : o.sgd ? "sgd" : "dw";
+      for (const std::string& plan : o.plans) {
+        for (const std::string& head : o.heads) {
+          const std::string name = head + " " + plan + " " + type + " K " + std::to_string(k);
+          try {
+            Row r = row;
+            r.head = head;
+            r.plan = plan;
+            {
+              Step step(o, head, plan, type, small);
+              step.run();
+              step.finish();
+              r.error = disagreement(step, small_reference);
+            }
+            const std::size_t before = device_bytes_in_use();
+            Step step(o, head, plan, type, in);
+            step.run();
+            step.finish();
+            const std::size_t after = device_bytes_in_use();
+            r.extra_bytes = after > before ? after - before : 0;
+            r.workspace_bytes = step.args.workspace_bytes;
+            r.phase = step.config.phase == QCF_PHASE_NORM ? "norm" : "id";
+            r.loss_id = step.losses.host()[1];
+            r.error = std::max(r.error, disagreement(step, reference));
+            if (!(r.error <= allowed(type))) {
+              leave_out(name, "is off by " + std::to_string(r.error) + " of the reference, not timed");
+              ++wrong;
+              continue;
+            }
+            Samples products_ms;
+            measure(
+                o.timing,
+                [&] {
+                  flush();
+                  clock([&] { step.run(); }, &r.samples);
+                  if (!bare) return;
+                  flush();
+                  clock([&] { bare->run(); }, &products_ms);
+                },
+                [&] { r.samples = {}, products_ms = {}; });
+            step.finish();
+            if (bare) {
+              Samples ratios;
+              for (std::size_t i = 0; i < products_ms.ms.size(); ++i)
+                ratios.ms.push_back(r.samples.ms[i] / products_ms.ms[i]);
+              r.times_products = ratios.median();
+              floor.samples.ms.insert(floor.samples.ms.end(), products_ms.ms.begin(), products_ms.ms.end());
+            }
+            if (!o.quiet) print_row(r);
+            out.rows.push_back(r);
+          } catch (const std::exception& reason) {
+            leave_out(name, reason.what());
+            cudaGetLastError();
           }
-          for (const std::int64_t k : o.k) records += (records.empty() ? "" : ",\n  ") + record(o, c, k);
-        } catch (const std::exception& reason) {
-          std::printf("%-11s %-8s %-5s left out: %s\n", head.c_str(), plan.c_str(), type.c_str(),
-                      reason.what());
         }
       }
+      if (floor.samples.ms.empty()) continue;
+      if (!o.quiet) print_row(floor);
+      out.rows.push_back(floor);
     }
   }
-  if (!o.json.empty()) {
-    std::FILE* file = std::fopen(o.json.c_str(), "w");
-    if (file == nullptr) throw std::runtime_error("--json " + o.json + ": cannot be written");
-    std::fprintf(file, "{\"gpu\":\"%s\",\"records\":[\n  %s\n]}\n", facts.name.c_str(), records.c_str());
-    std::fclose(file);
-  }
+  if (!o.json.empty()) write_json(out, o.json);
   return wrong == 0 ? 0 : 1;
 }
 
@@ -337,7 +464,14 @@ int run(const Options& o) {
 
 int main(int argc, char** argv) {
   try {
-    return run(parse(argc, argv));
+    HeadOptions defaults;
+    defaults.n = 512;
+    defaults.k = {93431, 360232, 1000000};
+    defaults.plans = {"chunked", "mma", "wgmma"};
+    defaults.types = {"f32", "bf16", "f16"};
+    defaults.sgd = true;
+    defaults.timing.least = 10;
+    return run(parse_head_options(argc, argv, defaults), command_line(argc, argv));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "qcface_bench_head_cuda: %s\n", error.what());
     return 1;

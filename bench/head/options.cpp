@@ -15,8 +15,9 @@ constexpr const char* kUsage =
     "  --n N --d D --k K1,K2,...  rows, width, classes\n"
     "  --types f32,bf16,f16       of x on the CPU, of the products' operands on a GPU (also --type)\n"
     "  --plans chunked,mma,wgmma  CUDA                          (also --plan)\n"
-    "  --sgd            the optimiser's update inside the step instead of dw\n"
-    "  --forward        the loss alone (CPU)\n"
+    "  --sgd | --dw     the optimiser's update inside the step (default on a GPU), or dw (default on the "
+    "CPU)\n"
+    "  --forward        the loss alone\n"
     "  --phase norm|id  of heads that have a magnitude loss\n"
     "  --cache cold|warm  cold: caches are flushed before every sample\n"
     "  --seconds S --warmup S --samples-min N   length of one measurement\n"
@@ -84,8 +85,13 @@ HeadOptions parse_head_options(int argc, char** argv, HeadOptions o) {
       std::printf("usage: %s [options]\n%s", argv[0], kUsage);
       std::exit(0);
     }
-    if (flag == "--sgd" || flag == "--forward" || flag == "--no-products") {
-      (flag == "--sgd" ? o.sgd : flag == "--forward" ? o.forward : o.products) = flag != "--no-products";
+    if (flag == "--sgd" || flag == "--dw" || flag == "--forward") {
+      o.sgd = flag == "--sgd";
+      o.forward = flag == "--forward";
+      continue;
+    }
+    if (flag == "--no-products") {
+      o.products = false;
       continue;
     }
     if (i + 1 >= argc)
@@ -126,7 +132,6 @@ HeadOptions parse_head_options(int argc, char** argv, HeadOptions o) {
       throw std::invalid_argument(flag + ": unknown option (--help lists them)");
     }
   }
-  if (o.sgd && o.forward) throw std::invalid_argument("--sgd and --forward exclude each other");
   o.quiet = o.json == "-";
   for (const std::string& type : o.types) type_from_name(type);
   return o;
