@@ -129,9 +129,9 @@ std::string command_line(int argc, char** argv) {
 void print_header(const Run& run) {
   std::printf("%s; threads %d; %s\n", run.device_name.c_str(), run.threads, run.libraries.c_str());
   if (!run.peak_source.empty()) std::printf("peak: %s\n", run.peak_source.c_str());
-  std::printf("%-12s %-5s %-7s %-4s %9s %10s %19s %8s %7s %6s %7s %9s %9s %8s\n", "head", "type", "plan",
-              "upd.", "K", "ms", "(p20-p80)", "GFLOP/s", "GB/s", "peak", "/bare", "workspace", "extra MiB",
-              "error");
+  std::printf("%-12s %-5s %-7s %-4s %5s %9s %10s %19s %8s %7s %6s %7s %9s %9s %8s\n", "head", "type", "plan",
+              "upd.", "N", "K", "ms", "(p20-p80)", "GFLOP/s", "GB/s", "peak", "/bare", "workspace",
+              "extra MiB", "error");
 }
 
 void print_row(const Row& row) {
@@ -141,11 +141,11 @@ void print_row(const Row& row) {
     std::snprintf(share, sizeof share, "%.0f %%", 100 * row.gflops() / row.peak_gflops);
   if (row.times_products > 0) std::snprintf(ratio, sizeof ratio, "%.2f", row.times_products);
   if (row.error >= 0) std::snprintf(error, sizeof error, "%.1e", row.error);
-  std::printf("%-12s %-5s %-7s %-4s %9lld %10.3f %19s %8.1f %7.1f %6s %7s %9.2f %9.2f %8s\n",
+  std::printf("%-12s %-5s %-7s %-4s %5lld %9lld %10.3f %19s %8.1f %7.1f %6s %7s %9.2f %9.2f %8s\n",
               (row.head.empty() ? row.implementation : row.head).c_str(), row.type.c_str(),
               row.plan.empty() ? "-" : row.plan.c_str(), row.update.empty() ? "-" : row.update.c_str(),
-              static_cast<long long>(row.k), row.samples.median(), range, row.gflops(), row.gbytes(), share,
-              ratio, static_cast<double>(row.workspace_bytes) / 1048576,
+              static_cast<long long>(row.n), static_cast<long long>(row.k), row.samples.median(), range,
+              row.gflops(), row.gbytes(), share, ratio, static_cast<double>(row.workspace_bytes) / 1048576,
               static_cast<double>(row.extra_bytes) / 1048576, error);
   std::fflush(stdout);
 }

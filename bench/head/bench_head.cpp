@@ -169,7 +169,7 @@ double disagreement(const Step& step, const Reference& reference, const Referenc
 
 /// The whole step at a small shape: loss, dx of every row, dw (or w and velocity after the update) of every class.
 double small_disagreement(const HeadOptions& o, const std::string& head, qcf_type type) {
-  Inputs in(std::min<std::int64_t>(o.n, 12), o.d, std::min<std::int64_t>(o.k.front(), 301), type);
+  Inputs in(std::min<std::int64_t>(o.n.front(), 12), o.d, std::min<std::int64_t>(o.k.front(), 301), type);
   const std::size_t size = in.w.size;
   std::vector<float> dw(size), velocity(size), before(in.w.data, in.w.data + size);
   Step step(o, head, in, dw.data(), velocity.data());
@@ -201,13 +201,20 @@ double measured_peak(const TimingPlan& timing) {
   Samples samples;
   const HostClock clock;
   measure(
-      {std::min(1.0, timing.seconds), std::min(0.3, timing.warmup_seconds), 5, 100},
+      {std::min(1.0, timing.seconds), std::min(0.3, timing.warmup_seconds), timing.least, 100},
       [&] {
         clock([&] { sgemm(false, false, size, size, size, a.data, size, b.data, size, c.data, size); },
               &samples);
       },
       [&] { samples = {}; });
   return 2.0 * size * size * size / samples.quantile(0) * 1e-6;
+}
+
+std::string peak_text(double gflops) {
+  char text[160];
+  std::snprintf(text, sizeof text, "%.1f GFLOP/s, best fp32 product 1536^3 of %s in this run", gflops,
+                product_library().c_str());
+  return text;
 }
 
 /// What all measurements at one K and type of x share.
@@ -311,14 +318,13 @@ int run(const HeadOptions& o, const std::string& command) {
   out.cache = o.cache;
   out.libraries = std::string("qcface ") + qcf_version() + " " + out.isa;
   double peak = o.peak_tflops * 1e3;
+  bool measuring_peak = false;
   if (peak > 0) {
     out.peak_source = "stated by --peak";
   } else if (with_products) {
+    measuring_peak = true;
     peak = measured_peak(o.timing);
-    char text[160];
-    std::snprintf(text, sizeof text, "%.1f GFLOP/s, best fp32 product 1536^3 of %s in this run", peak,
-                  product_library().c_str());
-    out.peak_source = text;
+    out.peak_source = peak_text(peak);
   }
   if (with_products) out.libraries += "; products: " + product_library();
   if (!with_products)
@@ -329,14 +335,17 @@ int run(const HeadOptions& o, const std::string& command) {
     if (!with_products) std::printf("%s\n", out.left_out.back().c_str());
   }
   int wrong = 0;
-  for (const std::int64_t k : o.k) {
-    Inputs in(o.n, o.d, k, QCF_TYPE_F32);
+  for (std::size_t shape = 0; shape < o.n.size() * o.k.size(); ++shape) {
+    Inputs in(o.n[shape / o.k.size()], o.d, o.k[shape % o.k.size()], QCF_TYPE_F32);
     for (const std::string& type : o.types) {
       in.set_type(type_from_name(type));
       // few rows at full size: the small case has covered every output
       const Reference reference(in.n, in.d, in.k, 3, in.x.data, in.w.data, in.labels);
       Bench bench(o, in, with_products, peak);
       for (const std::string& head : o.heads) {
+        // Once more beside each head: on a machine that others use, the first moment may be a slow one.
+        if (measuring_peak && o.timing.seconds > 0)
+          bench.peak = bench.products.peak_gflops = peak = std::max(peak, measured_peak({0, 0, 3, 3}));
         const Row row = bench.run(head, reference, small_disagreement(o, head, in.type));
         if (!(row.error < 2e-4)) {
           std::fprintf(stderr, "qcface_bench_head: %s %s is off by %.2g of the reference: not timed\n",
@@ -353,6 +362,11 @@ int run(const HeadOptions& o, const std::string& command) {
         out.rows.push_back(bench.products);
       }
     }
+  }
+  if (measuring_peak) {
+    out.peak_source = peak_text(peak);
+    for (Row& row : out.rows) row.peak_gflops = peak;
+    if (!o.quiet) std::printf("peak at the end: %s\n", out.peak_source.c_str());
   }
   if (!o.json.empty()) write_json(out, o.json);
   return wrong == 0 ? 0 : 1;

@@ -1,6 +1,6 @@
 // One head step on the GPU, timed with events: every head, plan and operand type that the device runs, with the
 // optimiser's update fused into the step, beside the bare products that it contains.
-//   qcface_bench_head_cuda [--n 512] [--k 93431,360232,1000000] [--heads A,B] [--plans chunked,mma,wgmma]
+//   qcface_bench_head_cuda [--n 512,...] [--k 93431,360232,1000000] [--heads A,B] [--plans chunked,mma,wgmma]
 //                          [--types f32,bf16,f16] [--json FILE]; --help lists all
 // Right before fast: each combination first runs a small case and then some rows of the timed one against plain double
 // loops on the host, and is not timed if it disagrees. The L2 cache is flushed before every sample. Exit status 77 where
@@ -358,16 +358,18 @@ int run(const HeadOptions& o, const std::string& command) {
   const auto flush = [&] {
     if (flushed.data() != nullptr) check(cudaMemsetAsync(flushed.data(), 1, flushed.bytes()), "flush");
   };
-  Inputs small(o, std::min<std::int64_t>(o.n, 100), o.d, std::min<std::int64_t>(o.k.front(), 1003),
+  Inputs small(o, std::min<std::int64_t>(o.n.front(), 100), o.d, std::min<std::int64_t>(o.k.front(), 1003),
                sixteen_bits(o));
   const Reference small_reference(small.n, small.d, small.k, small.n, small.host_x.data(),
                                   small.host_w.data(), small.labels);
-  for (const std::int64_t k : o.k) {
+  for (std::size_t shape = 0; shape < o.n.size() * o.k.size(); ++shape) {
+    const std::int64_t n = o.n[shape / o.k.size()], k = o.k[shape % o.k.size()];
+    const std::string size = " N " + std::to_string(n) + " K " + std::to_string(k);
     std::unique_ptr<Inputs> inputs;
     try {
-      inputs = std::make_unique<Inputs>(o, o.n, o.d, k, sixteen_bits(o));
+      inputs = std::make_unique<Inputs>(o, n, o.d, k, sixteen_bits(o));
     } catch (const std::exception& reason) {
-      leave_out("K " + std::to_string(k), reason.what());
+      leave_out("inputs" + size, reason.what());
       cudaGetLastError();
       continue;
     }
@@ -378,7 +380,7 @@ int run(const HeadOptions& o, const std::string& command) {
       try {
         if (o.products) bare = std::make_unique<BareProducts>(o, in, type);
       } catch (const std::exception& reason) {
-        leave_out("bare products " + type + " K " + std::to_string(k), reason.what());
+        leave_out("bare products " + type + size, reason.what());
         cudaGetLastError();
       }
       Row row;
@@ -398,7 +400,7 @@ int run(const HeadOptions& o, const std::string& command) {
       row.update = o.forward ? "none" : o.sgd ? "sgd" : "dw";
       for (const std::string& plan : o.plans) {
         for (const std::string& head : o.heads) {
-          const std::string name = head + " " + plan + " " + type + " K " + std::to_string(k);
+          const std::string name = head + " " + plan + " " + type + size;
           try {
             Row r = row;
             r.head = head;
@@ -465,12 +467,12 @@ int run(const HeadOptions& o, const std::string& command) {
 int main(int argc, char** argv) {
   try {
     HeadOptions defaults;
-    defaults.n = 512;
+    defaults.n = {512};
     defaults.k = {93431, 360232, 1000000};
     defaults.plans = {"chunked", "mma", "wgmma"};
     defaults.types = {"f32", "bf16", "f16"};
     defaults.sgd = true;
-    defaults.timing.least = 10;
+    defaults.timing = {0.4, 0.1, 10, 400};  // more than 200 combinations by default, and events are precise
     return run(parse_head_options(argc, argv, defaults), command_line(argc, argv));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "qcface_bench_head_cuda: %s\n", error.what());

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kUsage =
     "  --heads A,B      heads, default all                      (also --head)\n"
-    "  --n N --d D --k K1,K2,...  rows, width, classes\n"
+    "  --n N1,N2,... --d D --k K1,K2,...  rows, width, classes\n"
     "  --types f32,bf16,f16       of x on the CPU, of the products' operands on a GPU (also --type)\n"
     "  --plans chunked,mma,wgmma  CUDA                          (also --plan)\n"
     "  --sgd | --dw     the optimiser's update inside the step (default on a GPU), or dw (default on the "
@@ -98,7 +98,8 @@ HeadOptions parse_head_options(int argc, char** argv, HeadOptions o) {
       throw std::invalid_argument(flag + ": unknown option or missing value (--help lists them)");
     const std::string value = argv[++i];
     if (flag == "--n") {
-      o.n = positive(flag, value);
+      o.n.clear();
+      for (const std::string& part : split(value)) o.n.push_back(positive(flag, part));
     } else if (flag == "--d") {
       o.d = positive(flag, value);
     } else if (flag == "--k") {

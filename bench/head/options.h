@@ -11,8 +11,8 @@
 namespace qcface::bench {
 
 struct HeadOptions {
-  std::int64_t n = 64, d = 512;
-  std::vector<std::int64_t> k;
+  std::int64_t d = 512;
+  std::vector<std::int64_t> n{64}, k;
   std::vector<std::string> heads, types, plans;
   std::string phase = "norm", isa = "auto", cache = "cold", json;
   int threads = 0;  // 0: as many as OpenMP would use

@@ -20,7 +20,7 @@ def run(*options):
 
 
 for options, update in (((), "dw"), (("--sgd",), "sgd"), (("--forward",), "none")):
-    data, table = run("--types", "f32,bf16,f16", *options)
+    data, table = run("--types", "f32,bf16,f16", "--cache", "cold" if update == "dw" else "warm", *options)
     assert data["schema"] == 1 and data["device"] == "cpu" and data["threads"] == 2, data
     for member in ("program", "command", "device_name", "libraries", "commit", "date", "isa", "cache"):
         assert data[member], member
