@@ -158,8 +158,8 @@ void load_checkpoint(const fs::path& path, nn::Network& network, Head& head) {
                             head.momentum());
   for (const HeadState& state : head_states(head)) {
     const std::vector<float> values = file.at(state.name).to_float();
-    require(values.size() == state.values.size(), "{}: tensor {} has {} values, expected {}", name, state.name,
-            values.size(), state.values.size());
+    require(values.size() == state.values.size(), "{}: tensor {} has {} values, expected {}", name,
+            state.name, values.size(), state.values.size());
     std::copy(values.begin(), values.end(), state.values.begin());
   }
 }

@@ -18,8 +18,8 @@ struct HeadOptions {
   std::string loss_model = "qcface";
   std::string phase = "id";
   std::string rule = "auto";  // auto: the published default of the head
-  double scale = 0;    // 0: the head's published value
-  double margin = -1;  // likewise
+  double scale = 0;           // 0: the head's published value
+  double margin = -1;         // likewise
   double lambda_g = 20;
   int threads = 0;
 };

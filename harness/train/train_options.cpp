@@ -20,10 +20,10 @@ void add_published_options(OptionTable& table, TrainOptions& o) {
       "--arch", o.arch, {"ir18", "ir34", "ir50", "ir100", "mini"},
       "Backbone: IResNet of 18, 34, 50 or 100 layers; mini is a small network of the same block");
   table.add_choice("--loss_model", o.loss_model, head_names(), "Head");
-  table.add_choice(
-      "--phase", o.phase, {"id", "norm"},
-      "norm adds the head's loss on magnitudes (the guidance of the qcface heads, MagFace's regulariser) to the "
-      "identity loss; id trains the identity loss alone");
+  table.add_choice("--phase", o.phase, {"id", "norm"},
+                   "norm adds the head's loss on magnitudes (the guidance of the qcface heads, MagFace's "
+                   "regulariser) to the "
+                   "identity loss; id trains the identity loss alone");
   table.add(
       "--weight_path", o.weight_path,
       "Initial weights: a safetensors file with the backbone's tensor names (with or without \"backbone.\") "
@@ -81,7 +81,9 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_choice("--rule", o.rule, {"auto", "easy", "threshold", "none"},
                    "Target rule where angle + margin leaves its range; auto: the head's published rule");
   table.add("--scale", o.scale, "Scale s of the logits; 0: the head's published scale");
-  table.add("--margin", o.margin, "Margin m, in radians (cosface, mv-am: of the cosine; magface has its own); -1: the head's published margin");
+  table.add("--margin", o.margin,
+            "Margin m, in radians (cosface, mv-am: of the cosine; magface has its own); -1: the head's "
+            "published margin");
   table.add_choice("--lr-schedule", o.lr_schedule, {"step", "cosine"},
                    "step drops at --lr-drop-epoch; cosine falls smoothly to --lr-min");
   table.add("--warmup-steps", o.warmup_steps, "Steps over which the learning rate rises linearly from 0");

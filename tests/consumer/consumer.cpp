@@ -22,7 +22,7 @@ int main() {
   args.losses = losses;
   args.workspace_bytes = (qcface::head_workspace_bytes(context, config, args) + 63) / 64 * 64;
   const std::unique_ptr<void, decltype(&std::free)> workspace(std::aligned_alloc(64, args.workspace_bytes),
-                                                               &std::free);
+                                                              &std::free);
   args.workspace = workspace.get();
   qcface::head_step(context, config, args);
 

@@ -163,7 +163,7 @@ TEST_CASE("head: agrees with the reference on every remainder") {
     shapes.push_back({9, d, 40});  // depth of a product
   shapes.push_back({70, 33, 2});
   shapes.push_back({33, 16, 3300});  // more tiles than parts
-  const WithL2 cache(4096);  // chunks of 64 classes
+  const WithL2 cache(4096);          // chunks of 64 classes
   std::uint32_t seed = 1;
   for (const Shape& shape : shapes) {
     const HeadInput in = random_input(seed, shape.n, shape.d, shape.k);

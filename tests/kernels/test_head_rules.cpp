@@ -34,7 +34,8 @@ int check_target(qcf_rule rule) {
     for (const double z : {0.5, 11.0, 27.0, 60.0, 109.0, 140.0}) {
       const TargetValue value = at(theta, z), below = at(theta - kStep, z), above = at(theta + kStep, z);
       // a jump or a kink within the step: nothing to compare
-      if (std::fabs(below.slope - above.slope) > 1e-3 || std::fabs(above.logit - below.logit) > 1e-3) continue;
+      if (std::fabs(below.slope - above.slope) > 1e-3 || std::fabs(above.logit - below.logit) > 1e-3)
+        continue;
       INFO(Head::kName << ", theta " << theta << ", z " << z);
       const double slope = (above.logit - below.logit) / (std::cos(theta + kStep) - std::cos(theta - kStep));
       REQUIRE(std::fabs(slope - value.slope) <= 1e-6 * (1 + std::fabs(slope)));
@@ -57,7 +58,8 @@ void check_negatives() {
     const NegativeParams params{0.3f, 1.12f};
     for (float c = -0.995f; c < 1.0f; c += 0.0171f) {
       const float step = 1e-3f;
-      const Negative value = Rule::negative(params, c, margin), below = Rule::negative(params, c - step, margin),
+      const Negative value = Rule::negative(params, c, margin),
+                     below = Rule::negative(params, c - step, margin),
                      above = Rule::negative(params, c + step, margin);
       if (below.hard != above.hard || std::fabs(below.slope - above.slope) > 0.01f) continue;
       INFO(Head::kName << ", c " << c << ", margin " << margin);
