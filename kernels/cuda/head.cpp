@@ -291,6 +291,11 @@ qcf_status report(const HeadCall& call, const Plan& plan, unsigned long long key
     (void)cudaMemcpy(&value, from, sizeof(value), cudaMemcpyDeviceToHost);
     return value;
   };
+  const auto fetch_label = [&] {
+    return args.label_type == QCF_LABEL_I64
+               ? fetch(std::int64_t{0}, static_cast<const std::int64_t*>(args.labels) + row)
+               : std::int64_t{fetch(std::int32_t{0}, static_cast<const std::int32_t*>(args.labels) + row)};
+  };
   switch (static_cast<ErrorTensor>(key >> 56)) {
     case ErrorTensor::kStage:
       return fail(context, QCF_INVALID_ARGUMENT,
@@ -306,10 +311,7 @@ qcf_status report(const HeadCall& call, const Plan& plan, unsigned long long key
       return fail(context, QCF_NOT_FINITE, "sgd.lr[0] = %g, expected a finite value",
                   args.sgd != nullptr ? static_cast<double>(fetch(0.0f, args.sgd->lr)) : 0.0);
     case ErrorTensor::kLabels: {
-      const std::int64_t label =
-          args.label_type == QCF_LABEL_I64
-              ? fetch(std::int64_t{0}, static_cast<const std::int64_t*>(args.labels) + row)
-              : std::int64_t{fetch(std::int32_t{0}, static_cast<const std::int32_t*>(args.labels) + row)};
+      const std::int64_t label = fetch_label();
       return fail(context, QCF_LABEL_OUT_OF_RANGE,
                   "labels[%" PRId64 "] = %" PRId64 ", expected 0 <= label < %" PRId64, row, label,
                   plan.k_total);
@@ -331,10 +333,7 @@ qcf_status report(const HeadCall& call, const Plan& plan, unsigned long long key
                   "sampled[%" PRId64 "] = %" PRId64 ", expected ascending rows of w below %" PRId64, row,
                   fetch(std::int64_t{0}, plan.sampled + row), plan.w_rows);
     case ErrorTensor::kNotSampled: {
-      const std::int64_t label =
-          args.label_type == QCF_LABEL_I64
-              ? fetch(std::int64_t{0}, static_cast<const std::int64_t*>(args.labels) + row)
-              : std::int64_t{fetch(std::int32_t{0}, static_cast<const std::int32_t*>(args.labels) + row)};
+      const std::int64_t label = fetch_label();
       return fail(context, QCF_LABEL_OUT_OF_RANGE,
                   "labels[%" PRId64 "] = %" PRId64 ": its row %" PRId64 " of w is not in `sampled`", row,
                   label, label - plan.offset);

@@ -40,6 +40,11 @@ with tempfile.TemporaryDirectory() as folder:
     assert compare(folder, old, new, "--fail-on-regression")[0].returncode == 1
     assert compare(folder, old, old, "--fail-on-regression")[0].returncode == 0
     assert compare(folder, old, new, "--margin", "0.001")[1]["magface"]["verdict"] == "slower"
+    whole = os.path.join(folder, "gpu.json")  # a file of tests/gpu/run.sh holds the benchmark's under "head"
+    with open(whole, "w") as f:
+        json.dump(dict(gpu="made up", steps=[], head=dict(schema=1, rows=old)), f)
+    done = subprocess.run([sys.executable, sys.argv[1], whole, whole], stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0 and "0 faster, 0 slower, 5 within noise" in done.stdout, done.stdout
     bad = os.path.join(folder, "bad.json")
     with open(bad, "w") as f:
         f.write('{"schema": 7, "rows": []}')

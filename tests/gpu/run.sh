@@ -107,7 +107,9 @@ for tests in kernels nn_elementwise nn train; do
   fi
 done
 head_json=$(mktemp)
-has qcface_bench_head_cuda && step "benchmark of the head" "$programs/qcface_bench_head_cuda" --json "$head_json"
+# Every head at one shape would say little more than these three: one per way of treating the negatives.
+has qcface_bench_head_cuda && step "benchmark of the head" timeout 240 "$programs/qcface_bench_head_cuda" \
+  --heads qcface,arcface,curricular --n 512 --k 93431,1000000,2059906 --seconds 0.3 --warmup 0.1 --json "$head_json"
 
 out=${out:-bench/results/$(echo "$gpu" | tr ' ' '-')-$commit.json}
 mkdir -p "$(dirname "$out")"
