@@ -146,15 +146,6 @@ class Step {
   std::unique_ptr<AlignedArray<unsigned char>> workspace;
 };
 
-double relative(const float* ours, const std::vector<double>& reference) {
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < reference.size(); ++i) {
-    difference += std::pow(static_cast<double>(ours[i]) - reference[i], 2);
-    size += reference[i] * reference[i];
-  }
-  return std::sqrt(difference / std::max(size, 1e-60));
-}
-
 /// Largest relative error of what `step`, which has run once, says about the rows that the reference holds.
 double disagreement(const Step& step, const Reference& reference, const Reference::Step& wanted) {
   double worst = 0;
@@ -162,7 +153,7 @@ double disagreement(const Step& step, const Reference& reference, const Referenc
     const auto row = static_cast<std::size_t>(i);
     worst = std::max(worst, std::fabs(step.nll[row] - wanted.nll[row]) / std::max(wanted.nll[row], 1.0));
     if (step.args.dx == nullptr) continue;
-    worst = std::max(worst, relative(step.dx.data() + i * step.inputs.d, reference.dx(wanted, i)));
+    worst = std::max(worst, relative_error(step.dx.data() + i * step.inputs.d, reference.dx(wanted, i)));
   }
   return worst;
 }
@@ -186,10 +177,10 @@ double small_disagreement(const HeadOptions& o, const std::string& head, qcf_typ
       all.push_back(o.sgd ? g + 5e-4f * static_cast<double>(before[at]) : g);
     }
   }
-  if (!o.sgd) return std::max(worst, relative(dw.data(), all));
-  worst = std::max(worst, relative(velocity.data(), all));
+  if (!o.sgd) return std::max(worst, relative_error(dw.data(), all));
+  worst = std::max(worst, relative_error(velocity.data(), all));
   for (std::size_t i = 0; i < size; ++i) all[i] = before[i] - 0.1 * all[i];
-  return std::max(worst, relative(in.w.data, all));
+  return std::max(worst, relative_error(in.w.data, all));
 }
 
 /// Best rate of a square fp32 product: what the machine can do with this library and these threads, now.

@@ -9,53 +9,20 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <stdexcept>
 
+#include "bench/head/device.h"
 #include "bench/head/options.h"
+#include "bench/head/products_cuda.h"
 #include "bench/head/reference.h"
 #include "bench/record.h"
-#include "kernels/cuda/product.h"
 #include "kernels/cuda/runtime.h"
 #include "qcface/kernels.hpp"
 
 namespace {
 
 using namespace qcface::bench;
-namespace products = qcface::kernels::cuda;
-
-void check(cudaError_t error, const char* what) {
-  if (error != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
-}
-
-template <class T>
-class Device {
- public:
-  explicit Device(std::size_t count) : count_(count) {
-    if (count == 0) return;
-    check(cudaMalloc(reinterpret_cast<void**>(&data_), count * sizeof(T)), "device memory");
-    check(cudaMemset(data_, 0, count * sizeof(T)), "device memory");
-  }
-  explicit Device(const std::vector<T>& values) : Device(values.size()) { copy_from(values); }
-  ~Device() { cudaFree(data_); }
-  Device(const Device&) = delete;
-  Device& operator=(const Device&) = delete;
-  T* data() { return data_; }
-  std::size_t bytes() const { return count_ * sizeof(T); }
-  void copy_from(const std::vector<T>& values) {
-    check(cudaMemcpy(data_, values.data(), bytes(), cudaMemcpyHostToDevice), "copy");
-  }
-  std::vector<T> host() const {
-    std::vector<T> values(count_);
-    check(cudaMemcpy(values.data(), data_, bytes(), cudaMemcpyDeviceToHost), "copy");
-    return values;
-  }
-
- private:
-  T* data_ = nullptr;
-  std::size_t count_;
-};
 
 /// Time between two events on the default stream.
 class EventClock {
@@ -84,36 +51,6 @@ class EventClock {
 
  private:
   cudaEvent_t begin_ = nullptr, end_ = nullptr;
-};
-
-/// What every combination at one shape shares: inputs on both sides and the arrays of class rows.
-struct Inputs {
-  Inputs(const HeadOptions& o, std::int64_t rows, std::int64_t width, std::int64_t classes, bool sixteen)
-      : n(rows),
-        d(width),
-        k(classes),
-        host_x(static_cast<std::size_t>(n * d)),
-        host_w(static_cast<std::size_t>(k * d)),
-        labels(input_labels(n, k)),
-        x((fill_inputs(host_x.data(), host_x.size(), 1), host_x)),
-        w((fill_inputs(host_w.data(), host_w.size(), 2), host_w)),
-        velocity(o.sgd ? host_w.size() : 0),
-        dw(o.sgd || o.forward ? 0 : host_w.size()),
-        unit(sixteen ? host_w.size() : 0),
-        device_labels(labels) {}
-
-  /// As before the first step.
-  void reset() {
-    w.copy_from(host_w);
-    if (velocity.data() != nullptr) check(cudaMemset(velocity.data(), 0, velocity.bytes()), "velocity");
-  }
-
-  std::int64_t n, d, k;
-  std::vector<float> host_x, host_w;
-  std::vector<std::int64_t> labels;
-  Device<float> x, w, velocity, dw;
-  Device<std::uint16_t> unit;
-  Device<std::int64_t> device_labels;
 };
 
 bool sixteen_bits(const HeadOptions& o) {
@@ -184,15 +121,6 @@ class Step {
   Device<float> t, stats, lr;
 };
 
-double relative(const float* ours, const std::vector<double>& reference) {
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < reference.size(); ++i) {
-    difference += std::pow(static_cast<double>(ours[i]) - reference[i], 2);
-    size += reference[i] * reference[i];
-  }
-  return std::sqrt(difference / std::max(size, 1e-60));
-}
-
 /// Largest relative error of a step that has run once, over the rows of the reference; with all rows there, of the
 /// class gradients or the velocity too.
 double disagreement(Step& step, const Reference& reference) {
@@ -210,7 +138,7 @@ double disagreement(Step& step, const Reference& reference) {
   for (std::int64_t i = 0; i < reference.rows(); ++i) {
     for (const double g : reference.dx(wanted, i)) all.push_back(g);
   }
-  worst = std::max(worst, relative(dx.data(), all));
+  worst = std::max(worst, relative_error(dx.data(), all));
   if (reference.rows() != in.n) return worst;
   const bool sgd = step.args.sgd != nullptr;
   const std::vector<float> ours = sgd ? step.inputs.velocity.host() : step.inputs.dw.host();
@@ -221,86 +149,10 @@ double disagreement(Step& step, const Reference& reference) {
       all.push_back(g + decay);
     }
   }
-  return std::max(worst, relative(ours.data(), all));
+  return std::max(worst, relative_error(ours.data(), all));
 }
 
 double allowed(const std::string& type) { return type == "f32" ? 2e-4 : type == "f16" ? 2e-2 : 6e-2; }
-
-/// The four products on the device, operands of `type`, in cuBLASLt; nothing else of a step.
-class BareProducts {
- public:
-  BareProducts(const HeadOptions& o, Inputs& in, const std::string& type)
-      : context_(0, QCF_DEVICE_CUDA),
-        forward_(o.forward),
-        narrow_(type != "f32"),
-        x16_(narrow_ ? in.host_x.size() : 0),
-        operand_(static_cast<std::size_t>(in.n * in.k) * (narrow_ ? 2 : 4)),
-        table_(static_cast<std::size_t>(in.n * in.k)),
-        vectors_(in.host_x.size()),
-        dw_(o.forward ? 0 : in.host_w.size()),
-        scratch_(products::product_workspace_bytes()),
-        inputs_(in) {
-    const qcf_type kind = type_from_name(type);
-    context_.check(qcf_cuda_open(context_.get()));
-    // Zeros would multiply faster than numbers: less of the chip switches.
-    std::vector<float> wide(1u << 16);
-    fill_inputs(wide.data(), wide.size(), 7);
-    std::vector<unsigned char> pattern(wide.size() * (narrow_ ? 2 : 4));
-    if (narrow_) {
-      std::vector<std::uint16_t> x(in.host_x.size()), bits(wide.size());
-      for (std::size_t i = 0; i < x.size(); ++i) x[i] = to_16_bit(in.host_x[i], kind);
-      for (std::size_t i = 0; i < bits.size(); ++i) bits[i] = to_16_bit(wide[i], kind);
-      x16_.copy_from(x);
-      std::memcpy(pattern.data(), bits.data(), pattern.size());
-      context_.check(qcf_unit_rows(context_.get(), in.k, in.d, in.w.data(), kind, in.unit.data()));
-    } else {
-      std::memcpy(pattern.data(), wide.data(), pattern.size());
-    }
-    for (std::size_t at = 0; at < operand_.bytes(); at += pattern.size()) {
-      check(cudaMemcpy(operand_.data() + at, pattern.data(), std::min(pattern.size(), operand_.bytes() - at),
-                       cudaMemcpyHostToDevice),
-            "copy");
-    }
-    prepare({kind, in.n, in.k, in.d, false, true, in.d, in.d, in.k}, &cosines_);
-    if (forward_) return;
-    prepare({kind, in.n, in.d, in.k, false, false, in.k, in.d, in.d}, &to_vectors_);
-    prepare({kind, in.k, in.d, in.n, true, false, in.k, in.d, in.d}, &to_classes_);
-  }
-  ~BareProducts() { qcf_cuda_close(context_.get()); }
-  BareProducts(const BareProducts&) = delete;
-  BareProducts& operator=(const BareProducts&) = delete;
-
-  void run() {
-    const void* x = narrow_ ? static_cast<const void*>(x16_.data()) : inputs_.x.data();
-    const void* w = narrow_ ? static_cast<const void*>(inputs_.unit.data()) : inputs_.w.data();
-    product(cosines_, x, w, table_.data());
-    if (forward_) return;
-    product(to_vectors_, operand_.data(), w, vectors_.data());
-    product(cosines_, x, w, table_.data());
-    product(to_classes_, operand_.data(), x, dw_.data());
-  }
-  std::size_t extra_bytes() const {
-    return operand_.bytes() + table_.bytes() + vectors_.bytes() + scratch_.bytes();
-  }
-
- private:
-  void prepare(const products::ProductShape& shape, products::Product* product) {
-    context_.check(
-        products::prepare_product(context_.get(), shape, scratch_.data(), scratch_.bytes(), product));
-  }
-  void product(const products::Product& p, const void* a, const void* b, float* c) {
-    context_.check(products::run_product(context_.get(), p, 1.0f, a, b, 0.0f, c));
-  }
-
-  qcface::KernelContext context_;
-  bool forward_, narrow_;
-  Device<std::uint16_t> x16_;
-  Device<unsigned char> operand_;
-  Device<float> table_, vectors_, dw_;
-  Device<unsigned char> scratch_;
-  Inputs& inputs_;
-  products::Product cosines_{}, to_vectors_{}, to_classes_{};
-};
 
 std::size_t device_bytes_in_use() {
   std::size_t free_bytes = 0, all_bytes = 0;

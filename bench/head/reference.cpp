@@ -205,4 +205,13 @@ std::vector<double> Reference::dw(const Step& step, std::int64_t j) const {
   return sum;
 }
 
+double relative_error(const float* ours, const std::vector<double>& reference) {
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    difference += std::pow(static_cast<double>(ours[i]) - reference[i], 2);
+    size += reference[i] * reference[i];
+  }
+  return std::sqrt(difference / std::max(size, 1e-60));
+}
+
 }  // namespace qcface::bench

@@ -38,4 +38,7 @@ class Reference {
   std::vector<double> c_;                       // [rows, K]
 };
 
+/// |ours - reference| / |reference|, Euclidean lengths; `ours` holds as many values.
+double relative_error(const float* ours, const std::vector<double>& reference);
+
 }  // namespace qcface::bench
