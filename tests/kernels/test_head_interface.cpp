@@ -330,7 +330,11 @@ TEST_CASE("head interface: what is wrong with the new arguments is named") {
   using R = std::vector<std::int64_t>;
   throws("sampled[1]", [](C&, A&, R& rows, HeadRun&) { std::swap(rows[0], rows[1]); });
   throws("ascending rows of w below 50", [](C&, A&, R& rows, HeadRun&) { rows.back() = 50; });
-  throws("sampled_count = 51", [](C&, A& a, R&, HeadRun&) { a.sampled_count = 51; });
+  throws("sampled_count = 51", [](C&, A& a, R& rows, HeadRun&) {
+    rows.resize(51);  // the backend copies as many rows as the count says
+    a.sampled = rows.data();
+    a.sampled_count = 51;
+  });
   throws("sampled_count = 1", [](C&, A& a, R&, HeadRun&) { a.sampled = nullptr, a.sampled_count = 1; });
   throws("is not in `sampled`", [](C&, A& a, R&, HeadRun&) { --a.sampled_count; });
   throws("length_stats[1]",
