@@ -180,6 +180,11 @@ void write_json(const Run& run, const std::string& path) {
   if (!file) throw std::runtime_error("--json " + path + ": cannot be written");
 }
 
+void keep(Run* run, const Row& row, const std::string& path) {
+  run->rows.push_back(row);
+  if (!path.empty() && path != "-") write_json(*run, path);
+}
+
 void reset_resident_peak() {
   std::ofstream file("/proc/self/clear_refs");
   file << "5";

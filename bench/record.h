@@ -44,6 +44,8 @@ void print_header(const Run& run);
 void print_row(const Row& row);
 /// "-" is the standard output. Throws std::runtime_error where the file cannot be written.
 void write_json(const Run& run, const std::string& path);
+/// Adds the row; if `path` names a file, writes it now, so that a run that is cut off keeps what it measured.
+void keep(Run* run, const Row& row, const std::string& path);
 
 /// Starts the peak of resident memory anew (Linux); what resident_peak() then returns counts from here.
 void reset_resident_peak();

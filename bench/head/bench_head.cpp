@@ -346,11 +346,11 @@ int run(const HeadOptions& o, const std::string& command) {
           continue;
         }
         if (!o.quiet) print_row(row);
-        out.rows.push_back(row);
+        keep(&out, row, o.json);
       }
       if (with_products && !bench.products.samples.ms.empty()) {
         if (!o.quiet) print_row(bench.products);
-        out.rows.push_back(bench.products);
+        keep(&out, bench.products, o.json);
       }
     }
   }

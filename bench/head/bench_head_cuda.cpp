@@ -298,7 +298,7 @@ int run(const HeadOptions& o, const std::string& command) {
               floor.samples.ms.insert(floor.samples.ms.end(), products_ms.ms.begin(), products_ms.ms.end());
             }
             if (!o.quiet) print_row(r);
-            out.rows.push_back(r);
+            keep(&out, r, o.json);
           } catch (const std::exception& reason) {
             leave_out(name, reason.what());
             cudaGetLastError();
@@ -307,7 +307,7 @@ int run(const HeadOptions& o, const std::string& command) {
       }
       if (floor.samples.ms.empty()) continue;
       if (!o.quiet) print_row(floor);
-      out.rows.push_back(floor);
+      keep(&out, floor, o.json);
     }
   }
   if (!o.json.empty()) write_json(out, o.json);
