@@ -74,11 +74,10 @@ const char* qcf_status_name(qcf_status status);
 /** How the CUDA head runs. AUTO asks the table of qcf_head_plan; a forced plan that cannot run (architecture, type,
  * width) is QCF_UNSUPPORTED, with the reason. Unused on the CPU. */
 typedef enum qcf_plan {
-  QCF_PLAN_AUTO = 0, /**< the library's table decides */
-  QCF_PLAN_CHUNKED =
-      1,              /**< chunks of classes that stay in L2: cuBLASLt products, fused kernels between them */
-  QCF_PLAN_MMA = 2,   /**< one kernel a pass on mma.sync: 16-bit operands, sm_80 or later */
-  QCF_PLAN_WGMMA = 3, /**< one kernel a pass on wgmma and TMA, warp-specialised: 16-bit operands, sm_90a */
+  QCF_PLAN_AUTO = 0,    /**< the library's table decides */
+  QCF_PLAN_CHUNKED = 1, /**< chunks of classes in L2: cuBLASLt products, fused kernels between them */
+  QCF_PLAN_MMA = 2,     /**< one kernel a pass on mma.sync: 16-bit operands, sm_80 or later */
+  QCF_PLAN_WGMMA = 3,   /**< one kernel a pass on wgmma and TMA, warp-specialised: 16-bit operands, sm_90a */
   QCF_PLAN_MAX_ENUM = 0x7fffffff /**< not a plan */
 } qcf_plan;
 
@@ -149,18 +148,18 @@ const char* qcf_isa_name(const qcf_context* context);
 /** The heads. Unless another rule is named, T follows qcf_rule with M = cos(theta + m), and the negatives are N = c. */
 typedef enum qcf_head_kind {
   QCF_HEAD_QCFACE = 0, /**< "qcface":     angular margin, guidance of lengths */
-  QCF_HEAD_QCFACE_CUR =
-      1, /**< "qcface-cur": a hard negative (c_ij > M_i) has N = c (t + c); guidance; state t */
+  /** "qcface-cur": a hard negative (c_ij > M_i) has N = c (t + c); guidance; state t */
+  QCF_HEAD_QCFACE_CUR = 1,
   QCF_HEAD_QCFACE_MV = 2, /**< "qcface-mv":  a hard negative has N = a c + a - 1; guidance */
   QCF_HEAD_SOFTMAX = 3,   /**< "softmax":    normalised softmax, T = c */
   QCF_HEAD_COSFACE = 4,   /**< "cosface":    T = c - m */
   QCF_HEAD_ARCFACE = 5,   /**< "arcface":    T by the rule; unit_slope gives InsightFace's gradient */
-  QCF_HEAD_MAGFACE =
-      6, /**< "magface":    margin m(a), a = clamp(z, mag_la, mag_ua), grows from mag_lm to mag_um;
-                                L_g = a / mag_ua^2 + 1 / a. Nothing is detached: loss_id pushes lengths too */
-  QCF_HEAD_ADAFACE = 7,    /**< "adaface":    cosines clamped to +-(1 - 1e-3) with zero gradient outside;
-                                T = cos(theta - m g) - (m + m g), g = clip(ada_h (z' - mean) / (std + 1e-3), -1, 1),
-                                z' = clip(z, 1e-3, 100) detached; state length_stats */
+  /** "magface": margin m(a), a = clamp(z, mag_la, mag_ua), grows from mag_lm to mag_um; L_g = a / mag_ua^2 + 1 / a. Nothing
+   * is detached: loss_id pushes lengths too */
+  QCF_HEAD_MAGFACE = 6,
+  /** "adaface": cosines clamped to +-(1 - 1e-3) with zero gradient outside; T = cos(theta - m g) - (m + m g),
+   * g = clip(ada_h (z' - mean) / (std + 1e-3), -1, 1), z' = clip(z, 1e-3, 100) detached; state length_stats */
+  QCF_HEAD_ADAFACE = 7,
   QCF_HEAD_CURRICULAR = 8, /**< "curricular": CurricularFace, qcface-cur without guidance; state t */
   QCF_HEAD_MV_ARC = 9,     /**< "mv-arc":     MV-Softmax with an angular margin, qcface-mv without guidance */
   QCF_HEAD_MV_AM = 10, /**< "mv-am":      MV-Softmax with T = c - m if c > m, else c; hard: c_ij > c_iy - m */
@@ -221,8 +220,8 @@ typedef struct qcf_head_config {
   double mag_lm;     /**< 0.45, MagFace's margin at mag_la; in [0, pi/2] */
   double mag_um;     /**< 0.8, MagFace's margin at mag_ua; in [mag_lm, pi/2] */
   double ada_h;      /**< 0.333, AdaFace's concentration; in (0, 1e3] */
-  double
-      ada_momentum; /**< 0.01: length_stats <- 0.01 (mean, deviation of z') + 0.99 length_stats, before use */
+  /** 0.01: length_stats <- 0.01 (mean, deviation of z') + 0.99 length_stats, before use in the same step */
+  double ada_momentum;
 } qcf_head_config;
 
 /** Published defaults of the head. */
@@ -265,34 +264,35 @@ typedef struct qcf_head_args {
   int64_t k_loc;        /**< class rows in w, >= 1 */
   int64_t k_total;      /**< all classes, >= 2; 0 = k_loc */
   int64_t class_offset; /**< w's first row is this class; 0 in an unsharded run */
-  int64_t batch_total; /**< B of every mean and gradient; 0 = n. Differs when other ranks hold the rest of the
-                           batch:  the losses of the ranks then add up to the mean */
+  /** B of every mean and gradient; 0 = n. Differs when other ranks hold the rest of the batch: the losses of the ranks then
+   * add up to the mean */
+  int64_t batch_total;
 
   /* inputs and state */
   const void* x;   /**< [N, D] raw embeddings, of x_type */
   qcf_type x_type; /**< QCF_TYPE_F32; 16-bit rows are widened exactly into the workspace first */
   const float* w;  /**< [K_loc, D] raw class weights */
-  const void*
-      labels; /**< [N] classes in [0, k_total), of label_type. One outside this rank's rows of w belongs to
-                         another rank, and so does -1 (staged calls with k_loc < k_total only) */
+  /** [N] classes in [0, k_total), of label_type. One outside this rank's rows of w belongs to another rank, and so does -1
+   * (staged calls with k_loc < k_total only) */
+  const void* labels;
   qcf_label_type label_type; /**< QCF_LABEL_I64 */
   float* t;                  /**< [1] in/out, heads with t only; else may be NULL */
-  const double* target_mean; /**< NULL: t uses the mean of this call's N target cosines; else this value */
-  float*
-      length_stats; /**< [2] in/out, mean and deviation of lengths, heads with length_stats only; else may be NULL */
-  const double*
-      length_moments; /**< NULL: length_stats use the mean and unbiased deviation of this call's N lengths
-                                   clip(z, 1e-3, 100) (one row: they stay as they are); else these [2] values */
-  const int64_t*
-      sampled; /**< NULL, or [S] rows of w that take part (negative sampling as in PartialFC), strictly
-                             ascending, among them the class of every label held here. The step is then that of a head
-                             with these classes only; k_loc, k_total and labels keep their meaning. The fused plans
-                             cannot: QCF_PLAN_AUTO takes the chunked one */
+  /** NULL: t uses the mean of this call's N target cosines; else this [1] value */
+  const double* target_mean;
+  /** [2] in/out, mean and deviation of lengths, heads with length_stats only; else may be NULL */
+  float* length_stats;
+  /** NULL: length_stats use the mean and unbiased deviation of this call's N lengths clip(z, 1e-3, 100) (one row: they stay
+   * as they are); else these [2] values */
+  const double* length_moments;
+  /** NULL, or [S] rows of w that take part (negative sampling as in PartialFC), strictly ascending, among them the class of
+   * every label held here. The step is then that of a head with these classes only; k_loc, k_total and labels keep their
+   * meaning. The fused plans cannot: QCF_PLAN_AUTO takes the chunked one */
+  const int64_t* sampled;
   int64_t sampled_count; /**< S, 1 .. k_loc; 0 without `sampled` */
   qcf_type operand_type; /**< QCF_TYPE_F32; the CPU has no other */
-  void* unit_w; /**< NULL, or [K_loc, D] of operand_type: w's unit rows, as qcf_unit_rows makes them, which
-                                the passes then read instead of w; sgd refreshes them. CUDA only. D % 8 == 0 and
-                                16-byte alignment; QCF_PLAN_MMA and QCF_PLAN_WGMMA need it */
+  /** NULL, or [K_loc, D] of operand_type: w's unit rows, as qcf_unit_rows makes them, which the passes then read instead of
+   * w; sgd refreshes them. CUDA only. D % 8 == 0 and 16-byte alignment; QCF_PLAN_MMA and QCF_PLAN_WGMMA need it */
+  void* unit_w;
 
   double* losses; /**< [3] or NULL: loss, loss_id, loss_g (0 in phase id) */
 
@@ -305,8 +305,9 @@ typedef struct qcf_head_args {
   float* row_p;           /**< plain softmax's probability of the label (no margin) */
   float* row_zstar;       /**< preferred length z*(p); 0 for heads without guidance */
   float* row_lg;          /**< magnitude loss of the row; also in phase id. f(z) - f(z*), magface's, or 0 */
-  float* row_dz;      /**< dL/dz, the radial gradient: (lambda / B) dL_g/dz (0 in phase id) and, for magface,
-                         the part of loss_id; 0 for a zero row */
+  /** dL/dz, the radial gradient: (lambda / B) dL_g/dz (0 in phase id) and, for magface, the part of loss_id; 0 for a zero
+   * row */
+  float* row_dz;
   float* row_tangent; /**< length of the direction part of dL/dx_i; needs k_loc == k_total */
   int32_t* row_rank;  /**< number of classes j with c_ij > c_iy: 0 = top-1 correct, < 5 = top-5 correct */
   int32_t* row_hard;  /**< number of negatives that the cur / mv rule rewrote; 0 for qcface */
@@ -320,8 +321,8 @@ typedef struct qcf_head_args {
   qcf_gradient_mode dw_mode; /**< overwrite, or add to what dw holds */
   const qcf_sgd* sgd;        /**< NULL: none. With it dw may be NULL; if dw is given it is overwritten */
 
-  void*
-      workspace; /**< at least qcf_head_workspace_bytes, 64-byte aligned. Holds the state between staged calls */
+  /** At least qcf_head_workspace_bytes, 64-byte aligned. Holds the state between staged calls */
+  void* workspace;
   size_t workspace_bytes; /**< bytes of workspace */
 } qcf_head_args;
 
@@ -358,11 +359,12 @@ QCF_NODISCARD qcf_status qcf_head_step(qcf_context* context, const qcf_head_conf
 
 /** What the ranks of a class-sharded run reduce between the stages; places in the workspace. */
 typedef struct qcf_head_exchange {
-  double* target;   /**< [2, N] c_iy, then |wh_y - c xh_i|; 0 where the class lives elsewhere. Sum over the
-                       ranks. */
-  double* log_sums; /**< [2, N] log sum_{j != y} exp(s N_ij), then of exp(s c_ij), over this rank's classes
-                       (-1e300 for none). Combine by log-sum-exp: qcf_log_sum_exp. */
-  double* counts;   /**< [2, N] rank and hard counts. Sum over the ranks. */
+  /** [2, N] c_iy, then |wh_y - c xh_i|; 0 where the class lives elsewhere. Sum over the ranks. */
+  double* target;
+  /** [2, N] log sum_{j != y} exp(s N_ij), then of exp(s c_ij), over this rank's classes (-1e300 for none). Combine by
+   * log-sum-exp: qcf_log_sum_exp. */
+  double* log_sums;
+  double* counts; /**< [2, N] rank and hard counts. Sum over the ranks. */
 } qcf_head_exchange;
 
 /** Where the exchange arrays of these arguments lie. Any time after the workspace is given. */
