@@ -2,13 +2,13 @@
 #include "kernels/cuda/head.h"
 
 #include <algorithm>
-#include <cinttypes>
-#include <cmath>
 
 #include "kernels/check.h"
 #include "kernels/cuda/plan.h"
+#include "kernels/cuda/plan_stages.h"
 #include "kernels/cuda/plan_table.h"
 #include "kernels/cuda/product.h"
+#include "kernels/cuda/sequence.h"
 #include "kernels/cuda/stages.h"
 #include "kernels/heads/table.h"
 
@@ -18,31 +18,6 @@ namespace {
 using ::qcface::cuda::DeviceFacts;
 
 constexpr int kLeastArchitecture = 80;
-constexpr const char* kStageNames[] = {"nothing", "prepare", "sums", "finish"};
-
-cudaStream_t stream_of(const qcf_context* context) { return static_cast<cudaStream_t>(context->stream); }
-
-qcf_status device_error(qcf_context* context, cudaError_t error, const char* what) {
-  return fail(context, QCF_UNSUPPORTED, "CUDA: %s: %s", what, cudaGetErrorString(error));
-}
-
-/// Runs launches until one fails; each result becomes a status with the launch's name.
-class Sequence {
- public:
-  explicit Sequence(qcf_context* context) : context_(context) {}
-  void operator()(cudaError_t error, const char* what) {
-    if (status_ == QCF_OK && error != cudaSuccess) status_ = device_error(context_, error, what);
-  }
-  void operator()(qcf_status status) {
-    if (status_ == QCF_OK) status_ = status;
-  }
-  bool ok() const { return status_ == QCF_OK; }
-  qcf_status status() const { return status_; }
-
- private:
-  qcf_context* context_;
-  qcf_status status_ = QCF_OK;
-};
 
 qcf_status facts_of(qcf_context* context, DeviceFacts* facts) {
 #ifdef QCF_EMULATE
@@ -69,10 +44,6 @@ qcf_status facts_of(qcf_context* context, DeviceFacts* facts) {
   return error == cudaSuccess ? QCF_OK : device_error(context, error, "the device's properties");
 }
 
-FusedShape shape_of(const qcf_head_args& args) {
-  return {args.operand_type, args.n, args.d, args.k_loc, args.unit_w != nullptr, args.sampled != nullptr};
-}
-
 qcf_status plan_with(const HeadCall& call, void* base, Plan* plan) {
   qcf_plan kind = QCF_PLAN_AUTO;
   qcf_status status = choose_plan(call, &kind);
@@ -81,265 +52,6 @@ qcf_status plan_with(const HeadCall& call, void* base, Plan* plan) {
   if (status == QCF_OK)
     *plan = make_plan(kind, facts, call.config, call.args, product_workspace_bytes(), base);
   return status;
-}
-
-/// The four products: for a whole chunk and for what remains at the end.
-struct ChunkProducts {
-  Product whole, rest;
-  const Product& of(const Plan& plan, std::int64_t classes) const {
-    return classes == plan.chunk ? whole : rest;
-  }
-};
-
-template <class Shape>
-qcf_status prepare_products(qcf_context* context, const Plan& plan, const Shape& shape,
-                            ChunkProducts* products) {
-  const std::int64_t rest = plan.k_loc % plan.chunk;
-  qcf_status status = QCF_OK;
-  const auto make = [&](std::int64_t classes, Product* product) {
-    if (status == QCF_OK) {
-      status = prepare_product(context, shape(classes), plan.product_workspace, plan.product_workspace_bytes,
-                               product);
-    }
-  };
-  if (plan.k_loc >= plan.chunk) make(plan.chunk, &products->whole);
-  if (rest > 0) make(rest, &products->rest);
-  return status;
-}
-
-ProductShape cosine_shape(const Plan& plan, std::int64_t classes) {
-  return {plan.type, plan.n, classes, plan.d_pad, false, true, plan.d_pad, plan.d_pad, plan.chunk};
-}
-
-/// Unit rows of a chunk of w in the operand type, made here unless the caller keeps them.
-const void* unit_chunk(const HeadCall& call, const Plan& plan, std::int64_t first, std::int64_t classes,
-                       Sequence& run) {
-  const qcf_head_args& args = call.args;
-  if (args.unit_w != nullptr && plan.sampled == nullptr) {
-    return static_cast<const char*>(args.unit_w) +
-           static_cast<std::size_t>(first * plan.d) * type_bytes(plan.type);
-  }
-  const bool all = plan.sampled == nullptr;
-  run(unit_rows(classes, plan.d, plan.d_pad, all ? args.w + first * plan.d : args.w,
-                all ? nullptr : plan.sampled + first, all ? classes : plan.w_rows, plan.type, plan.wh,
-                nullptr, nullptr, ErrorTensor::kW, stream_of(call.context)),
-      "unit rows of w");
-  return plan.wh;
-}
-
-qcf_status chunked_sums(const HeadCall& call, const Plan& plan) {
-  qcf_context* const context = call.context;
-  Sequence run(context);
-  ChunkProducts cosine_products{}, vector_products{};
-  run(prepare_products(
-      context, plan, [&](std::int64_t classes) { return cosine_shape(plan, classes); }, &cosine_products));
-  if (plan.vectors) {
-    const auto shape = [&](std::int64_t classes) {
-      return ProductShape{plan.type, plan.n,     plan.d_pad, classes,   false,
-                          false,     plan.chunk, plan.d_pad, plan.d_pad};
-    };
-    run(prepare_products(context, plan, shape, &vector_products));
-  }
-  for (std::int64_t first = 0; first < plan.k_loc && run.ok(); first += plan.chunk) {
-    const std::int64_t classes = std::min(plan.chunk, plan.k_loc - first);
-    const void* const wh = unit_chunk(call, plan, first, classes, run);
-    run(run_product(context, cosine_products.of(plan, classes), 1.0f, plan.xh, wh, 0.0f, plan.cosines));
-    run(exponentials(plan, call.config, first, classes, stream_of(context)), "exponentials");
-    if (plan.vectors) {
-      run(run_product(context, vector_products.of(plan, classes), 1.0f, plan.operand, wh,
-                      first == 0 ? 0.0f : 1.0f, plan.sums_vectors));
-    }
-  }
-  return run.status();
-}
-
-ClassUpdate update_of(const HeadCall& call, const Plan& plan) {
-  const qcf_head_args& args = call.args;
-  ClassUpdate u{};
-  u.k_loc = plan.k_loc;
-  u.sampled = plan.sampled;
-  u.d = plan.d;
-  u.n = plan.n;
-  u.w = args.w;
-  u.dw = args.dw;
-  u.accumulate = args.dw_mode == QCF_GRADIENT_ACCUMULATE;
-  if (args.sgd != nullptr) {
-    u.sgd_w = args.sgd->w;
-    u.velocity = args.sgd->velocity;
-    u.lr = args.sgd->lr;
-    u.skip = args.sgd->skip;
-    u.momentum = args.sgd->momentum;
-    u.weight_decay = args.sgd->weight_decay;
-    u.unit_w = args.unit_w;
-  }
-  u.type = plan.type;
-  u.labels = plan.labels;
-  u.x = plan.x;
-  u.z = plan.z;
-  u.target_c = plan.target;
-  u.one_minus_q = plan.one_minus_q;
-  u.slope = plan.slope;
-  u.scale = plan.batch > 0 ? call.config.s / plan.batch : 0.0;
-  u.errors = &plan.state->errors;
-  u.vectorised = plan.d % 4 == 0;
-  for (const float* matrix :
-       {plan.x, args.w, static_cast<const float*>(args.dw), static_cast<const float*>(u.velocity)}) {
-    u.vectorised = u.vectorised && reinterpret_cast<std::uintptr_t>(matrix) % 16 == 0;  // NULL is aligned
-  }
-  return u;
-}
-
-qcf_status chunked_weights(const HeadCall& call, const Plan& plan) {
-  qcf_context* const context = call.context;
-  const ClassUpdate update = update_of(call, plan);
-  Sequence run(context);
-  if (plan.n == 0) {  // no row, but the optimiser's decay and momentum
-    run(class_update(update, 0, plan.k_loc, nullptr, 0, stream_of(context)), "class update");
-    return run.status();
-  }
-  ChunkProducts cosine_products{}, gradient_products{};
-  run(prepare_products(
-      context, plan, [&](std::int64_t classes) { return cosine_shape(plan, classes); }, &cosine_products));
-  const auto shape = [&](std::int64_t classes) {
-    return ProductShape{plan.type, classes,    plan.d_pad, plan.n,    true,
-                        false,     plan.chunk, plan.d_pad, plan.d_pad};
-  };
-  run(prepare_products(context, plan, shape, &gradient_products));
-  const float undo = 1.0f / gradient_scale(plan.type, call.config, plan.batch);
-  for (std::int64_t first = 0; first < plan.k_loc && run.ok(); first += plan.chunk) {
-    const std::int64_t classes = std::min(plan.chunk, plan.k_loc - first);
-    const void* const wh = unit_chunk(call, plan, first, classes, run);
-    run(run_product(context, cosine_products.of(plan, classes), 1.0f, plan.xh, wh, 0.0f, plan.cosines));
-    run(factors(plan, call.config, first, classes, stream_of(context)), "factors");
-    run(run_product(context, gradient_products.of(plan, classes), undo, plan.operand, plan.xh, 0.0f,
-                    plan.gradients));
-    run(class_update(update, first, classes, plan.gradients, plan.d_pad, stream_of(context)), "class update");
-  }
-  return run.status();
-}
-
-qcf_status fused_sums(const HeadCall& call, const Plan& plan) {
-  if constexpr (kMmaBuilt || kWgmmaBuilt) {
-    FusedSums f{};
-    f.kind = call.config.kind;
-    f.shape = shape_of(call.args);
-    f.s = static_cast<float>(call.config.s);
-    f.mv_a = static_cast<float>(call.config.mv_a);
-    f.t = &plan.state->t;
-    f.unit_x = plan.xh;
-    f.unit_w = call.args.unit_w;
-    f.margin = plan.margin;
-    f.target_c = plan.target_c;
-    f.label = plan.label;
-    f.plain = plan.plain;
-    f.vectors = plan.vectors;
-    f.parts = plan.parts;
-    f.partials = plan.partials;
-    f.shift = plan.shift;
-    f.sum = plan.sum;
-    f.counts = plan.counts;
-    f.out_vectors = plan.sums_vectors;
-    f.errors = &plan.state->errors;
-    cudaError_t error = cudaErrorInvalidValue;
-    if constexpr (kMmaBuilt) {
-      if (plan.kind == QCF_PLAN_MMA) error = mma_sums(f, stream_of(call.context));
-    }
-    if constexpr (kWgmmaBuilt) {
-      if (plan.kind == QCF_PLAN_WGMMA) error = wgmma_sums(f, stream_of(call.context));
-    }
-    return error == cudaSuccess ? QCF_OK : device_error(call.context, error, "fused sums");
-  } else {
-    return fail(call.context, QCF_UNSUPPORTED, "the fused plans are not in this build");
-  }
-}
-
-qcf_status fused_weights(const HeadCall& call, const Plan& plan) {
-  if constexpr (kMmaBuilt || kWgmmaBuilt) {
-    FusedWeights f{};
-    f.kind = call.config.kind;
-    f.shape = shape_of(call.args);
-    f.s = static_cast<float>(call.config.s);
-    f.mv_a = static_cast<float>(call.config.mv_a);
-    f.batch = plan.batch;
-    f.t = &plan.state->t;
-    f.unit_x = plan.xh;
-    f.unit_w = call.args.unit_w;
-    f.margin = plan.margin;
-    f.shift = plan.log_shift;
-    f.factor = plan.factor;
-    f.label = plan.label;
-    f.rows = plan.fused_rows;
-    f.update = update_of(call, plan);
-    cudaError_t error = cudaErrorInvalidValue;
-    if constexpr (kMmaBuilt) {
-      if (plan.kind == QCF_PLAN_MMA) error = mma_weights(f, stream_of(call.context));
-    }
-    if constexpr (kWgmmaBuilt) {
-      if (plan.kind == QCF_PLAN_WGMMA) error = wgmma_weights(f, stream_of(call.context));
-    }
-    return error == cudaSuccess ? QCF_OK : device_error(call.context, error, "fused weights");
-  } else {
-    return fail(call.context, QCF_UNSUPPORTED, "the fused plans are not in this build");
-  }
-}
-
-qcf_status report(const HeadCall& call, const Plan& plan, unsigned long long key) {
-  qcf_context* const context = call.context;
-  const qcf_head_args& args = call.args;
-  const auto row = static_cast<std::int64_t>(key & ((1ull << 56) - 1));
-  const auto fetch = [&](auto value, const void* from) {
-    (void)cudaMemcpy(&value, from, sizeof(value), cudaMemcpyDeviceToHost);
-    return value;
-  };
-  const auto fetch_label = [&] {
-    return args.label_type == QCF_LABEL_I64
-               ? fetch(std::int64_t{0}, static_cast<const std::int64_t*>(args.labels) + row)
-               : std::int64_t{fetch(std::int32_t{0}, static_cast<const std::int32_t*>(args.labels) + row)};
-  };
-  switch (static_cast<ErrorTensor>(key >> 56)) {
-    case ErrorTensor::kStage:
-      return fail(context, QCF_INVALID_ARGUMENT,
-                  "workspace: this stage follows %s, but the last one run on it was %s", kStageNames[row & 3],
-                  kStageNames[row >> 8 & 3]);
-    case ErrorTensor::kT:
-      return fail(context, QCF_NOT_FINITE, "t[0] = %g, expected a finite value",
-                  static_cast<double>(fetch(0.0f, args.t)));
-    case ErrorTensor::kTargetMean:
-      return fail(context, QCF_NOT_FINITE, "target_mean[0] = %g, expected a finite value",
-                  fetch(0.0, args.target_mean));
-    case ErrorTensor::kRate:
-      return fail(context, QCF_NOT_FINITE, "sgd.lr[0] = %g, expected a finite value",
-                  args.sgd != nullptr ? static_cast<double>(fetch(0.0f, args.sgd->lr)) : 0.0);
-    case ErrorTensor::kLabels: {
-      const std::int64_t label = fetch_label();
-      return fail(context, QCF_LABEL_OUT_OF_RANGE,
-                  "labels[%" PRId64 "] = %" PRId64 ", expected 0 <= label < %" PRId64, row, label,
-                  plan.k_total);
-    }
-    case ErrorTensor::kX:
-      return fail(context, QCF_NOT_FINITE, "x: row %" PRId64 " of %" PRId64 " holds NaN or infinity", row,
-                  plan.n);
-    case ErrorTensor::kW:
-      return fail(context, QCF_NOT_FINITE, "w: row %" PRId64 " of %" PRId64 " holds NaN or infinity",
-                  plan.sampled != nullptr ? fetch(std::int64_t{0}, plan.sampled + row) : row, plan.w_rows);
-    case ErrorTensor::kLengthStats:
-      return fail(context, QCF_NOT_FINITE, "length_stats[%" PRId64 "] = %g, expected a finite value", row,
-                  static_cast<double>(fetch(0.0f, args.length_stats + row)));
-    case ErrorTensor::kLengthMoments:
-      return fail(context, QCF_NOT_FINITE, "length_moments[%" PRId64 "] = %g, expected a finite value", row,
-                  fetch(0.0, args.length_moments + row));
-    case ErrorTensor::kSampled:
-      return fail(context, QCF_INVALID_ARGUMENT,
-                  "sampled[%" PRId64 "] = %" PRId64 ", expected ascending rows of w below %" PRId64, row,
-                  fetch(std::int64_t{0}, plan.sampled + row), plan.w_rows);
-    case ErrorTensor::kNotSampled: {
-      const std::int64_t label = fetch_label();
-      return fail(context, QCF_LABEL_OUT_OF_RANGE,
-                  "labels[%" PRId64 "] = %" PRId64 ": its row %" PRId64 " of w is not in `sampled`", row,
-                  label, label - plan.offset);
-    }
-  }
-  return fail(context, QCF_INVALID_ARGUMENT, "workspace: it holds no state of a head step");
 }
 
 }  // namespace

@@ -107,7 +107,7 @@ for tests in kernels nn_elementwise nn train; do
   fi
 done
 head_json=$(mktemp)
-# Every head at one shape would say little more than these three: one per way of treating the negatives.
+# Three heads in place of all: with guidance, without it, and with hard negatives.
 has qcface_bench_head_cuda && step "benchmark of the head" timeout 240 "$programs/qcface_bench_head_cuda" \
   --heads qcface,arcface,curricular --n 512 --k 93431,1000000,2059906 --seconds 0.3 --warmup 0.1 --json "$head_json"
 

@@ -3,11 +3,14 @@
 // and C's own libraries take for threads and text is theirs and not seen here.
 #include <atomic>
 #include <cstdlib>
+#include <memory>
 #include <new>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "qcface/kernels.h"
+#include "tests/kernels/head_runner.h"
 #include "tests/kernels/random_input.h"
 #include "tests/support/catch.h"
 
@@ -76,50 +79,30 @@ TEST_CASE("allocation: the counter sees what the library could call") {
   CHECK(counted([] { const std::vector<double> values(100); }) == 1);
 }
 
-/// One head with everything that can be asked for, whole and staged.
+/// One head with everything that can be asked for.
 struct Step {
-  explicit Step(qcf_head_kind kind, bool sampled) : in(random_input(700, 9, 24, 130)) {
-    qcf_context_init(&context, QCF_DEVICE_CPU);
-    context.threads = 2;
-    qcf_head_config_init(&config, kind);
-    qcf_head_args_init(&args);
-    dx.resize(in.x.size());
-    dw.resize(in.w.size());
-    velocity.resize(in.w.size());
-    args.n = in.n;
-    args.d = in.d;
-    args.k_loc = in.k;
-    args.x = in.x.data();
-    args.w = in.w.data();
-    args.labels = in.labels.data();
-    args.t = &t;
-    args.length_stats = stats;
-    args.losses = losses;
-    args.dx = dx.data();
-    args.dw = dw.data();
+  Step(qcf_head_kind kind, bool sampled) : config(make_head_config(kind)) {
     sgd = {in.w.data(), velocity.data(), &lr, nullptr, 0.9f, 5e-4f};
-    args.sgd = &sgd;
+    qcf_head_args wanted = run.args(in);
+    wanted.sgd = &sgd;
     if (sampled) {
-      for (std::int64_t j = 0; j < in.k; ++j) rows.push_back(j);
-      args.sampled = rows.data();
-      args.sampled_count = in.k;
+      std::iota(rows.begin(), rows.end(), 0);
+      wanted.sampled = rows.data();
+      wanted.sampled_count = in.k;
     }
-    REQUIRE(qcf_head_workspace_bytes(&context, &config, &args, &args.workspace_bytes) == QCF_OK);
-    memory.resize(args.workspace_bytes + 64);
-    const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
-    args.workspace = memory.data() + (64 - address % 64) % 64;
+    call = std::make_unique<CallArgs>(context, wanted);
+    call->add_workspace(context, config);
   }
 
-  HeadInput in;
-  qcf_context context{};
-  qcf_head_config config{};
-  qcf_head_args args{};
+  qcf_head_config config;
+  HeadInput in = random_input(700, 9, 24, 130);
+  HeadRun run{in};
+  TestContext context{2};
   qcf_sgd sgd{};
-  float t = 0, stats[2] = {20, 100}, lr = 0.01f;
-  double losses[3] = {};
-  std::vector<float> dx, dw, velocity;
-  std::vector<std::int64_t> rows;
-  std::vector<unsigned char> memory;
+  float lr = 0.01f;
+  std::vector<float> velocity = std::vector<float>(in.w.size());
+  std::vector<std::int64_t> rows = std::vector<std::int64_t>(static_cast<std::size_t>(in.k));
+  std::unique_ptr<CallArgs> call;
 };
 
 TEST_CASE("allocation: no step of any head allocates, nor does an error") {
@@ -127,12 +110,14 @@ TEST_CASE("allocation: no step of any head allocates, nor does an error") {
     for (const bool sampled : {false, true}) {
       Step step(static_cast<qcf_head_kind>(kind), sampled);
       INFO(qcf_head_name(step.config.kind) << (sampled ? ", sampled" : ""));
+      qcf_context* const context = step.context.get();
+      const qcf_head_args& args = step.call->args();
       qcf_status status = QCF_OK;
-      CHECK(counted([&] { status = qcf_head_step(&step.context, &step.config, &step.args); }) == 0);
-      INFO(step.context.error);
+      CHECK(counted([&] { status = qcf_head_step(context, &step.config, &args); }) == 0);
+      INFO(context->error);
       REQUIRE(status == QCF_OK);
       const auto stage = [&](auto call) {
-        if (status == QCF_OK) status = call(&step.context, &step.config, &step.args);
+        if (status == QCF_OK) status = call(context, &step.config, &args);
       };
       CHECK(counted([&] {
               stage(qcf_head_prepare);
@@ -143,14 +128,12 @@ TEST_CASE("allocation: no step of any head allocates, nor does an error") {
             }) == 0);
       REQUIRE(status == QCF_OK);
       std::size_t bytes = 0;
-      CHECK(counted([&] {
-              status = qcf_head_workspace_bytes(&step.context, &step.config, &step.args, &bytes);
-            }) == 0);
+      CHECK(counted([&] { status = qcf_head_workspace_bytes(context, &step.config, &args, &bytes); }) == 0);
       REQUIRE(status == QCF_OK);
       step.in.labels[3] = step.in.k;
-      CHECK(counted([&] { status = qcf_head_step(&step.context, &step.config, &step.args); }) == 0);
+      CHECK(counted([&] { status = qcf_head_step(context, &step.config, &args); }) == 0);
       CHECK(status == QCF_LABEL_OUT_OF_RANGE);
-      CHECK(std::string(step.context.error).find("labels[3]") != std::string::npos);
+      CHECK(std::string(context->error).find("labels[3]") != std::string::npos);
     }
   }
 }

@@ -1,0 +1,113 @@
+// The chunked plan's passes: a chunk of classes that stays in L2, products by cuBLASLt, fused kernels between them.
+#include <algorithm>
+
+#include "kernels/cuda/plan_stages.h"
+#include "kernels/cuda/product.h"
+#include "kernels/cuda/sequence.h"
+#include "kernels/cuda/stages.h"
+
+namespace qcface::kernels::cuda {
+namespace {
+
+/// The four products: for a whole chunk and for what remains at the end.
+struct ChunkProducts {
+  Product whole, rest;
+  const Product& of(const Plan& plan, std::int64_t classes) const {
+    return classes == plan.chunk ? whole : rest;
+  }
+};
+
+template <class Shape>
+qcf_status prepare_products(qcf_context* context, const Plan& plan, const Shape& shape,
+                            ChunkProducts* products) {
+  const std::int64_t rest = plan.k_loc % plan.chunk;
+  qcf_status status = QCF_OK;
+  const auto make = [&](std::int64_t classes, Product* product) {
+    if (status == QCF_OK) {
+      status = prepare_product(context, shape(classes), plan.product_workspace, plan.product_workspace_bytes,
+                               product);
+    }
+  };
+  if (plan.k_loc >= plan.chunk) make(plan.chunk, &products->whole);
+  if (rest > 0) make(rest, &products->rest);
+  return status;
+}
+
+ProductShape cosine_shape(const Plan& plan, std::int64_t classes) {
+  return {plan.type, plan.n, classes, plan.d_pad, false, true, plan.d_pad, plan.d_pad, plan.chunk};
+}
+
+/// Unit rows of a chunk of w in the operand type, made here unless the caller keeps them.
+const void* unit_chunk(const HeadCall& call, const Plan& plan, std::int64_t first, std::int64_t classes,
+                       Sequence& run) {
+  const qcf_head_args& args = call.args;
+  if (args.unit_w != nullptr && plan.sampled == nullptr) {
+    return static_cast<const char*>(args.unit_w) +
+           static_cast<std::size_t>(first * plan.d) * type_bytes(plan.type);
+  }
+  const bool all = plan.sampled == nullptr;
+  run(unit_rows(classes, plan.d, plan.d_pad, all ? args.w + first * plan.d : args.w,
+                all ? nullptr : plan.sampled + first, all ? classes : plan.w_rows, plan.type, plan.wh,
+                nullptr, nullptr, ErrorTensor::kW, stream_of(call.context)),
+      "unit rows of w");
+  return plan.wh;
+}
+
+}  // namespace
+
+qcf_status chunked_sums(const HeadCall& call, const Plan& plan) {
+  qcf_context* const context = call.context;
+  Sequence run(context);
+  ChunkProducts cosine_products{}, vector_products{};
+  run(prepare_products(
+      context, plan, [&](std::int64_t classes) { return cosine_shape(plan, classes); }, &cosine_products));
+  if (plan.vectors) {
+    const auto shape = [&](std::int64_t classes) {
+      return ProductShape{plan.type, plan.n,     plan.d_pad, classes,   false,
+                          false,     plan.chunk, plan.d_pad, plan.d_pad};
+    };
+    run(prepare_products(context, plan, shape, &vector_products));
+  }
+  for (std::int64_t first = 0; first < plan.k_loc && run.ok(); first += plan.chunk) {
+    const std::int64_t classes = std::min(plan.chunk, plan.k_loc - first);
+    const void* const wh = unit_chunk(call, plan, first, classes, run);
+    run(run_product(context, cosine_products.of(plan, classes), 1.0f, plan.xh, wh, 0.0f, plan.cosines));
+    run(exponentials(plan, call.config, first, classes, stream_of(context)), "exponentials");
+    if (plan.vectors) {
+      run(run_product(context, vector_products.of(plan, classes), 1.0f, plan.operand, wh,
+                      first == 0 ? 0.0f : 1.0f, plan.sums_vectors));
+    }
+  }
+  return run.status();
+}
+
+qcf_status chunked_weights(const HeadCall& call, const Plan& plan) {
+  qcf_context* const context = call.context;
+  const ClassUpdate update = update_of(call, plan);
+  Sequence run(context);
+  if (plan.n == 0) {  // no row, but the optimiser's decay and momentum
+    run(class_update(update, 0, plan.k_loc, nullptr, 0, stream_of(context)), "class update");
+    return run.status();
+  }
+  ChunkProducts cosine_products{}, gradient_products{};
+  run(prepare_products(
+      context, plan, [&](std::int64_t classes) { return cosine_shape(plan, classes); }, &cosine_products));
+  const auto shape = [&](std::int64_t classes) {
+    return ProductShape{plan.type, classes,    plan.d_pad, plan.n,    true,
+                        false,     plan.chunk, plan.d_pad, plan.d_pad};
+  };
+  run(prepare_products(context, plan, shape, &gradient_products));
+  const float undo = 1.0f / gradient_scale(plan.type, call.config, plan.batch);
+  for (std::int64_t first = 0; first < plan.k_loc && run.ok(); first += plan.chunk) {
+    const std::int64_t classes = std::min(plan.chunk, plan.k_loc - first);
+    const void* const wh = unit_chunk(call, plan, first, classes, run);
+    run(run_product(context, cosine_products.of(plan, classes), 1.0f, plan.xh, wh, 0.0f, plan.cosines));
+    run(factors(plan, call.config, first, classes, stream_of(context)), "factors");
+    run(run_product(context, gradient_products.of(plan, classes), undo, plan.operand, plan.xh, 0.0f,
+                    plan.gradients));
+    run(class_update(update, first, classes, plan.gradients, plan.d_pad, stream_of(context)), "class update");
+  }
+  return run.status();
+}
+
+}  // namespace qcface::kernels::cuda
