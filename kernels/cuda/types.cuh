@@ -84,7 +84,7 @@ struct Word<2> {
 };
 
 template <class To, class From>
-__device__ __forceinline__ To reinterpret_bits(const From& from) {
+__device__ __forceinline__ To reinterpret_bits(From from) {
   static_assert(sizeof(To) == sizeof(From));
   To to;
 #ifdef QCF_EMULATE

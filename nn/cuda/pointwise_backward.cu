@@ -20,7 +20,6 @@ __global__ __launch_bounds__(kRowThreads,
                                                  const float* __restrict__ slope,
                                                  float* __restrict__ partials) {
   QCF_SHARED(float, shared, kRowThreads* V);
-  constexpr int kRows = kSlope ? 2 : 3;  // one more would spill
   const RowPlace place = row_place<V>(plan, rows, channels);
   const std::int64_t stride = plan.lanes_r;
   float sums[kSlope ? 3 : 2][V];
@@ -34,16 +33,16 @@ __global__ __launch_bounds__(kRowThreads,
     if constexpr (kSlope) k.load(saved, slope, channels, place.channel);
     float mean[V];
     load_floats<V>(mean, saved, 2 * channels + place.channel, 0.0f);
-    for (std::int64_t row = place.first; row < place.end; row += kRows * stride) {
-      Pack<T, V> values[kRows], gradients[kRows];
+    for (std::int64_t row = place.first; row < place.end; row += kRun * stride) {
+      Pack<T, V> values[kRun], gradients[kRun];
       QCF_UNROLL
-      for (int j = 0; j < kRows; ++j) {
+      for (int j = 0; j < kRun; ++j) {
         const std::int64_t r = row_of_run(place, row, j, stride);
         values[j] = load_pack<T, V>(x + r * channels + place.channel);
         gradients[j] = load_pack<T, V>(dy + r * channels + place.channel);
       }
       QCF_UNROLL
-      for (int j = 0; j < kRows; ++j) {
+      for (int j = 0; j < kRun; ++j) {
         const std::int64_t r = row + j * stride;
         if (r >= place.end) continue;
         const auto added = load_if<T, V>(kSlope && residual, residual, r * channels + place.channel);
@@ -138,7 +137,7 @@ __global__ __launch_bounds__(kRowThreads, 2) void apply_kernel(const T* x, const
   load_floats<V>(c1, p.factors, place.channel, 0.0f);
   load_floats<V>(c0, p.factors, p.channels + place.channel, 0.0f);
   // As many rows at once as the registers hold.
-  constexpr int kRows = kRun / (kReadX ? 2 : 1) / (kResidualPart ? 2 : 1);
+  constexpr int kRows = kResidualPart ? kRun / 2 : kRun;
   for (std::int64_t row = place.first; row < place.end; row += kRows * stride) {
     Pack<T, V> values[kRows], gradients[kRows], added[kRows], old_dx[kRows], old_residual[kRows];
     QCF_UNROLL

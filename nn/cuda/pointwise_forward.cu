@@ -18,7 +18,6 @@ __global__ __launch_bounds__(kRowThreads,
                                                     int channels, RowPlan plan,
                                                     const float* __restrict__ saved,
                                                     const float* __restrict__ slope, float* partials) {
-  constexpr int kRows = kResidual && kEmit ? kRun / 2 : kRun;  // 4 rows at once would spill
   const RowPlace place = row_place<V>(plan, rows, channels);
   const std::int64_t stride = plan.lanes_r;
   Moments<V> moments;
@@ -26,17 +25,17 @@ __global__ __launch_bounds__(kRowThreads,
   if (place.active) {
     Coefficients<V> k;
     k.load(saved, slope, channels, place.channel);
-    for (std::int64_t row = place.first; row < place.end; row += kRows * stride) {
-      Pack<T, V> values[kRows];
-      Pack<T, V> added[kRows];
+    for (std::int64_t row = place.first; row < place.end; row += kRun * stride) {
+      Pack<T, V> values[kRun];
+      Pack<T, V> added[kRun];
       QCF_UNROLL
-      for (int j = 0; j < kRows; ++j) {
+      for (int j = 0; j < kRun; ++j) {
         const std::int64_t r = row_of_run(place, row, j, stride);
         values[j] = load_pack<T, V>(x + r * channels + place.channel);
         added[j] = load_if<T, V>(kResidual, residual, r * channels + place.channel);
       }
       QCF_UNROLL
-      for (int j = 0; j < kRows; ++j) {
+      for (int j = 0; j < kRun; ++j) {
         const std::int64_t r = row + j * stride;
         if (r >= place.end) continue;
         float out[V];
@@ -54,7 +53,7 @@ __global__ __launch_bounds__(kRowThreads,
           for (int i = 0; i < V; ++i) moments.start(i, values[0].get(i));
         }
         QCF_UNROLL
-        for (int j = 0; j < kRows; ++j) {
+        for (int j = 0; j < kRun; ++j) {
           if (row + j * stride >= place.end) continue;
           QCF_UNROLL
           for (int i = 0; i < V; ++i) moments.add(i, values[j].get(i));
