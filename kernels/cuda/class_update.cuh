@@ -1,10 +1,12 @@
 // One warp finishes one class row. H arrives in shared or global memory, fp32; everything else is read and written here.
 // Bytes a class row: reads w (4 D), writes dw (4 D; accumulating also reads it); with SGD reads velocity and writes w and
 // velocity (12 D) and refreshes unit_w (2 D or 4 D). The row of w is read up to three times, from L1 after the first.
-// |w_j| and H_j . w_j are summed in double: both are differences in waiting when H is nearly parallel to w.
+// |w_j| and H_j . w_j are summed with their rounding errors (compensated.cuh): both are differences in waiting when H is
+// nearly parallel to w. Rows whose squares leave the range of fp32 are summed again in double.
 #pragma once
 
 #include "kernels/cuda/class_update.h"
+#include "kernels/cuda/compensated.cuh"
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/types.cuh"
@@ -45,14 +47,25 @@ __device__ __forceinline__ Vector<float, 4 * kWide> load_wide(const float* p) {
 }
 
 template <int kWide, class T>
-__device__ __forceinline__ void write_unit(const float* row, std::int64_t d, double inv, T* out, int lane) {
+__device__ __forceinline__ void write_unit(const float* row, std::int64_t d, const UnitScale& scale, T* out,
+                                           int lane) {
   for (std::int64_t k = lane * kWide; k < d; k += 32 * kWide) {
     const auto w = load_wide<kWide>(row + k);
     Vector<T, kWide* static_cast<int>(sizeof(T))> unit;
     QCF_UNROLL
-    for (int e = 0; e < kWide; ++e) unit.set(e, static_cast<float>(static_cast<double>(w[e]) * inv));
+    for (int e = 0; e < kWide; ++e) unit.set(e, scale(w[e]));
     store(out + k, unit);
   }
+}
+
+/// a . b over this lane's part of a row in double; b NULL: 0.
+template <int kWide>
+__device__ __forceinline__ double wide_product(const float* a, const float* b, std::int64_t d) {
+  double sum = 0;
+  for (std::int64_t k = static_cast<int>(threadIdx.x) % 32 * kWide; b != nullptr && k < d; k += 32 * kWide) {
+    for (int e = 0; e < kWide; ++e) sum += static_cast<double>(a[k + e]) * static_cast<double>(b[k + e]);
+  }
+  return sum;
 }
 
 template <int kWide>
@@ -61,19 +74,23 @@ __device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass,
   const std::int64_t out_at = klass * u.d;  // of dw
   const std::int64_t at = u.sampled != nullptr ? u.sampled[klass] * u.d : out_at;
   const float* const w_row = u.w + at;
-  double square = 0, along = 0;
+  ProductSum squares, products;
   for (std::int64_t k = lane * kWide; k < u.d; k += 32 * kWide) {
     const auto w = load_wide<kWide>(w_row + k);
     Vector<float, 4 * kWide> hv{};
     if (h != nullptr) hv = load_wide<kWide>(h + k);
     QCF_UNROLL
     for (int e = 0; e < kWide; ++e) {
-      square += static_cast<double>(w[e]) * static_cast<double>(w[e]);
-      along += static_cast<double>(w[e]) * static_cast<double>(hv[e]);
+      squares.add(w[e], w[e]);
+      products.add(w[e], hv[e]);
     }
   }
-  square = warp_sum(square);
-  along = warp_sum(along);
+  double square = warp_sum(squares.value());
+  double along = warp_sum(products.value());
+  if (!ProductSum::in_range(square) || !(fabs(along) <= ProductSum::kMost)) {
+    square = warp_sum(wide_product<kWide>(w_row, w_row, u.d));
+    along = warp_sum(wide_product<kWide>(w_row, h, u.d));
+  }
   const double norm = sqrt(square);
   const bool live = norm >= kShortest;  // a dead row gets no gradient
   const double inv = live ? 1.0 / norm : 0.0;
@@ -81,7 +98,7 @@ __device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass,
   const float pull = static_cast<float>(along * inv * inv * inv);
   const std::int64_t first = live ? first_label(u.labels, u.n, klass, lane) : u.n;
   const float rate = u.sgd_w != nullptr ? *u.lr : 0.0f;
-  double new_square = 0;
+  ProductSum new_squares;
   for (std::int64_t k = lane * kWide; k < u.d; k += 32 * kWide) {
     auto w = load_wide<kWide>(w_row + k);
     Vector<float, 4 * kWide> gradient{};
@@ -117,7 +134,7 @@ __device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass,
         const float g = __fadd_rn(gradient[e], __fmul_rn(u.weight_decay, w[e]));
         velocity[e] = __fadd_rn(__fmul_rn(u.momentum, velocity[e]), g);
         w[e] = __fadd_rn(w[e], -__fmul_rn(rate, velocity[e]));
-        new_square += static_cast<double>(w[e]) * static_cast<double>(w[e]);
+        new_squares.add(w[e], w[e]);
       }
       store(u.velocity + at + k, velocity);
       store(u.sgd_w + at + k, w);
@@ -125,14 +142,17 @@ __device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass,
   }
   if (u.sgd_w == nullptr || u.unit_w == nullptr) return;
   // Each lane reads back what it wrote itself.
-  const double new_inv = 1.0 / fmax(sqrt(warp_sum(new_square)), kShortest);
   const float* const row = u.sgd_w + at;
+  double new_square = warp_sum(new_squares.value());
+  const bool wide = !ProductSum::in_range(new_square);
+  if (wide) new_square = warp_sum(wide_product<kWide>(row, row, u.d));
+  const UnitScale scale(1.0 / fmax(sqrt(new_square), kShortest), wide);
   if (u.type == QCF_TYPE_F32) {
-    write_unit<kWide>(row, u.d, new_inv, static_cast<float*>(u.unit_w) + at, lane);
+    write_unit<kWide>(row, u.d, scale, static_cast<float*>(u.unit_w) + at, lane);
   } else if (u.type == QCF_TYPE_BF16) {
-    write_unit<kWide>(row, u.d, new_inv, static_cast<__nv_bfloat16*>(u.unit_w) + at, lane);
+    write_unit<kWide>(row, u.d, scale, static_cast<__nv_bfloat16*>(u.unit_w) + at, lane);
   } else {
-    write_unit<kWide>(row, u.d, new_inv, static_cast<__half*>(u.unit_w) + at, lane);
+    write_unit<kWide>(row, u.d, scale, static_cast<__half*>(u.unit_w) + at, lane);
   }
 }
 

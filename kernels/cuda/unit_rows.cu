@@ -1,7 +1,9 @@
 // Rows divided by their length, in the operand type. Why: the products then give cosines, and the 16-bit operands use
 // their whole range whatever the rows' scale. One warp a row; the row is read twice, from L1 the second time.
 // Bytes a row: reads 4 D, writes 4 D or 2 D (columns up to a multiple of 8 are zeroed).
-// The length is summed in double: squares of fp32 values can neither overflow nor vanish there.
+// A length that the caller keeps is summed in double, since cosines near 1 are made of it. Others are summed with their
+// rounding errors (compensated.cuh), and in double where a square would leave the range of fp32.
+#include "kernels/cuda/compensated.cuh"
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/reduce.cuh"
@@ -28,27 +30,39 @@ __global__ __launch_bounds__(32 * kRowsPerBlock) void unit_rows_kernel(
   if (place < 0 || place >= matrix_rows) place = 0;  // prepare has recorded the error
   const float* const from = matrix + place * d;
   double square = 0;
-  for (std::int64_t k = lane * kWide; k < d; k += 32 * kWide) {
-    const auto v = load<float, 4 * kWide>(from + k);
-    QCF_UNROLL
-    for (int e = 0; e < kWide; ++e) square += static_cast<double>(v[e]) * static_cast<double>(v[e]);
+  bool wide = length != nullptr;
+  if (!wide) {
+    ProductSum squares;
+    for (std::int64_t k = lane * kWide; k < d; k += 32 * kWide) {
+      const auto v = load<float, 4 * kWide>(from + k);
+      QCF_UNROLL
+      for (int e = 0; e < kWide; ++e) squares.add(v[e], v[e]);
+    }
+    square = warp_sum(squares.value());
+    wide = !ProductSum::in_range(square);
   }
-  square = warp_sum(square);
+  if (wide) {
+    square = 0;
+    for (std::int64_t k = lane * kWide; k < d; k += 32 * kWide) {
+      const auto v = load<float, 4 * kWide>(from + k);
+      QCF_UNROLL
+      for (int e = 0; e < kWide; ++e) square += static_cast<double>(v[e]) * static_cast<double>(v[e]);
+    }
+    square = warp_sum(square);
+  }
   const double norm = sqrt(square);
   if (lane == 0) {
     if (length != nullptr) length[row] = norm;
     if (errors != nullptr && !(norm <= 1e300)) record_error(errors, tensor, row);
   }
   // Not fmax, which would hide a NaN: NaN or infinity anywhere gives a row that holds NaN.
-  const double inv = norm < kFloor ? 1.0 / kFloor : 1.0 / norm;
+  const UnitScale scale(norm < kFloor ? 1.0 / kFloor : 1.0 / norm, wide);
   T* const to = unit + row * stride;
   for (std::int64_t k = lane * kWide; k < d; k += 32 * kWide) {
     const auto v = load<float, 4 * kWide>(from + k);
     Vector<T, kWide* static_cast<int>(sizeof(T))> out;
     QCF_UNROLL
-    for (int e = 0; e < kWide; ++e) {
-      out.set(e, static_cast<float>(static_cast<double>(v[e]) * inv));
-    }
+    for (int e = 0; e < kWide; ++e) out.set(e, scale(v[e]));
     store(to + k, out);
   }
   for (std::int64_t k = d + lane; k < stride; k += 32) to[k] = from_float<T>(0.0f);
