@@ -4,6 +4,7 @@
 #include "kernels/cuda/plan_stages.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/sequence.h"
+#include "kernels/cuda/side_stream.h"
 #include "kernels/cuda/stages.h"
 
 namespace qcface::kernels::cuda {
@@ -98,15 +99,29 @@ qcf_status chunked_weights(const HeadCall& call, const Plan& plan) {
   };
   run(prepare_products(context, plan, shape, &gradient_products));
   const float undo = 1.0f / gradient_scale(plan.type, call.config, plan.batch);
-  for (std::int64_t first = 0; first < plan.k_loc && run.ok(); first += plan.chunk) {
+  // The class update streams w and velocity from memory while the next chunk's products use the tensor cores. It reads H,
+  // which with fp32 operands has one buffer of its own, and with 16-bit ones lies in one of two that S is made in.
+  const int buffers = plan.k_loc <= plan.chunk ? 0 : plan.second != nullptr ? 2 : 1;
+  SideWork side(context, buffers);
+  std::int64_t i = 0;
+  for (std::int64_t first = 0; first < plan.k_loc && run.ok(); first += plan.chunk, ++i) {
     const std::int64_t classes = std::min(plan.chunk, plan.k_loc - first);
-    const void* const wh = unit_chunk(call, plan, first, classes, run);
-    run(run_product(context, cosine_products.of(plan, classes), 1.0f, plan.xh, wh, 0.0f, plan.cosines));
-    run(factors(plan, call.config, first, classes, stream_of(context)), "factors");
+    Plan at = plan;
+    if (buffers == 2 && i % 2 == 1) at.cosines = at.gradients = plan.second;
+    const bool shared = at.gradients == at.cosines;
+    const void* const wh = unit_chunk(call, at, first, classes, run);
+    if (shared) run(side.before_fill(i), "wait for the class update");
+    run(run_product(context, cosine_products.of(plan, classes), 1.0f, plan.xh, wh, 0.0f, at.cosines));
+    run(factors(at, call.config, first, classes, stream_of(context)), "factors");
+    if (!shared) run(side.before_fill(i), "wait for the class update");
     run(run_product(context, gradient_products.of(plan, classes), undo, plan.operand, plan.xh, 0.0f,
-                    plan.gradients));
-    run(class_update(update, first, classes, plan.gradients, plan.d_pad, stream_of(context)), "class update");
+                    at.gradients));
+    cudaStream_t beside = nullptr;
+    run(side.begin(i, &beside), "hand-over to the class update");
+    if (run.ok()) run(class_update(update, first, classes, at.gradients, plan.d_pad, beside), "class update");
+    if (run.ok()) run(side.end(i), "class update");
   }
+  run(side.join(), "end of the class updates");
   return run.status();
 }
 

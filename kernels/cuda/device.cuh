@@ -59,7 +59,7 @@ using LaunchGrid = dim3;
 
 /// Launches kernel(arguments...) on `grid` blocks of `block` threads with dynamic_bytes of dynamic shared
 /// memory; the limit above 48 KiB is raised here. Does not synchronise. Under emulation the grid has finished
-/// when this returns, and emulation::Error is thrown for what the emulator found wrong.
+/// when this returns (but see emulation::LateStream), and emulation::Error is thrown for what the emulator found wrong.
 template <class... Parameters, class... Arguments>
 [[nodiscard]] cudaError_t launch(void (*kernel)(Parameters...), LaunchGrid grid, dim3 block,
                                  std::size_t dynamic_bytes, [[maybe_unused]] cudaStream_t stream,
@@ -69,9 +69,11 @@ template <class... Parameters, class... Arguments>
 #ifdef QCF_EMULATE
   // Each thread calls the kernel with its own copy of the arguments, as on the GPU.
   const std::tuple<Parameters...> copy(static_cast<Parameters>(std::forward<Arguments>(arguments))...);
-  emulation::run_grid(
-      grid.size, block, dynamic_bytes, [&] { std::apply(kernel, copy); },
-      reinterpret_cast<const void*>(kernel), grid.site);
+  emulation::enqueue(stream, [=] {
+    emulation::run_grid(
+        grid.size, block, dynamic_bytes, [&] { std::apply(kernel, copy); },
+        reinterpret_cast<const void*>(kernel), grid.site);
+  });
   return cudaSuccess;
 #else
   if (dynamic_bytes > 48 * 1024) {

@@ -9,6 +9,7 @@
 #include "kernels/cuda/plan_table.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/sequence.h"
+#include "kernels/cuda/side_stream.h"
 #include "kernels/cuda/stages.h"
 #include "kernels/heads/table.h"
 
@@ -77,10 +78,16 @@ qcf_status open(qcf_context* context) {
                 "GPU %d has compute capability %d.%d: the kernels need 8.0 or later", context->device_index,
                 facts.major, facts.minor);
   }
-  return status == QCF_OK ? open_products(context) : status;
+  if (status == QCF_OK) status = open_products(context);
+  if (status == QCF_OK) status = open_side_stream(context);
+  if (status != QCF_OK) close(context);
+  return status;
 }
 
-void close(qcf_context* context) { close_products(context); }
+void close(qcf_context* context) {
+  close_side_stream(context);
+  close_products(context);
+}
 
 qcf_status choose_plan(const HeadCall& call, qcf_plan* plan) {
   DeviceFacts facts;
@@ -216,8 +223,11 @@ qcf_status cosines(qcf_context* context, std::int64_t n, std::int64_t d, std::in
                 stream),
       "unit rows of x");
   Product whole{}, rest{};
+  // A chunk begins a multiple of 32 bytes after the one before, so that `out` and k alone decide.
+  const int alignment = alignment_of(out, k);
   const auto make = [&](std::int64_t classes, Product* product) {
-    const ProductShape shape{QCF_TYPE_F32, n, classes, plan.d_pad, false, true, plan.d_pad, plan.d_pad, k};
+    const ProductShape shape{QCF_TYPE_F32, n,          classes,    plan.d_pad, false,
+                             true,         plan.d_pad, plan.d_pad, k,          alignment};
     run(prepare_product(context, shape, plan.product_workspace, product_workspace_bytes(), product));
   };
   if (run.ok() && k >= plan.chunk) make(plan.chunk, &whole);

@@ -49,10 +49,16 @@ std::size_t chunk_class_bytes(std::int64_t n, std::int64_t d_pad, std::size_t op
   return 4 * std::max(rows, width) + operand_bytes * (rows + width);  // S or H, P, wh
 }
 
+std::size_t chunk_memory_bytes(std::int64_t n, std::int64_t d_pad, std::size_t operand_bytes, bool second) {
+  const auto extra = second ? 4 * static_cast<std::size_t>(std::max(n, d_pad)) : 0;
+  return chunk_class_bytes(n, d_pad, operand_bytes) + extra;
+}
+
 std::int64_t chunk_classes(const ChunkShape& shape) {
   const std::size_t bytes = chunk_class_bytes(shape.n, shape.d_pad, shape.operand_bytes);
   const auto in_cache = static_cast<std::int64_t>(shape.l2_bytes / 2 / bytes);
-  const auto in_memory = static_cast<std::int64_t>(shape.memory_bytes / bytes);
+  const auto in_memory = static_cast<std::int64_t>(
+      shape.memory_bytes / chunk_memory_bytes(shape.n, shape.d_pad, shape.operand_bytes, shape.second));
   std::int64_t chunk = std::min({std::max<std::int64_t>(in_cache, 64), in_memory, kMostChunk});
   chunk = chunk >= 64 ? chunk / 64 * 64 : std::max<std::int64_t>(8, chunk / 8 * 8);
   return std::min(chunk, round_up(shape.k_loc, 8));
@@ -121,9 +127,10 @@ Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_
   if (kind == QCF_PLAN_CHUNKED) {
     const std::size_t bound = kMemoryBound + 32 * static_cast<std::size_t>(n * plan.d);
     const std::size_t taken = places.used() + product_workspace_bytes + 1024;
+    const bool second = plan.weights && operand_bytes == 2;
     plan.chunk = n == 0 ? std::min<std::int64_t>(kMostChunk, round_up(plan.k_loc, 8))
                         : chunk_classes({n, plan.d_pad, plan.k_loc, operand_bytes, facts.l2_bytes,
-                                         bound > taken ? bound - taken : 0});
+                                         bound > taken ? bound - taken : 0, second});
     const auto rows = static_cast<std::size_t>(n), chunk = static_cast<std::size_t>(plan.chunk),
                width = static_cast<std::size_t>(plan.d_pad);
     if (n > 0) {
@@ -135,6 +142,8 @@ Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_
         places.take(plan.gradients, plan.weights ? plan.chunk * plan.d_pad : 0);
       } else {
         places.take(plan.cosines, plan.chunk * (plan.weights ? std::max(n, plan.d_pad) : n));
+        places.take(plan.second,
+                    second && plan.k_loc > plan.chunk ? plan.chunk * std::max(n, plan.d_pad) : 0);
         plan.gradients = plan.cosines;  // S is done with when G has been made of it
         plan.operand = places.take_bytes(rows * chunk * operand_bytes);
       }

@@ -4,7 +4,8 @@
 // Chunked plan: classes are taken a chunk at a time, so that the chunk's arrays stay in the L2 cache between the product
 // that writes them and the kernel that reads them.
 //   sums      S [N, chunk] = xh wh^T;  P = exp(s N(S) - shift) N'(S);  vectors [N, D] += P wh
-//   weights   S again;  G = factor exp(s N(S) - log sum) N'(S);  H [chunk, D] = G^T xh;  class update
+//   weights   S again;  G = factor exp(s N(S) - log sum) N'(S);  H [chunk, D] = G^T xh;  class update, which runs beside the
+//             products of the next chunk (side_stream.h)
 // Extra memory for any K: at most kMemoryBound + 32 N D bytes wherever the arrays without a class index leave room for a
 // chunk of 8 classes.
 #pragma once
@@ -42,10 +43,13 @@ struct ChunkShape {
   std::size_t operand_bytes;  // 4 or 2
   std::size_t l2_bytes;
   std::size_t memory_bytes;  // for the chunk's arrays
+  bool second = false;       // two buffers of H
 };
 
-/// Bytes that one class adds to the chunk's arrays.
+/// Bytes that one class adds to the chunk's arrays as far as one chunk uses them, and to their memory: where H takes the
+/// place of S (16-bit operands), a second buffer lets the class update of one chunk run beside the next chunk.
 std::size_t chunk_class_bytes(std::int64_t n, std::int64_t d_pad, std::size_t operand_bytes);
+std::size_t chunk_memory_bytes(std::int64_t n, std::int64_t d_pad, std::size_t operand_bytes, bool second);
 
 /// Classes a chunk: what half the L2 cache holds (the rest is for what streams through), within the memory, at most
 /// kMostChunk and K_loc; a multiple of 64, or of 8 where memory is short. At least 8.
@@ -99,6 +103,7 @@ struct Plan {
   float* cosines;    // [N, chunk]
   void* operand;     // [N, chunk] P or G; the same place as cosines for fp32
   float* gradients;  // [chunk, d_pad] H; the place of cosines for 16-bit operands
+  float* second;     // such a place for every other chunk of the second pass, or NULL
   void* product_workspace;
   std::size_t product_workspace_bytes;
   // fused plans

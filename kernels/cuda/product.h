@@ -20,7 +20,14 @@ struct ProductShape {
   bool transpose_a;                           // A is stored as [k, m]
   bool transpose_b;                           // B is stored as [n, k]
   std::int64_t a_stride, b_stride, c_stride;  // elements from one stored row to the next
+  int c_alignment = 16;  // bytes that the address of every row of C is a multiple of; A, B: 16
 };
+
+/// The alignment of C's rows, 16 at most: of an array at `c` whose rows are `stride` floats apart.
+inline int alignment_of(const float* c, std::int64_t stride) {
+  const auto common = reinterpret_cast<std::uintptr_t>(c) | static_cast<std::uintptr_t>(4 * stride);
+  return common % 16 == 0 ? 16 : common % 8 == 0 ? 8 : 4;
+}
 
 /// A chosen algorithm. Plain data; holds no resource.
 struct Product {
@@ -30,8 +37,10 @@ struct Product {
   alignas(16) unsigned char detail[1024];
 };
 
-/// Scratch that prepare_product should be given.
-std::size_t product_workspace_bytes();
+/// Scratch that prepare_product should be given: what NVIDIA advises for Hopper (cublasSetWorkspace). Sums split over k, as
+/// in [N, D] += [N, chunk] [chunk, D], put their parts there.
+inline constexpr std::size_t kCublasLtWorkspaceBytes = std::size_t{32} << 20;
+std::size_t product_workspace_bytes();  // 0 where plain loops stand in
 
 /// Makes context->cublaslt / destroys it. The error names the library that was not found and what was tried.
 qcf_status open_products(qcf_context* context);

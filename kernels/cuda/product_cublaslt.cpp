@@ -16,7 +16,6 @@
 namespace qcface::kernels::cuda {
 namespace {
 
-constexpr std::size_t kWorkspaceBytes = std::size_t{16} << 20;
 #define QCF_TEXT_OF(x) #x
 #define QCF_TEXT(x) QCF_TEXT_OF(x)
 constexpr const char* kLibrary = "libcublasLt.so." QCF_TEXT(CUBLAS_VER_MAJOR);
@@ -99,7 +98,7 @@ qcf_status failed(qcf_context* context, cublasStatus_t status, const char* what,
 
 }  // namespace
 
-std::size_t product_workspace_bytes() { return kWorkspaceBytes; }
+std::size_t product_workspace_bytes() { return kCublasLtWorkspaceBytes; }
 
 qcf_status open_products(qcf_context* context) {
   const Library& lib = library();
@@ -168,8 +167,8 @@ qcf_status prepare_product(qcf_context* context, const ProductShape& s, void* wo
        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES}) {
     also([&] { return lib.set_preference(&preference, attribute, &alignment, sizeof(alignment)); });
   }
-  // C may be the caller's array (cosines), of which only fp32 alignment is known.
-  const std::uint32_t c_alignment = 4;
+  // A promise of less than 16 bytes would leave out every algorithm that stores by TMA.
+  const auto c_alignment = static_cast<std::uint32_t>(s.c_alignment);
   for (const auto attribute :
        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
     also([&] { return lib.set_preference(&preference, attribute, &c_alignment, sizeof(c_alignment)); });

@@ -62,16 +62,23 @@ qcf_status prepare_product(qcf_context* context, const ProductShape& shape, void
   return QCF_OK;
 }
 
-qcf_status run_product(qcf_context*, const Product& product, float alpha, const void* a, const void* b,
-                       float beta, float* c) {
+qcf_status run_product(qcf_context* context, const Product& product, float alpha, const void* a,
+                       const void* b, float beta, float* c) {
   const ProductShape& s = product.shape;
-  if (s.type == QCF_TYPE_F32) {
-    multiply(s, alpha, static_cast<const float*>(a), static_cast<const float*>(b), beta, c);
-  } else if (s.type == QCF_TYPE_BF16) {
-    multiply(s, alpha, static_cast<const __nv_bfloat16*>(a), static_cast<const __nv_bfloat16*>(b), beta, c);
-  } else {
-    multiply(s, alpha, static_cast<const __half*>(a), static_cast<const __half*>(b), beta, c);
+  // What cuBLASLt was promised holds for this run.
+  if (alignment_of(c, s.c_stride) < s.c_alignment || reinterpret_cast<std::uintptr_t>(a) % 16 != 0 ||
+      reinterpret_cast<std::uintptr_t>(b) % 16 != 0) {
+    return fail(context, QCF_INVALID_ARGUMENT, "a product's matrix is not aligned as its shape says");
   }
+  emulation::enqueue(static_cast<cudaStream_t>(context->stream), [=, s = s] {
+    if (s.type == QCF_TYPE_F32) {
+      multiply(s, alpha, static_cast<const float*>(a), static_cast<const float*>(b), beta, c);
+    } else if (s.type == QCF_TYPE_BF16) {
+      multiply(s, alpha, static_cast<const __nv_bfloat16*>(a), static_cast<const __nv_bfloat16*>(b), beta, c);
+    } else {
+      multiply(s, alpha, static_cast<const __half*>(a), static_cast<const __half*>(b), beta, c);
+    }
+  });
   return QCF_OK;
 }
 

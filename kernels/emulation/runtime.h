@@ -1,8 +1,10 @@
 // The part of the CUDA runtime that our host code calls, for the host compiler: device memory is host memory,
-// streams and events are only names, because every call has finished when it returns.
+// streams and events are only names, because every call has finished when it returns. A test may have one stream
+// run late instead (LateStream).
 #pragma once
 
 #include <cstddef>
+#include <functional>
 
 #include "kernels/emulation/types.h"
 
@@ -87,5 +89,21 @@ struct Device {
   std::size_t memory_bytes = std::size_t{80} << 30;
 };
 Device& device();
+
+/// While it lives, work on `stream` (nullptr: the default stream) is kept and done at the last moment that events and
+/// synchronisation allow, so that another stream that forgot to wait finds its input not made, or this one finds its
+/// input overwritten. One at a time.
+class LateStream {
+ public:
+  explicit LateStream(cudaStream_t stream);
+  ~LateStream();  // does what is left
+  /// Pieces of work that nothing has waited for yet.
+  std::size_t kept() const;
+  LateStream(const LateStream&) = delete;
+  LateStream& operator=(const LateStream&) = delete;
+};
+
+/// Runs work of a stream, or keeps it where the stream is late.
+void enqueue(cudaStream_t stream, std::function<void()> work);
 
 }  // namespace qcface::emulation

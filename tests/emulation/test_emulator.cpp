@@ -156,4 +156,32 @@ TEST_CASE("16-bit floats survive every pattern of bits", "[emulation]") {
   SUCCEED();
 }
 
+TEST_CASE("a late stream shows who forgot to wait", "[emulation]") {
+  cudaStream_t side = nullptr;
+  REQUIRE(cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking) == cudaSuccess);
+  cudaEvent_t made = nullptr, done = nullptr;
+  REQUIRE(cudaEventCreateWithFlags(&made, cudaEventDisableTiming) == cudaSuccess);
+  REQUIRE(cudaEventCreateWithFlags(&done, cudaEventDisableTiming) == cudaSuccess);
+  // The default stream fills a buffer twice; the other one copies it in between.
+  const auto copied = [&](bool wait_for_made, bool wait_for_done, bool main_late) {
+    DeviceBuffer<unsigned char> buffer(1), copy(1);
+    emulation::LateStream late(main_late ? nullptr : side);
+    REQUIRE(cudaMemsetAsync(buffer.data(), 1, 1, nullptr) == cudaSuccess);
+    REQUIRE(cudaEventRecord(made, nullptr) == cudaSuccess);
+    if (wait_for_made) REQUIRE(cudaStreamWaitEvent(side, made, 0) == cudaSuccess);
+    REQUIRE(cudaMemcpyAsync(copy.data(), buffer.data(), 1, cudaMemcpyDeviceToDevice, side) == cudaSuccess);
+    REQUIRE(cudaEventRecord(done, side) == cudaSuccess);
+    if (wait_for_done) REQUIRE(cudaStreamWaitEvent(nullptr, done, 0) == cudaSuccess);
+    REQUIRE(cudaMemsetAsync(buffer.data(), 2, 1, nullptr) == cudaSuccess);
+    return copy.host()[0];
+  };
+  REQUIRE(copied(true, true, false) == 1);
+  REQUIRE(copied(true, true, true) == 1);
+  REQUIRE(copied(true, false, false) == 2);    // overwritten before it was read
+  REQUIRE(copied(false, true, true) == 0xFF);  // read before it was made
+  REQUIRE(cudaEventDestroy(made) == cudaSuccess);
+  REQUIRE(cudaEventDestroy(done) == cudaSuccess);
+  REQUIRE(cudaStreamDestroy(side) == cudaSuccess);
+}
+
 }  // namespace qcface::test

@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/plan.h"
 #include "kernels/cuda/plan_table.h"
+#include "kernels/cuda/product.h"
 #include "tests/kernels/backend.h"
 
 namespace qcface::test {
@@ -26,23 +27,26 @@ TEST_CASE("cuda plan: a chunk fits half the L2 cache, the memory and shared memo
       for (const std::int64_t d : {8, 128, 512, 2048}) {
         for (const std::size_t l2 : {std::size_t{4} << 20, std::size_t{40} << 20, std::size_t{50} << 20}) {
           const std::size_t memory = std::size_t{40} << 20;
-          const std::int64_t chunk = cu::chunk_classes({n, d, 5000000, operand, l2, memory});
+          const bool second = operand == 2;
+          const std::int64_t chunk = cu::chunk_classes({n, d, 5000000, operand, l2, memory, second});
           const std::size_t each = cu::chunk_class_bytes(n, d, operand);
+          const std::size_t kept = cu::chunk_memory_bytes(n, d, operand, second);
           REQUIRE(chunk >= 8);
           REQUIRE(chunk <= cu::kMostChunk);
           REQUIRE(chunk % 8 == 0);
           if (chunk > 64) REQUIRE(static_cast<std::size_t>(chunk) * each <= l2 / 2);
-          if (chunk > 8) REQUIRE(static_cast<std::size_t>(chunk) * each <= memory);
+          if (chunk > 8) REQUIRE(static_cast<std::size_t>(chunk) * kept <= memory);
           // no smaller than need be
           if (chunk < cu::kMostChunk && chunk >= 64) {
             REQUIRE((static_cast<std::size_t>(chunk + 64) * each > l2 / 2 ||
-                     static_cast<std::size_t>(chunk + 64) * each > memory));
+                     static_cast<std::size_t>(chunk + 64) * kept > memory));
           }
         }
       }
     }
   }
-  REQUIRE(cu::chunk_classes({512, 512, 5000000, 2, std::size_t{50} << 20, std::size_t{48} << 20}) == 6400);
+  REQUIRE(cu::chunk_classes({512, 512, 5000000, 2, std::size_t{50} << 20, std::size_t{48} << 20, true}) ==
+          6400);
   REQUIRE(cu::chunk_classes({4, 8, 10, 2, std::size_t{50} << 20, std::size_t{48} << 20}) == 16);
 }
 
@@ -62,7 +66,7 @@ TEST_CASE("cuda plan: extra memory is at most 64 MiB + 32 N D bytes for any numb
             args.dx = args.dw = &dummy;
             const cu::Plan plan =
                 cu::make_plan(QCF_PLAN_CHUNKED, device(9, l2), make_head_config(QCF_HEAD_QCFACE_CUR), args,
-                              std::size_t{16} << 20, nullptr);
+                              cu::kCublasLtWorkspaceBytes, nullptr);
             largest = std::max(largest, plan.bytes);
             // every place 64-byte aligned and inside
             REQUIRE(plan.bytes % 64 == 0);
@@ -73,6 +77,37 @@ TEST_CASE("cuda plan: extra memory is at most 64 MiB + 32 N D bytes for any numb
       }
     }
   }
+}
+
+TEST_CASE("cuda plan: at the sizes of training the second buffer does not shrink the chunk") {
+  float dummy = 0;
+  for (const std::int64_t k : {93431, 1000000, 2059906}) {
+    qcf_head_args args = make_head_args();
+    args.n = args.d = 512;
+    args.k_loc = k;
+    args.operand_type = QCF_TYPE_BF16;
+    args.unit_w = args.dx = args.dw = &dummy;
+    const cu::Plan plan =
+        cu::make_plan(QCF_PLAN_CHUNKED, device(9, 50 << 20), make_head_config(QCF_HEAD_QCFACE), args,
+                      cu::kCublasLtWorkspaceBytes, &dummy);
+    REQUIRE(plan.chunk == 6400);
+    REQUIRE(plan.second != nullptr);
+    args.dw = nullptr;
+    REQUIRE(cu::make_plan(QCF_PLAN_CHUNKED, device(9, 50 << 20), make_head_config(QCF_HEAD_QCFACE), args,
+                          cu::kCublasLtWorkspaceBytes, &dummy)
+                .second == nullptr);
+  }
+}
+
+TEST_CASE("cuda plan: a product's result is promised as much alignment as it has") {
+  alignas(64) float memory[64] = {};
+  REQUIRE(cu::alignment_of(memory, 8) == 16);
+  REQUIRE(cu::alignment_of(memory, 4) == 16);
+  REQUIRE(cu::alignment_of(memory, 6) == 8);
+  REQUIRE(cu::alignment_of(memory, 93431) == 4);
+  REQUIRE(cu::alignment_of(memory + 1, 8) == 4);
+  REQUIRE(cu::alignment_of(memory + 2, 8) == 8);
+  REQUIRE(cu::ProductShape{}.c_alignment == 16);
 }
 
 TEST_CASE("cuda plan: AUTO and forced plans") {

@@ -26,7 +26,8 @@ _enum, _size = ctypes.c_int, ctypes.c_size_t
 # The structs of kernels.h, member by member. Their sizes are compared with the library's below.
 class _Context(ctypes.Structure):
     _fields_ = [("struct_size", _u32), ("device", _enum), ("device_index", _i32), ("threads", _i32), ("isa", _enum),
-                ("stream", _ptr), ("cublaslt", _ptr), ("plan", _enum), ("tf32", _i32), ("error", ctypes.c_char * 512)]
+                ("stream", _ptr), ("cublaslt", _ptr), ("plan", _enum), ("tf32", _i32), ("error", ctypes.c_char * 512),
+                ("side_stream", _ptr)]
 
 
 class _Config(ctypes.Structure):

@@ -122,12 +122,15 @@ typedef struct qcf_context {
   qcf_plan plan;        /**< QCF_PLAN_AUTO; CUDA only */
   int32_t tf32;         /**< 1: fp32 products may use TF32 (CUDA). 0, the default: full fp32 */
   char error[QCF_ERROR_TEXT_SIZE]; /**< text of the last error, "" before any */
+  /** From qcf_cuda_open: a second stream on which QCF_PLAN_CHUNKED updates the classes of one chunk beside the products of
+   * the next. It joins a capture of `stream` and has come back when a call's work ends. NULL: everything runs in line */
+  void* side_stream;
 } qcf_context;
 
 /** Sets every member: the device, all its threads, the default stream, AUTO choices, no error. */
 void qcf_context_init(qcf_context* context, qcf_device device);
 
-/** Creates the library handles of a CUDA context (allocates; once a context). On the CPU it does nothing. */
+/** Creates the library handles and the second stream of a CUDA context (allocates; once a context). On the CPU it does nothing. */
 QCF_NODISCARD qcf_status qcf_cuda_open(qcf_context* context);
 /** Destroys what qcf_cuda_open made. NULL and unopened contexts are allowed. */
 void qcf_cuda_close(qcf_context* context);
