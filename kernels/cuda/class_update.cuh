@@ -8,6 +8,7 @@
 #include "kernels/cuda/class_update.h"
 #include "kernels/cuda/compensated.cuh"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/instructions/bulk_prefetch.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/types.cuh"
 
@@ -167,6 +168,23 @@ __device__ __forceinline__ void update_class_row(const ClassUpdate& u, std::int6
     rows::update<4>(u, klass, h);
   } else {
     rows::update<1>(u, klass, h);
+  }
+}
+
+/// Asks for what update_class_row will read of rows first .. first + count - 1 to be brought into L2: w and velocity, 8 D
+/// bytes a row. By one whole warp, of a kernel for sm_90.
+__device__ __forceinline__ void prefetch_class_rows(const ClassUpdate& u, std::int64_t first,
+                                                    std::int64_t count) {
+  if (!u.vectorised || u.sampled != nullptr) return;  // stretches are aligned and whole rows
+  // 32-bit sizes: the warpgroup that this warp belongs to has given its registers away.
+  constexpr unsigned kPiece = 4096;
+  const unsigned bytes = 4 * static_cast<unsigned>(u.d) * static_cast<unsigned>(count);
+  const std::int64_t row = first * u.d;
+  for (unsigned at = kPiece * (threadIdx.x % 32); at < bytes; at += 32 * kPiece) {
+    const unsigned piece = min(kPiece, bytes - at);
+    ::qcface::cuda::bulk_prefetch_l2(reinterpret_cast<const char*>(u.w + row) + at, piece);
+    if (u.velocity != nullptr)
+      ::qcface::cuda::bulk_prefetch_l2(reinterpret_cast<const char*>(u.velocity + row) + at, piece);
   }
 }
 

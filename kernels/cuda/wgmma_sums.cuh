@@ -163,6 +163,10 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
   const std::int64_t tiles = (args.k_loc + Shape::kStream - 1) / Shape::kStream;
   const std::int64_t begin = part * tiles / args.parts;
   const std::int64_t end = (part + 1) * tiles / args.parts;
+  if (threadIdx.x == 0) {
+    tma_prefetch_descriptor(&args.x);
+    tma_prefetch_descriptor(&args.w);
+  }
   WgmmaBarriers<Shape>(shared).init();
   if (threadIdx.x < 128) {
     warpgroup_registers_decrease<24>();

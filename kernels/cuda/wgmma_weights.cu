@@ -13,6 +13,9 @@ struct FinishClass {
   __device__ __forceinline__ void row(std::int64_t klass, const float* h) const {
     update_class_row(update, klass, h);
   }
+  __device__ __forceinline__ void prefetch(std::int64_t first, std::int64_t count) const {
+    prefetch_class_rows(update, first, count);
+  }
 };
 
 }  // namespace

@@ -1,4 +1,9 @@
 // Second pass of the wgmma plan: stationary unit class rows, streaming unit rows of x; mma_weights.cuh says what is made.
+//
+// A warp of the producer's warpgroup that has nothing else to do asks for the block's rows of w and velocity while the
+// tensor cores work. The count behind it, H100, N = D = 512: 132 blocks of 64 rows read 34.6 MB for their updates, 11.5 us at
+// 3.0 TB/s, and 8 tiles take 17 us or more; without the request the update begins with empty hands and takes 12 to 26 us
+// with the tensor cores idle. It waits for the block's own unit rows first, so that those are not queued behind it.
 #pragma once
 
 #include "kernels/cuda/fused.h"
@@ -8,7 +13,8 @@
 
 namespace qcface::kernels::cuda {
 
-/// Update as in mma_weights.cuh.
+/// Update as in mma_weights.cuh, with a third function: prefetch(first, count), called by one whole warp, asks for what row()
+/// will read of these rows.
 template <class Update>
 struct WgmmaWeights {
   TensorMap w, x;  // boxes of 64 x 64
@@ -104,10 +110,19 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
   QCF_DYNAMIC_SHARED(shared);
   const std::int64_t first_class = static_cast<std::int64_t>(blockIdx.x) * Shape::kRows;
   const std::int64_t tiles = (args.n + Shape::kStream - 1) / Shape::kStream;
+  if (threadIdx.x == 0) {
+    tma_prefetch_descriptor(&args.w);
+    tma_prefetch_descriptor(&args.x);
+  }
   WgmmaBarriers<Shape>(shared).init();
   if (threadIdx.x < 128) {
     warpgroup_registers_decrease<24>();
     if (threadIdx.x == 0 && tiles > 0) produce<Shape>(shared, &args.w, first_class, &args.x, 0, tiles);
+    if (threadIdx.x / 32 == 1) {
+      if (tiles > 0) mbarrier_wait(WgmmaBarriers<Shape>(shared).stationary, 0);
+      const std::int64_t rest = args.k_loc - first_class;
+      args.update.prefetch(first_class, rest < Shape::kRows ? rest : Shape::kRows);
+    }
   } else {
     warpgroup_registers_increase<240>();
     consume_weights<Shape, Negatives, T, Update, kDefect>(args, shared, first_class, tiles);

@@ -1,7 +1,9 @@
 // mbarrier and TMA.
+#include <atomic>
 #include <cstring>
 
 #include "kernels/emulation/block_state.h"
+#include "kernels/emulation/runtime.h"
 #include "kernels/emulation/sanitizer.h"
 
 namespace qcface::emulation {
@@ -121,5 +123,23 @@ void tma_load_2d(void* shared, const TensorMap& map, int x, int y, std::uint64_t
     save(barrier, value);
   });
 }
+
+namespace {
+std::atomic<std::uint64_t> prefetched{0};
+}
+
+void bulk_prefetch(const void* from, std::uint32_t bytes, const Site& site) {
+  if (reinterpret_cast<std::uintptr_t>(from) % 16 != 0 || bytes % 16 != 0 || bytes == 0) {
+    fail("cp.async.bulk.prefetch at %s: %u bytes at %p, expected multiples of 16", describe(site).c_str(),
+         bytes, from);
+  }
+  // Both ends are read, so that AddressSanitizer sees a stretch that leaves its memory.
+  const auto* const first = static_cast<const volatile unsigned char*>(from);
+  (void)first[0];
+  (void)first[bytes - 1];
+  prefetched += bytes;
+}
+
+std::uint64_t bulk_prefetched_bytes() { return prefetched; }
 
 }  // namespace qcface::emulation

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 
 #include "kernels/emulation/types.h"
@@ -89,6 +90,9 @@ struct Device {
   std::size_t memory_bytes = std::size_t{80} << 30;
 };
 Device& device();
+
+/// Bytes that bulk_prefetch_l2 has asked for since the program started.
+std::uint64_t bulk_prefetched_bytes();
 
 /// While it lives, work on `stream` (nullptr: the default stream) is kept and done at the last moment that events and
 /// synchronisation allow, so that another stream that forgot to wait finds its input not made, or this one finds its

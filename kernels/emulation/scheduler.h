@@ -109,6 +109,8 @@ static_assert(sizeof(TensorMap) <= 128);
 bool encode_tensor_map(TensorMap* map, const void* base, std::uint64_t inner, std::uint64_t outer,
                        std::uint64_t row_bytes, std::uint32_t box_inner, std::uint32_t box_outer);
 void tma_load_2d(void* shared, const TensorMap& map, int x, int y, std::uint64_t* barrier, const Site& site);
+/// Checks the stretch and counts its bytes.
+void bulk_prefetch(const void* from, std::uint32_t bytes, const Site& site);
 
 // ---- ThreadSanitizer --------------------------------------------------------------------------------------
 /// Report an access of the calling thread that an instruction makes, and orderings that an instruction gives.

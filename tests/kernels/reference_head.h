@@ -153,11 +153,12 @@ inline RefResult reference_head(const RefConfig& q, std::size_t n, std::size_t d
                          : q.s / batch * out.one_minus_q[i] * std::exp(q.s * logit[j] - ln) * derivative[j];
     }
     double square = 0;
+    for (std::size_t j = 0; j < k && live; ++j) {
+      for (std::size_t e = 0; e < d; ++e)
+        out.direction[i * d + e] += g[i * k + j] * (wh[j * d + e] - c[i * k + j] * xh[i * d + e]);
+    }
     for (std::size_t e = 0; e < d && live; ++e) {
-      double direction = 0;
-      for (std::size_t j = 0; j < k; ++j)
-        direction += g[i * k + j] * (wh[j * d + e] - c[i * k + j] * xh[i * d + e]);
-      out.direction[i * d + e] = direction / out.z[i];
+      out.direction[i * d + e] /= out.z[i];
       out.magnitude[i * d + e] = out.dz[i] * xh[i * d + e];
       square += out.direction[i * d + e] * out.direction[i * d + e];
     }
@@ -165,12 +166,11 @@ inline RefResult reference_head(const RefConfig& q, std::size_t n, std::size_t d
   }
   for (std::size_t j = 0; j < k; ++j) {
     if (wl[j] < 1e-12) continue;
-    for (std::size_t e = 0; e < d; ++e) {
-      double sum = 0;
-      for (std::size_t i = 0; i < n; ++i)
-        sum += g[i * k + j] * (xh[i * d + e] - c[i * k + j] * wh[j * d + e]);
-      out.dw[j * d + e] = sum / wl[j];
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t e = 0; e < d; ++e)
+        out.dw[j * d + e] += g[i * k + j] * (xh[i * d + e] - c[i * k + j] * wh[j * d + e]);
     }
+    for (std::size_t e = 0; e < d; ++e) out.dw[j * d + e] /= wl[j];
   }
   out.loss = out.loss_id + (q.norm ? q.lambda * out.loss_g : 0);
   return out;

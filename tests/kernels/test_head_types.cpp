@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 #include "tests/kernels/random_input.h"
 #include "tests/kernels/rounded_head.h"
@@ -32,24 +33,42 @@ Distance distance(const A& a, const B& b, std::size_t count, const Scale& scale)
   return out;
 }
 
-void check_types(const Setup& typed, std::uint32_t seed, std::int64_t n, std::int64_t d, std::int64_t k) {
-  const WithSetup with(typed);
-  const HeadInput in = random_input(seed, n, d, k);
-  qcf_head_config config = make_head_config(static_cast<qcf_head_kind>(seed % 3));
-  config.rule = static_cast<qcf_rule>(seed / 3 % 3);
-  config.phase = QCF_PHASE_NORM;
+/// One input and what is held against it; the references are made once for all setups.
+struct TypeCase {
+  HeadInput in;
+  qcf_head_config config;
   RefConfig q;
-  q.head = config.kind;
-  q.rule = config.rule;
-  const auto rows = static_cast<std::size_t>(n), width = static_cast<std::size_t>(d),
-             classes = static_cast<std::size_t>(k);
-  const RefResult exact = reference_head(q, rows, width, classes, widen(in.x), widen(in.w), in.labels, 0.25);
-  const RoundedResult naive = rounded_head(q, rows, width, classes, widen(in.x), widen(in.w), in.labels,
-                                           exact.t, typed.type == QCF_TYPE_BF16 ? 8 : 11);
-  const HeadRun run = run_head(config, in, 0.25f);
+  RefResult exact;
+  std::map<int, RoundedResult> rounded;  // by significant bits
+
+  TypeCase(std::uint32_t seed, std::int64_t n, std::int64_t d, std::int64_t k)
+      : in(random_input(seed, n, d, k)), config(make_head_config(static_cast<qcf_head_kind>(seed % 3))) {
+    config.rule = static_cast<qcf_rule>(seed / 3 % 3);
+    config.phase = QCF_PHASE_NORM;
+    q.head = config.kind;
+    q.rule = config.rule;
+    exact = reference_head(q, size(n), size(d), size(k), widen(in.x), widen(in.w), in.labels, 0.25);
+  }
+  static std::size_t size(std::int64_t v) { return static_cast<std::size_t>(v); }
+  const RoundedResult& naive_with(int bits) {
+    const auto found = rounded.find(bits);
+    if (found != rounded.end()) return found->second;
+    return rounded[bits] = rounded_head(q, size(in.n), size(in.d), size(in.k), widen(in.x), widen(in.w),
+                                        in.labels, exact.t, bits);
+  }
+};
+
+void check_types(const Setup& typed, TypeCase& of) {
+  const WithSetup with(typed);
+  const HeadInput& in = of.in;
+  const RefResult& exact = of.exact;
+  const std::int64_t n = in.n;
+  const std::size_t rows = TypeCase::size(n), width = TypeCase::size(in.d), classes = TypeCase::size(in.k);
+  const RoundedResult& naive = of.naive_with(typed.type == QCF_TYPE_BF16 ? 8 : 11);
+  const HeadRun run = run_head(of.config, in, 0.25f);
   INFO("plan " << qcf_plan_name(typed.plan) << " type " << qcf_type_name(typed.type) << " unit_w "
-               << typed.unit_w << " n " << n << " d " << d << " k " << k << " head " << config.kind
-               << " rule " << config.rule);
+               << typed.unit_w << " n " << n << " d " << in.d << " k " << in.k << " head " << of.config.kind
+               << " rule " << of.config.rule);
   const auto one = [](std::size_t) { return 1.0; };
   const auto row_scale = [&](std::size_t i) { return 64.0 / (static_cast<double>(n) * exact.z[i / width]); };
   std::vector<double> lengths(classes);
@@ -81,6 +100,11 @@ void check_types(const Setup& typed, std::uint32_t seed, std::int64_t n, std::in
   REQUIRE(distance(run.dx, run.dx, rows * width, row_scale).largest == 0);  // no NaN
 }
 
+void check_types(const Setup& typed, std::uint32_t seed, std::int64_t n, std::int64_t d, std::int64_t k) {
+  TypeCase one(seed, n, d, k);
+  check_types(typed, one);
+}
+
 std::vector<Setup> half_setups(bool with_own_rows) {
   std::vector<Setup> list;
   for (const qcf_plan plan : half_plans()) {
@@ -106,6 +130,16 @@ TEST_CASE("head types: 16-bit operands stay near the evidence, every plan") {
       check_types(s, seed++, n, d, k);
     }
   }
+}
+
+TEST_CASE("head types: the widest rows over several tiles and chunks, every plan") {
+  QCFACE_NEEDS_BACKEND();
+#ifdef QCF_EMULATE
+  TypeCase wide(428, 70, 512, 200);  // the small cache of the emulated device makes chunks
+#else
+  TypeCase wide(428, 200, 512, 9000);  // more classes than any chunk holds
+#endif
+  for (const Setup& s : half_setups(true)) check_types(s, wide);
 }
 
 TEST_CASE("head types: 16-bit operands with any remainder, chunked") {

@@ -232,6 +232,7 @@ template <class T, int N, Transpose kTransposeA = Transpose::kNo, Transpose kTra
 __device__ __forceinline__ void wgmma_m64k16(float (&d)[N / 2], std::uint64_t a, std::uint64_t b,
                                              int scale_d QCF_SITE) {
   static_assert(std::is_same_v<T, __nv_bfloat16> || std::is_same_v<T, __half>);
+  static_assert(N >= 64 || kTransposeB == Transpose::kNo, "the swizzle of an N-major B spans 64 columns");
 #ifdef QCF_EMULATE
   detail::wgmma_note<kTransposeA>(a, 16 * (emulation::warp_index() % 4), 16);
   detail::wgmma_note<kTransposeB>(b, 0, N);
@@ -249,6 +250,7 @@ template <class T, int N, Transpose kTransposeB = Transpose::kNo>
 __device__ __forceinline__ void wgmma_m64k16(float (&d)[N / 2], const std::uint32_t (&a)[4], std::uint64_t b,
                                              int scale_d QCF_SITE) {
   static_assert(std::is_same_v<T, __nv_bfloat16> || std::is_same_v<T, __half>);
+  static_assert(N >= 64 || kTransposeB == Transpose::kNo, "the swizzle of an N-major B spans 64 columns");
 #ifdef QCF_EMULATE
   detail::wgmma_note<kTransposeB>(b, 0, N);
   detail::WgmmaLane lane{d, {a[0], a[1], a[2], a[3]}, 0, b, scale_d};

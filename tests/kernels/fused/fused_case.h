@@ -347,6 +347,7 @@ struct StoreRows {
     for (std::int64_t e = static_cast<std::int64_t>(threadIdx.x % 32); e < d; e += 32)
       h[klass * d + e] = values[e];
   }
+  __device__ void prefetch(std::int64_t, std::int64_t) const {}
 };
 
 }  // namespace qcface::test

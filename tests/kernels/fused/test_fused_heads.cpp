@@ -276,6 +276,21 @@ TEST_CASE("fused heads: the optimiser inside the second pass is dw followed by t
   }
 }
 
+TEST_CASE("fused heads: the wgmma plan asks for every row of w and velocity ahead of its update") {
+  const qcf_head_config config = norm_config(0);
+  for (const std::int64_t k : {1, 64, 150}) {
+    const Input in = make_head_input(32, 5, 48, k);
+    for (const bool sgd : {false, true}) {
+      Request request{QCF_PLAN_WGMMA, QCF_TYPE_BF16};
+      request.sgd = sgd;
+      const std::uint64_t before = emulation::bulk_prefetched_bytes();
+      run_head(config, in, request);
+      REQUIRE(emulation::bulk_prefetched_bytes() - before ==
+              static_cast<std::uint64_t>(4 * in.k * in.d * (sgd ? 2 : 1)));
+    }
+  }
+}
+
 TEST_CASE("fused heads: bad data are told and leave the weights alone") {
   for (const qcf_plan plan : kPlans) {
     Input in = make_head_input(41, 9, 24, 150);
