@@ -140,7 +140,7 @@ qcf_status qcf_head_workspace_bytes(qcf_context* context, const qcf_head_config*
   if (status != QCF_OK) return status;
   if (bytes == nullptr) return fail(context, QCF_INVALID_ARGUMENT, "bytes is NULL");
 #if QCF_HAVE_CUDA
-  if (is_cuda(context)) return cuda::workspace_bytes({context, *config, *args}, bytes);
+  if (is_cuda(context)) return cuda::largest_workspace_bytes({context, *config, *args}, bytes);
 #endif
   *bytes = make_plan(*context, *config, *args, nullptr).bytes;
   return QCF_OK;

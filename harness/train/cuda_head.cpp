@@ -64,51 +64,63 @@ void CudaHead::refresh_unit_rows() {
   context_.check(qcf_unit_rows(context_.get(), classes_, width_, floats(weights_), type_, unit_.data()));
 }
 
+qcf_head_args CudaHead::arguments(std::int64_t n) {
+  qcf_head_args args = make_head_args();
+  args.n = n;
+  args.d = width_;
+  args.k_loc = classes_;
+  args.x = floats(x_);
+  args.w = floats(weights_);
+  args.label_type = QCF_LABEL_I64;
+  args.t = qcf_head_has_t(config_.kind) != 0 ? floats(t_) : nullptr;
+  args.length_stats = qcf_head_has_length_stats(config_.kind) != 0 ? floats(length_stats_) : nullptr;
+  args.operand_type = type_;
+  args.unit_w = unit_.data();
+  args.dx = floats(dx_);
+  sgd_.w = floats(weights_);
+  sgd_.velocity = floats(velocity_);
+  sgd_.momentum = momentum_;
+  sgd_.weight_decay = weight_decay_;
+  args.sgd = &sgd_;
+  args.workspace = workspace_.data();
+  args.workspace_bytes = workspace_.bytes();
+  return args;
+}
+
 bool CudaHead::reserve(std::int64_t n) {
   if (n <= reserved_) return false;
   backend_.synchronize();
-  x_ = nn::Memory();
-  x_ = backend_.allocate(static_cast<std::size_t>(n * width_) * sizeof(float), "embeddings");
-  dx_ = nn::Memory();
-  dx_ = backend_.allocate(static_cast<std::size_t>(n * width_) * sizeof(float), "gradient of the embeddings");
+  const auto replace = [&](nn::Memory& memory, std::size_t bytes, const char* what) {
+    memory = nn::Memory();
+    memory = backend_.allocate(bytes, what);
+  };
+  replace(x_, static_cast<std::size_t>(n * width_) * sizeof(float), "embeddings");
+  replace(dx_, static_cast<std::size_t>(n * width_) * sizeof(float), "gradient of the embeddings");
+  qcf_head_args args = arguments(n);
+  // Whatever a step asks for is asked for here too: row values decide what the first pass sums.
+  float wanted = 0;
+  args.row_p = &wanted;
+  replace(workspace_, head_workspace_bytes(context_, config_, args), "workspace of the head");
   reserved_ = n;
   return true;
 }
 
 const float* CudaHead::forward(const float* embeddings, const std::int64_t* labels, std::int64_t n,
                                const HeadOutputs& outputs, const float* lr, const std::int32_t* skip) {
-  args_ = make_head_args();
-  args_.n = n;
-  args_.d = width_;
-  args_.k_loc = classes_;
+  require(n <= reserved_, "head on CUDA: a batch of {} rows, but memory was reserved for {}", n, reserved_);
   // update() reads the embeddings again, after the backward pass has taken their place in the arena.
   nn::cuda::check_cuda(
       cudaMemcpyAsync(x_.data(), embeddings, static_cast<std::size_t>(n * width_) * sizeof(float),
                       cudaMemcpyDeviceToDevice, backend_.stream()),
       "embeddings");
-  args_.x = floats(x_);
-  args_.w = floats(weights_);
+  args_ = arguments(n);
   args_.labels = labels;
-  args_.label_type = QCF_LABEL_I64;
-  args_.t = qcf_head_has_t(config_.kind) != 0 ? floats(t_) : nullptr;
-  args_.length_stats = qcf_head_has_length_stats(config_.kind) != 0 ? floats(length_stats_) : nullptr;
-  args_.operand_type = type_;
-  args_.unit_w = unit_.data();
   args_.losses = outputs.losses;
   args_.row_z = outputs.lengths;
   args_.row_p = outputs.probability;
   args_.row_rank = outputs.rank;
-  args_.dx = floats(dx_);
-  sgd_ = {floats(weights_), floats(velocity_), lr, skip, momentum_, weight_decay_};
-  args_.sgd = &sgd_;
-  const std::size_t bytes = head_workspace_bytes(context_, config_, args_);
-  if (workspace_.bytes() < bytes) {
-    backend_.synchronize();
-    workspace_ = nn::Memory();
-    workspace_ = backend_.allocate(bytes, "workspace of the head");
-  }
-  args_.workspace = workspace_.data();
-  args_.workspace_bytes = workspace_.bytes();
+  sgd_.lr = lr;
+  sgd_.skip = skip;
   head_prepare(context_, config_, args_);
   head_sums(context_, config_, args_);
   head_finish(context_, config_, args_);

@@ -28,7 +28,8 @@ class CudaHead {
   void upload(Head& head);
   void download(Head& head);
 
-  /// Workspace and dx for batches of up to n; must come before a step of that size. True if memory was moved.
+  /// Workspace and dx for batches of up to n rows; must come before a step of that size. True if memory was moved. No step
+  /// moves any, so that graphs which were captured with these addresses stay right whatever size comes next.
   bool reserve(std::int64_t n);
   /// Losses, row values and dx [n, D] from embeddings [n, D] and labels; returns dx. lr and skip: device scalars that
   /// update() will read.
@@ -41,6 +42,8 @@ class CudaHead {
 
  private:
   void refresh_unit_rows();
+  /// The arguments of a step of n rows, but for what changes from step to step.
+  qcf_head_args arguments(std::int64_t n);
 
   const nn::cuda::CudaBackend& backend_;
   KernelContext context_;

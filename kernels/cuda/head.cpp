@@ -24,23 +24,30 @@ qcf_status facts_of(qcf_context* context, DeviceFacts* facts) {
 #ifdef QCF_EMULATE
   const cudaError_t error = qcface::cuda::device_facts(context->device_index, facts);
 #else
-  // Every stage asks; single attributes take microseconds, all properties take a millisecond.
-  int shared = 0, l2 = 0;
-  const struct {
-    cudaDeviceAttr attribute;
-    int* value;
-  } wanted[] = {{cudaDevAttrComputeCapabilityMajor, &facts->major},
-                {cudaDevAttrComputeCapabilityMinor, &facts->minor},
-                {cudaDevAttrMultiProcessorCount, &facts->multiprocessors},
-                {cudaDevAttrMaxSharedMemoryPerBlockOptin, &shared},
-                {cudaDevAttrL2CacheSize, &l2}};
+  // Every stage asks several times, and a device does not change: each thread keeps the answer for the last one.
+  thread_local int known = -1;
+  thread_local DeviceFacts kept;
   cudaError_t error = cudaSuccess;
-  for (const auto& item : wanted) {
-    if (error == cudaSuccess)
-      error = cudaDeviceGetAttribute(item.value, item.attribute, context->device_index);
+  if (known != context->device_index) {
+    int shared = 0, l2 = 0;
+    const struct {
+      cudaDeviceAttr attribute;
+      int* value;
+    } wanted[] = {{cudaDevAttrComputeCapabilityMajor, &kept.major},
+                  {cudaDevAttrComputeCapabilityMinor, &kept.minor},
+                  {cudaDevAttrMultiProcessorCount, &kept.multiprocessors},
+                  {cudaDevAttrMaxSharedMemoryPerBlockOptin, &shared},
+                  {cudaDevAttrL2CacheSize, &l2}};
+    known = -1;
+    for (const auto& item : wanted) {
+      if (error == cudaSuccess)
+        error = cudaDeviceGetAttribute(item.value, item.attribute, context->device_index);
+    }
+    kept.shared_bytes_per_block = static_cast<std::size_t>(shared);
+    kept.l2_bytes = static_cast<std::size_t>(l2);
+    if (error == cudaSuccess) known = context->device_index;
   }
-  facts->shared_bytes_per_block = static_cast<std::size_t>(shared);
-  facts->l2_bytes = static_cast<std::size_t>(l2);
+  *facts = kept;
 #endif
   return error == cudaSuccess ? QCF_OK : device_error(context, error, "the device's properties");
 }
@@ -107,6 +114,16 @@ qcf_status workspace_bytes(const HeadCall& call, std::size_t* bytes) {
   const qcf_status status = plan_with(call, nullptr, &plan);
   *bytes = plan.bytes;
   return status;
+}
+
+qcf_status largest_workspace_bytes(const HeadCall& call, std::size_t* bytes) {
+  qcf_plan kind = QCF_PLAN_AUTO;
+  qcf_status status = choose_plan(call, &kind);
+  DeviceFacts facts;
+  if (status == QCF_OK) status = facts_of(call.context, &facts);
+  if (status != QCF_OK) return status;
+  *bytes = largest_plan_bytes(call.context->plan, facts, call.config, call.args, product_workspace_bytes());
+  return QCF_OK;
 }
 
 qcf_status exchange_view(const HeadCall& call, qcf_head_exchange* exchange) {

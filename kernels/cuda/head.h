@@ -22,7 +22,9 @@ qcf_status check_device(qcf_context* context);
 
 /// Resolves AUTO, or says why a forced plan cannot run.
 qcf_status choose_plan(const HeadCall& call, qcf_plan* plan);
+/// What this call needs, and what calls with any number of rows up to this one's do (host work grows with n).
 qcf_status workspace_bytes(const HeadCall& call, std::size_t* bytes);
+qcf_status largest_workspace_bytes(const HeadCall& call, std::size_t* bytes);
 qcf_status exchange_view(const HeadCall& call, qcf_head_exchange* exchange);
 qcf_status prepare(const HeadCall& call);
 qcf_status sums(const HeadCall& call);

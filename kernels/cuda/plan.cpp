@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cuda/plan_stages.h"
 #include "kernels/cuda/plan_table.h"
 #include "kernels/heads/table.h"
 
@@ -161,6 +162,19 @@ Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_
   }
   plan.bytes = places.used();
   return plan;
+}
+
+std::size_t largest_plan_bytes(qcf_plan requested, const qcface::cuda::DeviceFacts& facts,
+                               const qcf_head_config& config, const qcf_head_args& args,
+                               std::size_t product_workspace_bytes) {
+  std::size_t largest = 0;
+  qcf_head_args smaller = args;
+  for (smaller.n = args.n; smaller.n >= 0; --smaller.n) {
+    const qcf_plan kind = choose_plan(facts, shape_of(smaller), requested).plan;
+    largest =
+        std::max(largest, make_plan(kind, facts, config, smaller, product_workspace_bytes, nullptr).bytes);
+  }
+  return largest;
 }
 
 CosinesPlan make_cosines_plan(const qcface::cuda::DeviceFacts& facts, std::int64_t n, std::int64_t d,

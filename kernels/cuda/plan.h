@@ -117,6 +117,13 @@ struct Plan {
 Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_head_config& config,
                const qcf_head_args& args, std::size_t product_workspace_bytes, void* base);
 
+/// Bytes that the plan of every batch of 0 .. args.n rows fits into. Not those of args.n alone: a chunk is a whole number of
+/// classes and the parts of a fused pass fill whole waves, so that a smaller batch can need more. `requested` as in
+/// qcf_context.plan; it must be able to run.
+std::size_t largest_plan_bytes(qcf_plan requested, const qcface::cuda::DeviceFacts& facts,
+                               const qcf_head_config& config, const qcf_head_args& args,
+                               std::size_t product_workspace_bytes);
+
 /// Places of qcf_cosines, fp32 operands.
 struct CosinesPlan {
   std::int64_t d_pad, chunk;

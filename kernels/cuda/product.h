@@ -37,8 +37,9 @@ struct Product {
   alignas(16) unsigned char detail[1024];
 };
 
-/// Scratch that prepare_product should be given: what NVIDIA advises for Hopper (cublasSetWorkspace). Sums split over k, as
-/// in [N, D] += [N, chunk] [chunk, D], put their parts there.
+/// Scratch that prepare_product should be given: what NVIDIA advises for Hopper (cublasSetWorkspace). Sums split over k put
+/// their parts there: [512, 512] += [512, 6400] [6400, 512] has 16 tiles of 128 x 128 for 132 multiprocessors, so it is split
+/// eight times or more, 1 MiB each.
 inline constexpr std::size_t kCublasLtWorkspaceBytes = std::size_t{32} << 20;
 std::size_t product_workspace_bytes();  // 0 where plain loops stand in
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/cuda/plan.h"
+#include "kernels/cuda/plan_stages.h"
 #include "kernels/cuda/plan_table.h"
 #include "kernels/cuda/product.h"
 #include "tests/kernels/backend.h"
@@ -97,6 +98,41 @@ TEST_CASE("cuda plan: at the sizes of training the second buffer does not shrink
                           cu::kCublasLtWorkspaceBytes, &dummy)
                 .second == nullptr);
   }
+}
+
+TEST_CASE("cuda plan: a workspace for the largest batch holds every smaller one") {
+  float dummy = 0;
+  int grown = 0;  // sizes at which the largest batch is not the one that needs most
+  qcface::cuda::DeviceFacts h100 = device(9, 50 << 20);
+  h100.multiprocessors = 132;
+  h100.shared_bytes_per_block = 227 << 10;
+  for (const qcf_plan kind : {QCF_PLAN_CHUNKED, QCF_PLAN_MMA, QCF_PLAN_WGMMA, QCF_PLAN_AUTO}) {
+    for (const qcf_type type : {QCF_TYPE_F32, QCF_TYPE_BF16}) {
+      if (type == QCF_TYPE_F32 && (kind == QCF_PLAN_MMA || kind == QCF_PLAN_WGMMA)) continue;
+      for (const std::int64_t batch : {128, 256, 384, 400, 500, 512}) {
+        qcf_head_args args = make_head_args();
+        args.d = 512;
+        args.k_loc = 93431;
+        args.operand_type = type;
+        if (type != QCF_TYPE_F32) args.unit_w = &dummy;
+        args.dx = args.dw = &dummy;
+        args.n = batch;
+        const qcf_head_config config = make_head_config(QCF_HEAD_QCFACE);
+        const std::size_t workspace =
+            cu::largest_plan_bytes(kind, h100, config, args, cu::kCublasLtWorkspaceBytes);
+        std::size_t own = 0;
+        for (std::int64_t n = 0; n <= batch; ++n) {
+          args.n = n;
+          const qcf_plan chosen = cu::choose_plan(h100, cu::shape_of(args), kind).plan;
+          own = cu::make_plan(chosen, h100, config, args, cu::kCublasLtWorkspaceBytes, nullptr).bytes;
+          if (own > workspace) FAIL("n " << n << " of " << batch << " needs " << own << " > " << workspace);
+        }
+        grown += own < workspace;
+        REQUIRE(workspace <= own + own / 4);
+      }
+    }
+  }
+  REQUIRE(grown > 0);  // else the test shows nothing
 }
 
 TEST_CASE("cuda plan: a product's result is promised as much alignment as it has") {

@@ -332,9 +332,10 @@ typedef struct qcf_head_args {
 /** All pointers NULL, all sizes 0, types fp32 and int64, gradients overwritten. */
 void qcf_head_args_init(qcf_head_args* args);
 
-/** Bytes of workspace for these sizes and requests (pointers are only looked at for NULL or not; x, w and labels may
- * be missing) and for the context's threads. Bounded, with N' and D' = N and D rounded up to the vector panel (16 or
- * 32), P = min(32, tiles of 96 classes) partial sums and T <= min(threads, tiles) workers, by
+/** Bytes of workspace for these sizes and requests and for every smaller n, so that a workspace made for the largest
+ * batch serves a smaller last one (CUDA: host work grows with n, ask once). Pointers are only looked at for NULL or not;
+ * x, w and labels may be missing. The context's threads count. Bounded, with N' and D' = N and D rounded up to the vector
+ * panel (16 or 32), P = min(32, tiles of 96 classes) partial sums and T <= min(threads, tiles) workers, by
  *   4 (P + 2) N' D' + 4 T (96 (N' + D') + 6 N' + 384) + (32 P + 128) N' bytes + 2 KiB, and K adds nothing beyond P.
  * A 16-bit x adds 4 N D, `sampled` 4 T 96 D. N = 64, D = 512, T = 2, any K: 4.8 MiB. CUDA: at most
  * 64 MiB + 32 N D bytes. */

@@ -7,6 +7,9 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "harness/train/step_engine.h"
+#ifdef QCF_EMULATE
+#include "kernels/cuda/plan.h"
+#endif
 #include "kernels/cuda/runtime.h"
 #include "nn/iresnet.h"
 #include "tests/support/catch.h"
@@ -166,6 +169,45 @@ TEST_CASE("engines: the CUDA engine follows the CPU engine's curve") {
     REQUIRE(distance(cuda.class_weights, cpu.class_weights) <= 2e-2);
   }
 }
+
+#ifdef QCF_EMULATE
+// A batch of 5 fits one more step of 64 classes into the cache than one of 6 and needs more memory for them. Steps that were
+// captured as graphs keep their addresses, so a step may only use what was reserved: the head refuses anything else.
+TEST_CASE("engines: a smaller last batch runs in the memory of the largest") {
+  constexpr std::int64_t kMany = 600;
+  const emulation::Device before = emulation::device();
+  emulation::device().l2_bytes = 76000;
+  cuda::DeviceFacts facts;
+  REQUIRE(cuda::device_facts(0, &facts) == cudaSuccess);
+  const auto bytes = [&](std::int64_t n) {
+    float some = 0;
+    qcf_head_args args = make_head_args();
+    args.n = n;
+    args.d = kWidth;
+    args.k_loc = kMany;
+    args.dx = args.dw = &some;
+    return kernels::cuda::make_plan(QCF_PLAN_CHUNKED, facts, make_head_config(QCF_HEAD_QCFACE), args, 0,
+                                    nullptr)
+        .bytes;
+  };
+  REQUIRE(bytes(5) > bytes(6));
+
+  const EngineOptions options = engine_options();
+  Head head(options.head, kMany, kWidth);
+  head.initialise(3);
+  const auto engine = make_cuda_engine(tiny(), options, head);
+  engine->network().parameters().initialise(3);
+  engine->upload(head);
+  std::int64_t finished = 0;
+  for (std::int64_t k = 0; k < 5; ++k) {
+    const Pictures pictures(k, k == 2 ? 5 : kBatch);
+    finished += engine->step(pictures.batch, {0, k, pictures.batch.size, kRate, 0}).has_value();
+  }
+  while (engine->finish()) ++finished;
+  REQUIRE(finished == 5);
+  emulation::device() = before;
+}
+#endif
 
 TEST_CASE("engines: 16-bit precisions learn the same, with the same bits twice") {
   QCFACE_NEEDS_DEVICE();

@@ -79,7 +79,8 @@ TEST_CASE("golden heads: the fused plans with 16-bit operands", "[golden]") {
       const HeadRun chunked = run(QCF_PLAN_CHUNKED);
       const RowErrors base = row_errors(all, c, chunked, static_cast<std::size_t>(in.n));
       const double u = type == QCF_TYPE_BF16 ? 0x1p-8 : 0x1p-11;
-      if (name == "large") {  // many chunks: shifts that move, vectors that are rescaled. Seen on the CPU: u / 10
+      if (name ==
+          "large") {  // many chunks: shifts that move, vectors that are rescaled. Seen on the CPU: u / 10
         CHECK(base.nll <= u);
         CHECK(base.q <= u);
         CHECK(base.p <= u);
