@@ -123,6 +123,11 @@ class Bench {
     if (bare) floor.extra_bytes = bare->extra_bytes();
     row.bytes = step_bytes(in.n, in.d, in.k, type == "f32" ? 4 : 2, o_.sgd, o_.forward);
     row.update = o_.forward ? "none" : o_.sgd ? "sgd" : "dw";
+    // W and velocity read and written, 16-bit unit rows written: what the bare products do not move.
+    const double rate = sheet_rates(facts_.name).gbytes;
+    if (o_.sgd && rate > 0)
+      row.more.emplace_back("optimiser_ms", static_cast<double>(in.k) * static_cast<double>(in.d) *
+                                                (type == "f32" ? 16 : 18) / rate * 1e-6);
     for (const std::string& plan : o_.plans) {
       for (const std::string& head : o_.heads) {
         const std::string name = head + " " + plan + " " + type + size;
