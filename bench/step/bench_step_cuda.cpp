@@ -298,7 +298,14 @@ int run(const StepOptions& o, const std::string& command) {
           if (!parts_missing.empty()) leave_out("parts of " + name, parts_missing);
         }
         add_floor(o, rates_for(o, facts.name, type), &row);
-        if (!o.count) print_step(row);
+        if (!o.count) {
+          print_step(row);
+        } else if (o.json != "-") {
+          std::printf("%-28s products %7.3f TFLOP, element-wise %7.2f GB, head %.3f TFLOP and %.2f GB\n",
+                      name.c_str(), 1e-12 * figure(row, "product_flops"),
+                      1e-9 * figure(row, "elementwise_bytes"), 1e-12 * figure(row, "head_flops"),
+                      1e-9 * figure(row, "head_bytes"));
+        }
         keep(&out, row, o.json);
       }
     }

@@ -1,5 +1,8 @@
 #include "bench/step/options_cuda.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -122,7 +125,12 @@ StepOptions parse_step_options(int argc, char** argv) {
     }
   }
   for (const std::string& type : o.types) precision_of(type);
-  for (const std::string& arch : o.archs) step_graph(o, arch);  // names it if it is none
+  const std::vector<std::string> known = nn::iresnet_names();
+  for (const std::string& arch : o.archs) {
+    require(arch == "tiny" || std::find(known.begin(), known.end(), arch) != known.end(),
+            "--arch {}: expected names among {}", arch, fmt::join(known, ", "));
+    step_graph(o, arch);  // the side must fit it
+  }
   require(o.json != "-" || o.count, "--json -: only with --count, the table goes to standard output");
   return o;
 }

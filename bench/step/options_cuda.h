@@ -21,7 +21,7 @@ struct StepOptions {
   bool parts = true, count = false;
   double peak_tflops = 0, peak_gbs = 0;  // 0: the data sheet's
   double budget = 1e9;                   // seconds after which nothing new is started
-  TimingPlan timing{2, 0.5, 10, 400};
+  TimingPlan timing{2, 0.5, 5, 400};
 };
 
 /// Prints the usage and exits on --help. Throws Error naming the flag.

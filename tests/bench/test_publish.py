@@ -10,8 +10,8 @@ import tempfile
 
 SOURCE = sys.argv[1]
 PAGES = ("docs/performance.md", "docs/cuda.md", "README.md")
-GPU = "Made Up GPU 80GB"
-SLUG = "made-up-gpu-80gb"
+GPU = "Made Up H100 80GB"
+SLUG = "made-up-h100-80gb"
 
 
 def head_row(head, k, ms, plan="chunked", kind="bf16", **more):
@@ -184,6 +184,7 @@ with Project() as p:  # another GPU beside it
     p.publish()
     step = between(p.text(PAGES[0]), "step")
     assert GPU in step and other in step and step.count("| IR-18 | bf16 | 512 | 16,000 |") == 2
+    assert step.count("| 15,000, met |") == 1 and step.count("| 15,000 on an H100 |") == 1  # the goals are for one GPU
 
 with Project() as p:  # cut off in the middle of a row, and in the middle of the head
     text = json.dumps(FILES["head.json"], indent=1)
