@@ -259,7 +259,9 @@ int run(const StepOptions& o, const std::string& command) {
   if (!o.count) {
     head = std::make_unique<train::Head>(head_options(o), o.classes, o.width);
     head->initialise(1);
-    std::printf("%s; %s\n", out.device_name.c_str(), out.peak_source.c_str());
+    std::printf("%s; floor: %s\n", out.device_name.c_str(),
+                out.peak_source.empty() ? "rates not known, see --peak-tflops and --peak-gbs"
+                                        : out.peak_source.c_str());
     print_step_header();
   }
   const auto leave_out = [&](const std::string& what, const std::string& why) {
