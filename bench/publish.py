@@ -120,14 +120,18 @@ def check_conformance(folder, summary):
     return text
 
 
-def check_rows(name, data, summary):
-    device, commit = data.get("device_name"), data.get("commit")
+def check_rows(name, data, summary, allow_modified):
+    device, commit = data.get("device_name"), str(data.get("commit"))
     if device and device != summary["gpu"]:
         raise Refused("%s is of %s, summary.json of %s" % (name, device, summary["gpu"]))
     # PyTorch's rows alone belong to no commit of ours.
     ours = [r for r in data["rows"] if not str(r.get("implementation", "")).startswith("torch")]
-    if ours and name != "convolutions.json" and commit != summary["commit"]:
+    if not ours or name == "convolutions.json":
+        return
+    if commit.split("-")[0] != summary["commit"].split("-")[0]:
         raise Refused("%s is of commit %s, summary.json of %s" % (name, commit, summary["commit"]))
+    if commit.endswith("-modified") and not allow_modified:
+        raise Refused("%s is of commit %s: --allow-modified publishes all the same" % (name, commit))
 
 
 def whole_rows(data):
@@ -152,7 +156,7 @@ def collect(folder, allow_modified):
             notes.append(say)
         if data is None:
             continue
-        check_rows(name, data, summary)
+        check_rows(name, data, summary, allow_modified)
         if kind != "convolutions":
             data["rows"], broken = whole_rows(data)
             if broken:

@@ -129,7 +129,7 @@ def head_table(files):
 def best_peer(row, gpu, peers):
     """The fastest PyTorch configuration for the same network, type and batch on the same GPU."""
     same = [(r["images_per_s"], r, data) for data in peers if data["run"]["gpu"] == gpu for r in data["rows"]
-            if r["implementation"].startswith("torch") and (r["arch"], r["type"], r["n"]) == (row["arch"], row["type"], row["n"])]
+            if r["implementation"].startswith("torch") and all(r[k] == row[k] for k in ("arch", "type", "n"))]
     return max(same, key=lambda s: s[0]) if same else None
 
 
@@ -171,6 +171,22 @@ def step_table(files, peers):
     return text.lstrip("\n") + "\n" + runs.text() + "\n"
 
 
+# ---- single convolutions ----
+
+def convolution_table(files):
+    if not files:
+        return None
+    runs, rows = Runs(), []
+    for data in files:
+        measured = [r for r in data["rows"] if isinstance(r.get("ms_median"), (int, float))]
+        for r in sorted(measured, key=lambda r: [str(r.get(k)) for k in ("type", "shape", "kind", "implementation")]):
+            rows.append([str(r.get("shape")), str(r.get("n")), str(r.get("type")), str(r.get("kind")),
+                         str(r.get("implementation")), spread(r), number(r.get("gflops", 0) / 1e3), runs.mark(data)])
+    columns = [("channels x side", ""), ("batch", ":"), ("type", ""), ("of", ""), ("by", ""), ("ms (p20 to p80)", ":"),
+               ("TFLOP/s", ":"), ("run", "")]
+    return table(columns, rows) + "\n\n" + runs.text() + "\n" if rows else None
+
+
 # ---- what ran, and the short tables ----
 
 def state(files):
@@ -203,8 +219,8 @@ def summary(heads, steps, peers):
     for (_, k), (row, data, goal) in sorted(best.items()):
         rows.append(["QCFace head, loss + dX + SGD, N 512, D 512, K {:,}, {}, plan {}".format(k, row["type"], row["plan"]),
                      "%s ms" % number(row["ms_median"]),
-                     "bare products: %s ms" % number(products_ms(row, data)) if products_ms(row, data) else "", judged("%g ms" % goal, row["ms_median"] <= goal, data),
-                     runs.mark(data)])
+                     "bare products: %s ms" % number(products_ms(row, data)) if products_ms(row, data) else "",
+                     judged("%g ms" % goal, row["ms_median"] <= goal, data), runs.mark(data)])
     for data in steps:
         for row in data["rows"]:
             goal = step_goal(row)
@@ -219,7 +235,8 @@ def summary(heads, steps, peers):
                          runs.mark(data) + (", " + runs.mark(peer[2]) if peer else "")])
     if not rows:
         return None
-    return table([("what", ""), ("qcface", ""), ("beside it", ""), ("goal", ""), ("run", "")], rows) + "\n\n" + runs.text() + "\n"
+    columns = [("what", ""), ("qcface", ""), ("beside it", ""), ("goal", ""), ("run", "")]
+    return table(columns, rows) + "\n\n" + runs.text() + "\n"
 
 
 def sections(results):
@@ -230,6 +247,7 @@ def sections(results):
         "head": head_table(heads),
         "plans": head_table(plans),
         "step": step_table(steps, peers),
+        "convolutions": convolution_table(newest(results, "convolutions")),
         "ran": state(ran),
         "summary": summary(heads + plans, steps, peers),
         "note": "GPU figures are of %s, each with the commit it was measured at; goals stand beside them as goals." %

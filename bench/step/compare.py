@@ -90,7 +90,7 @@ class CpuComparison:
                 times[name] += last[name]["step_seconds"]
         rates = {name: batch / statistics.median(t) for name, t in times.items()}
         for name, t in times.items():
-            q = statistics.quantiles(t * 2, n=5)  # one round of one step is a sample too
+            q = statistics.quantiles(t if len(t) > 1 else t * 2, n=5)
             print("%-11s %6.2f images/s (p20 %.2f, p80 %.2f)" % (name, rates[name], batch / q[3], batch / q[0]))
         best = max(rates["torch nchw"], rates["torch nhwc"])
         ratio = rates["qcface"] / best

@@ -29,9 +29,10 @@ class Report:
 
     def add(self, row):
         self.rows.append(row)
+        spread = "(%.2f-%.2f)" % (row["ms_p20"], row["ms_p80"])
         print("%-22s %-6s %-5s %6d %10.2f %20s %10.0f %9.0f" % (
-            row["implementation"], row["arch"], row["type"], row["n"], row["ms_median"],
-            "(%.2f-%.2f)" % (row["ms_p20"], row["ms_p80"]), row["images_per_s"], row.get("extra_bytes", 0) / 2 ** 20), flush=True)
+            row["implementation"], row["arch"], row["type"], row["n"], row["ms_median"], spread, row["images_per_s"],
+            row.get("extra_bytes", 0) / 2 ** 20), flush=True)
         self.write()
 
     def miss(self, what, why):

@@ -63,6 +63,12 @@ FILES = {
 }
 
 
+FILES["convolutions.json"] = dict(schema=1, program="bench_convolution", command="bench_convolution --made-up",
+                                  device_name=GPU, left_out=[], rows=[
+    dict(implementation=who, shape="64x112", n=512, type="bf16", kind="forward", ms_median=ms, ms_p20=ms, ms_p80=ms,
+         gflops=400e3) for who, ms in (("torch 9", 1.25), ("qcface, made up", 1.0))])
+
+
 class Project:
     """A copy of the pages and a folder of results."""
 
@@ -152,13 +158,17 @@ with Project() as p:
     assert "15,000, met" in row and "10,000 (torch compiled)" in row and "1.60, met" in row and "0.750" in row, row
     row = cells(step, "IR-50", "7,000")
     assert "8,000, missed" in row and "1.40, missed" in row, row
+    row = cells(between(performance, "convolutions"), "64x112", "qcface, made up")
+    assert "1.00 (1.00 to 1.00)" in row and "400" in row, row
+    assert "bench_convolution --made-up" in between(performance, "convolutions")
     assert "bench_step --made-up" in step and "compare.py --made-up" in step and "torch 9" in step
     assert "| kernels | failed |" in between(cuda, "ran") and GPU in between(cuda, "state")
     short = between(readme, "summary")
     assert "plan wgmma" in short and "0.600 ms" in short and "16,000 images/s" in short and "torch compiled: 10,000" in short
     assert "has not run" not in between(readme, "support")
     results = {n: json.loads(p.text("bench/results/" + n)) for n in os.listdir(os.path.join(p.root, "bench/results"))}
-    assert set(results) == {"%s-abc1234-%s.json" % (SLUG, kind) for kind in ("run", "head", "head-plans", "step", "step-peers")}
+    kinds = ("run", "head", "head-plans", "step", "step-peers", "convolutions")
+    assert set(results) == {"%s-abc1234-%s.json" % (SLUG, kind) for kind in kinds}
     assert results[SLUG + "-abc1234-head.json"]["rows"] == FILES["head.json"]["rows"]
     assert results[SLUG + "-abc1234-head.json"]["run"]["driver"] == "500.1"
     assert any("--budget" in note for note in results[SLUG + "-abc1234-run.json"]["missing"])
@@ -192,7 +202,8 @@ with Project() as p:  # cut off in the middle of a row, and in the middle of the
     p.put("step.json", json.dumps(FILES["step.json"])[:60])
     p.put("summary.json", json.dumps(summary())[:-20])
     said = p.publish()
-    assert "head.json is cut off: 1 whole rows" in said and "step.json is cut off before" in said and "summary.json is cut" in said
+    for note in ("head.json is cut off: 1 whole rows", "step.json is cut off before", "summary.json is cut"):
+        assert note in said, said
     assert "0.650 (" in between(p.text(PAGES[0]), "head") and "curricular" not in between(p.text(PAGES[0]), "head")
     assert "compiled" in between(p.text(PAGES[0]), "step")  # the peers' rows alone
 
@@ -209,13 +220,15 @@ REFUSALS = (
     ("summary.json", summary(commit="unknown"), "commit 'unknown'"),
     ("summary.json", summary(commit="abc1234-modified"), "--allow-modified"),
     ("summary.json", dict(summary(), steps=summary()["steps"][1:]), "not among the steps"),
-    ("summary.json", dict(summary(), steps=[dict(name="conformance", result="failed")]), "conformance test of the instructions: failed"),
+    ("summary.json", dict(summary(), steps=[dict(name="conformance", result="failed")]), "of the instructions: failed"),
     ("summary.json", dict(summary(), steps=[dict(name="memcheck-conformance", result="passed")]), "not among the steps"),
     ("instructions.json", None, "not complete"),
     ("instructions.json", '{"gpu": "%s", "cases": {"one": [1, nan]}}' % GPU, "not complete"),
     ("instructions.json", dict(instructions(), cases={"one": []}), "not complete"),
     ("instructions.json", dict(instructions(), gpu="Another"), "is of Another"),
     ("head.json", dict(FILES["head.json"], commit="fff0000"), "of commit fff0000"),
+    ("head.json", dict(FILES["head.json"], commit="abc1234-modified"), "--allow-modified"),
+    ("step.json", dict(FILES["step.json"], commit="unknown"), "of commit unknown"),
     ("step.json", dict(FILES["step.json"], device_name="emulated"), "is of emulated"),
 )
 for name, data, sentence in REFUSALS:
