@@ -3,7 +3,7 @@
 
 usage: compare.py OLD.json NEW.json [--margin 0.02] [--fail-on-regression] [--json FILE]
 
-Rows are the same measurement if implementation, head, phase, type, plan, update, n, d and k are. A row is
+Rows are the same measurement if implementation, arch, head, phase, type, plan, update, n, d and k are. A row is
 
     faster, slower   the intervals from the 20th to the 80th percentile do not touch, and the medians differ by more
                      than the margin (a share of the old median): a smaller difference is not worth a word
@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 
-KEY = ("implementation", "head", "phase", "type", "plan", "update", "n", "d", "k")
+KEY = ("implementation", "arch", "head", "phase", "type", "plan", "update", "n", "d", "k")
 CIRCUMSTANCES = ("program", "device", "device_name", "driver", "cuda", "isa", "libraries", "threads", "cache")
 
 
@@ -42,7 +42,7 @@ def key(row):
 
 
 def name(k):
-    return " ".join(str(part) for part in k[:6] if part) + " N %s D %s K %s" % k[6:]
+    return " ".join(str(part) for part in k[:7] if part) + " N %s D %s K %s" % k[7:]
 
 
 def verdict(old, new, margin):

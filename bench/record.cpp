@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -53,6 +54,7 @@ class Object {
 std::string row_json(const Row& row) {
   Object o;
   o.add("implementation", row.implementation)
+      .add("arch", row.arch)
       .add("head", row.head)
       .add("phase", row.phase)
       .add("type", row.type);
@@ -60,6 +62,12 @@ std::string row_json(const Row& row) {
   o.raw("n", std::to_string(row.n)).raw("d", std::to_string(row.d)).raw("k", std::to_string(row.k));
   o.count("samples", row.samples.ms.size()).raw("ms_median", number(row.samples.median()));
   o.raw("ms_p20", number(row.samples.quantile(0.2))).raw("ms_p80", number(row.samples.quantile(0.8)));
+  if (!row.calls.ms.empty()) {
+    o.count("calls", row.calls.ms.size()).raw("ms_calls", number(row.calls.median()));
+    o.raw("ms_calls_p20", number(row.calls.quantile(0.2)))
+        .raw("ms_calls_p80", number(row.calls.quantile(0.8)));
+  }
+  o.add("host_us", row.host_us);
   o.add("cpu_ms", row.samples.cpu_ms).add("gflops", row.gflops()).add("gbytes_per_s", row.gbytes());
   if (row.peak_gflops > 0)
     o.add("peak_gflops", row.peak_gflops).add("peak_share", row.gflops() / row.peak_gflops);
@@ -67,6 +75,7 @@ std::string row_json(const Row& row) {
   o.count("workspace_bytes", row.workspace_bytes).count("extra_bytes", row.extra_bytes);
   o.add("loss_id", row.loss_id);
   if (row.error >= 0) o.raw("error", number(row.error, 3));
+  for (const auto& [name, value] : row.more) o.raw(name.c_str(), number(value));
   std::string list;
   for (const double ms : row.samples.ms) list += (list.empty() ? "" : ", ") + number(ms, 6);
   return o.raw("samples_ms", "[" + list + "]").text();
@@ -110,6 +119,8 @@ std::string source_commit() {
   std::string folder(path, static_cast<std::size_t>(length));
   folder.resize(folder.rfind('/'));
   if (folder.find('\'') != std::string::npos) return "unknown";
+  std::string packed;
+  if (std::ifstream(folder + "/COMMIT") >> packed && !packed.empty()) return packed;
   const std::string git = "git -C '" + folder + "' ";
   const std::string commit = output_of(git + "rev-parse --short HEAD");
   if (commit.empty()) return "unknown";
@@ -174,10 +185,17 @@ void write_json(const Run& run, const std::string& path) {
     std::fputc('\n', stdout);
     return;
   }
-  std::ofstream file(path);
+  // Written beside and renamed: a run that is killed here leaves the file of the row before. Pipes are written as they are.
+  std::error_code ignored;
+  const auto kind = std::filesystem::status(path, ignored).type();
+  const bool plain =
+      kind == std::filesystem::file_type::regular || kind == std::filesystem::file_type::not_found;
+  const std::string beside = plain ? path + ".part" : path;
+  std::ofstream file(beside);
   file << text;
   file.close();
-  if (!file) throw std::runtime_error("--json " + path + ": cannot be written");
+  if (!file || (plain && std::rename(beside.c_str(), path.c_str()) != 0))
+    throw std::runtime_error("--json " + path + ": cannot be written");
 }
 
 void keep(Run* run, const Row& row, const std::string& path) {

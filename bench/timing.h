@@ -15,6 +15,19 @@ struct TimingPlan {
   std::size_t least = 5, most = 400;  // samples; the bound keeps the JSON of sub-millisecond kernels readable
 };
 
+/// Seconds that a program may still start something in.
+class Budget {
+ public:
+  explicit Budget(double seconds) : seconds_(seconds) {}
+  bool used_up() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() >= seconds_;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double seconds_;
+};
+
 /// Milliseconds of single runs, in the order they were taken.
 struct Samples {
   std::vector<double> ms;

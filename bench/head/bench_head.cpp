@@ -183,6 +183,18 @@ double small_disagreement(const HeadOptions& o, const std::string& head, qcf_typ
   return std::max(worst, relative_error(in.w.data, all));
 }
 
+/// What a call costs beside its arithmetic: the median time of a step with next to none, in microseconds.
+double call_us(const HeadOptions& o, const std::string& head, qcf_type type) {
+  Inputs in(2, 8, 2, type);
+  std::vector<float> dw(in.w.size), velocity(in.w.size);
+  Step step(o, head, in, dw.data(), velocity.data());
+  Samples samples;
+  const HostClock clock;
+  measure(
+      {0, 0, 101, 101}, [&] { clock([&] { step.run(); }, &samples); }, [&] { samples = {}; });
+  return 1e3 * samples.median();
+}
+
 /// Best rate of a square fp32 product: what the machine can do with this library and these threads, now.
 double measured_peak(const TimingPlan& timing) {
   constexpr std::int64_t size = 1536;
@@ -254,6 +266,7 @@ struct Bench {
     const std::size_t peak_bytes = resident_peak();
     r.extra_bytes = peak_bytes > before ? peak_bytes - before : 0;
     r.workspace_bytes = step.args.workspace_bytes;
+    r.host_us = call_us(o, head, in.type);
     r.loss_id = step.losses[1];
     r.phase = step.config.phase == QCF_PHASE_NORM ? "norm" : "id";
     if (o.sgd) fill_inputs(in.w.data, in.w.size, 2);  // the reference reads the weights before the step
@@ -325,6 +338,7 @@ int run(const HeadOptions& o, const std::string& command) {
     print_header(out);
     if (!with_products) std::printf("%s\n", out.left_out.back().c_str());
   }
+  const Budget budget(o.budget);
   int wrong = 0;
   for (std::size_t shape = 0; shape < o.n.size() * o.k.size(); ++shape) {
     Inputs in(o.n[shape / o.k.size()], o.d, o.k[shape % o.k.size()], QCF_TYPE_F32);
@@ -334,6 +348,11 @@ int run(const HeadOptions& o, const std::string& command) {
       const Reference reference(in.n, in.d, in.k, 3, in.x.data, in.w.data, in.labels);
       Bench bench(o, in, with_products, peak);
       for (const std::string& head : o.heads) {
+        if (budget.used_up()) {
+          out.left_out.push_back(head + " " + type + " N " + std::to_string(in.n) + " K " +
+                                 std::to_string(in.k) + ": not started, --budget was used up");
+          continue;
+        }
         // Once more beside each head: on a machine that others use, the first moment may be a slow one.
         if (measuring_peak && o.timing.seconds > 0)
           bench.peak = bench.products.peak_gflops = peak = std::max(peak, measured_peak({0, 0, 3, 3}));

@@ -21,6 +21,7 @@ constexpr const char* kUsage =
     "  --phase norm|id  of heads that have a magnitude loss\n"
     "  --cache cold|warm  cold: caches are flushed before every sample\n"
     "  --seconds S --warmup S --samples-min N   length of one measurement\n"
+    "  --budget S       start no measurement later than S seconds after the first\n"
     "  --threads T --isa auto|baseline|avx2|avx512   CPU\n"
     "  --no-products    leave out the bare products, and with them the [N, K] array that only they need\n"
     "  --peak TFLOPS    what shares are shares of\n"
@@ -123,6 +124,8 @@ HeadOptions parse_head_options(int argc, char** argv, HeadOptions o) {
       o.timing.seconds = seconds(flag, value);
     } else if (flag == "--warmup") {
       o.timing.warmup_seconds = seconds(flag, value);
+    } else if (flag == "--budget") {
+      o.budget = seconds(flag, value);
     } else if (flag == "--samples-min") {
       o.timing.least = static_cast<std::size_t>(positive(flag, value));
     } else if (flag == "--peak") {
@@ -148,7 +151,9 @@ float input_value(std::uint64_t index, std::uint32_t seed) {
 }
 
 void fill_inputs(float* values, std::size_t count, std::uint32_t seed) {
-  for (std::size_t i = 0; i < count; ++i) values[i] = input_value(i, seed);
+  const auto all = static_cast<std::int64_t>(count);
+#pragma omp parallel for schedule(static)
+  for (std::int64_t i = 0; i < all; ++i) values[i] = input_value(static_cast<std::uint64_t>(i), seed);
 }
 
 std::vector<std::int64_t> input_labels(std::int64_t n, std::int64_t k) {

@@ -18,6 +18,7 @@ struct HeadOptions {
   int threads = 0;  // 0: as many as OpenMP would use
   bool sgd = false, forward = false, products = true, quiet = false;
   double peak_tflops = 0;  // stated by the caller; 0: measured (CPU) or from the data sheet (GPU)
+  double budget = 1e9;     // seconds after which nothing new is started
   TimingPlan timing;
 };
 

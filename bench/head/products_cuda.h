@@ -13,21 +13,23 @@
 
 namespace qcface::bench {
 
-/// The four products on the device, operands of `type`, in cuBLASLt; nothing else of a step.
+/// The four products on the device, operands of `type`, in cuBLASLt; nothing else of a step. Enqueues on `stream`.
 class BareProducts {
  public:
-  BareProducts(const HeadOptions& o, Inputs& in, const std::string& type)
+  BareProducts(const HeadOptions& o, Inputs& in, const std::string& type, cudaStream_t stream)
       : context_(0, QCF_DEVICE_CUDA),
         forward_(o.forward),
         narrow_(type != "f32"),
         x16_(narrow_ ? in.host_x.size() : 0),
-        operand_(static_cast<std::size_t>(in.n * in.k) * (narrow_ ? 2 : 4)),
-        table_(static_cast<std::size_t>(in.n * in.k)),
+        stride_((in.k + 63) / 64 * 64),
+        operand_(static_cast<std::size_t>(in.n * stride_) * (narrow_ ? 2 : 4)),
+        table_(static_cast<std::size_t>(in.n * stride_)),
         vectors_(in.host_x.size()),
         dw_(o.forward ? 0 : in.host_w.size()),
         scratch_(kernels::cuda::product_workspace_bytes()),
         inputs_(in) {
     const qcf_type kind = type_from_name(type);
+    context_.get()->stream = stream;
     context_.check(qcf_cuda_open(context_.get()));
     // Zeros would multiply faster than numbers: less of the chip switches.
     std::vector<float> wide(1u << 16);
@@ -43,15 +45,19 @@ class BareProducts {
     } else {
       std::memcpy(pattern.data(), wide.data(), pattern.size());
     }
-    for (std::size_t at = 0; at < operand_.bytes(); at += pattern.size()) {
-      check(cudaMemcpy(operand_.data() + at, pattern.data(), std::min(pattern.size(), operand_.bytes() - at),
-                       cudaMemcpyHostToDevice),
-            "copy");
+    // The pattern once, then what is there already, doubled until the array is full.
+    std::size_t filled = std::min(pattern.size(), operand_.bytes());
+    check(cudaMemcpy(operand_.data(), pattern.data(), filled, cudaMemcpyHostToDevice), "copy");
+    while (filled < operand_.bytes()) {
+      const std::size_t more = std::min(filled, operand_.bytes() - filled);
+      check(cudaMemcpy(operand_.data() + filled, operand_.data(), more, cudaMemcpyDeviceToDevice), "copy");
+      filled += more;
     }
-    prepare({kind, in.n, in.k, in.d, false, true, in.d, in.d, in.k}, &cosines_);
+    check(cudaDeviceSynchronize(), "inputs");
+    prepare({kind, in.n, in.k, in.d, false, true, in.d, in.d, stride_}, &cosines_);
     if (forward_) return;
-    prepare({kind, in.n, in.d, in.k, false, false, in.k, in.d, in.d}, &to_vectors_);
-    prepare({kind, in.k, in.d, in.n, true, false, in.k, in.d, in.d}, &to_classes_);
+    prepare({kind, in.n, in.d, in.k, false, false, stride_, in.d, in.d}, &to_vectors_);
+    prepare({kind, in.k, in.d, in.n, true, false, stride_, in.d, in.d}, &to_classes_);
   }
   ~BareProducts() { qcf_cuda_close(context_.get()); }
   BareProducts(const BareProducts&) = delete;
@@ -82,6 +88,8 @@ class BareProducts {
   qcface::KernelContext context_;
   bool forward_, narrow_;
   Device<std::uint16_t> x16_;
+  // K up to a multiple of 64: libraries have their fast kernels for rows that are aligned, and the floor is to be fast.
+  std::int64_t stride_;
   Device<unsigned char> operand_;
   Device<float> table_, vectors_, dw_;
   Device<unsigned char> scratch_;

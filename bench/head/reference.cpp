@@ -176,10 +176,22 @@ std::vector<double> Reference::dx(const Step& step, std::int64_t row) const {
   const double* g = step.g.data() + row * k_;
   const float* x = x_ + row * d_;
   const double z = length_[static_cast<std::size_t>(row)];
+  // In blocks, added in their order: the same sum with any number of threads.
+  constexpr std::int64_t kBlock = 8192;
+  const std::int64_t blocks = (k_ + kBlock - 1) / kBlock;
+  std::vector<std::vector<double>> sums(static_cast<std::size_t>(blocks),
+                                        std::vector<double>(static_cast<std::size_t>(d_), 0.0));
+#pragma omp parallel for schedule(static)
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    double* part = sums[static_cast<std::size_t>(b)].data();
+    for (std::int64_t j = b * kBlock; j < std::min(k_, (b + 1) * kBlock); ++j) {
+      const double factor = g[j] / class_length_[static_cast<std::size_t>(j)];
+      for (std::int64_t e = 0; e < d_; ++e) part[e] += factor * w_[j * d_ + e];
+    }
+  }
   std::vector<double> sum(static_cast<std::size_t>(d_), 0.0);
-  for (std::int64_t j = 0; j < k_; ++j) {
-    const double factor = g[j] / class_length_[static_cast<std::size_t>(j)];
-    for (std::int64_t e = 0; e < d_; ++e) sum[static_cast<std::size_t>(e)] += factor * w_[j * d_ + e];
+  for (const std::vector<double>& part : sums) {
+    for (std::size_t e = 0; e < part.size(); ++e) sum[e] += part[e];
   }
   double along = 0;
   for (std::int64_t e = 0; e < d_; ++e) along += sum[static_cast<std::size_t>(e)] * x[e] / z;

@@ -6,11 +6,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "bench/step/weights.h"
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "nn/iresnet.h"
@@ -18,6 +18,7 @@
 #include "nn/sgd.h"
 
 using namespace qcface;
+using bench::formula, bench::set_weights;
 
 namespace {
 
@@ -65,34 +66,6 @@ Options parse(int argc, char** argv) {
   require(options.batch >= 2 && options.threads >= 1 && options.steps >= 1 && options.warmup >= 0,
           "--batch must be at least 2, --threads and --steps at least 1");
   return options;
-}
-
-/// In [-1, 1): a multiplicative hash of (stream, i), exact in float.
-std::vector<float> formula(std::uint32_t stream, std::size_t count, double offset, double scale) {
-  std::vector<float> values(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    std::uint32_t h = static_cast<std::uint32_t>(i) * 2654435761u + stream * 40503u;
-    h ^= h >> 15;
-    h *= 2246822519u;
-    h ^= h >> 13;
-    values[i] = static_cast<float>(offset + scale * (static_cast<double>(h >> 8) * 0x1p-23 - 1));
-  }
-  return values;
-}
-
-void set_weights(nn::ParameterStore& store) {
-  for (std::size_t i = 0; i < store.tensors().size(); ++i) {
-    const nn::TensorSpec& spec = store.tensors()[i];
-    double offset = 0, scale = 0.125;  // biases, running means
-    if (spec.shape.size() > 1) {
-      scale = std::sqrt(3.0 / (static_cast<double>(spec.elements()) / static_cast<double>(spec.shape[0])));
-    } else if (spec.name.ends_with("prelu.weight")) {
-      offset = 0.25;
-    } else if (spec.name.ends_with("weight") || spec.name.ends_with("running_var")) {
-      offset = 1;
-    }
-    store.copy_in(i, formula(100 + static_cast<std::uint32_t>(i), spec.elements(), offset, scale));
-  }
 }
 
 struct Times {

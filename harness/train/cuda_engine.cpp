@@ -79,6 +79,10 @@ class CudaEngine final : public StepEngine {
   void download(Head& head) override { head_.download(head); }
   LossScaleState loss_scale() const override { return scale_; }
   void set_loss_scale(const LossScaleState& state) override { scale_ = state; }
+  void observe_parts(PartObserver observer) override {
+    graphs_.clear();  // marks are captured with the step
+    observer_ = std::move(observer);
+  }
 
   std::optional<FinishedStep> step(const data::Batch& batch, const StepOrder& order) override {
     require(batch.pixels != nullptr, "CUDA training: the loader must deliver 8-bit pixels");
@@ -186,6 +190,7 @@ class CudaEngine final : public StepEngine {
     const auto* inputs = reinterpret_cast<const StepInputs*>(slot.device.data());
     auto* figures = reinterpret_cast<StepFigures*>(figures_.data());
     nn::ParameterStore& store = network_.parameters();
+    begin_part(StepPart::kForward);
     // A head that refuses its data writes no row values: NaN then stays.
     check_cuda(cudaMemsetAsync(figures_.data() + rows_at(1, figures_capacity_), 0xFF,
                                static_cast<std::size_t>(n) * sizeof(float), stream),
@@ -200,6 +205,7 @@ class CudaEngine final : public StepEngine {
     nn::cuda::check_finite(StorageType::kF32, std::int64_t{n} * network_.output_width(), embeddings, 0,
                            &figures->embeddings, stream);
 
+    begin_part(StepPart::kHead);
     HeadOutputs outputs;
     outputs.losses = figures->losses;
     outputs.lengths = reinterpret_cast<float*>(figures_.data() + rows_at(0, figures_capacity_));
@@ -209,7 +215,9 @@ class CudaEngine final : public StepEngine {
         head_.forward(embeddings, reinterpret_cast<const std::int64_t*>(slot.device.data() + labels_at()), n,
                       outputs, &inputs->lr, reinterpret_cast<const std::int32_t*>(&figures->scale.skip));
 
+    begin_part(StepPart::kBackward);
     network_.backward_device(dx, scales_loss() ? &figures->scale.scale : nullptr);
+    begin_part(StepPart::kUpdate);
     if (scales_loss()) nn::cuda::reset_finite_record(&figures->gradients, stream);
     nn::cuda::check_finite(StorageType::kF32, static_cast<std::int64_t>(store.gradients().size()),
                            store.gradients().data(), 0, &figures->gradients, stream);
@@ -233,11 +241,17 @@ class CudaEngine final : public StepEngine {
     update.momentum = options_.momentum;
     update.weight_decay = options_.weight_decay;
     nn::cuda::sgd_update(update, stream);
+    begin_part(StepPart::kHeadUpdate);
     head_.update();
+    begin_part(StepPart::kEnd);
 
     check_cuda(cudaMemcpyAsync(slot.found.as<void>(), figures_.data(), rows_at(3, figures_capacity_),
                                cudaMemcpyDeviceToHost, stream),
                "figures of a step");
+  }
+
+  void begin_part(StepPart part) const {
+    if (observer_) observer_(part, backend_.stream());
   }
 
   FinishedStep oldest() {
@@ -327,6 +341,7 @@ class CudaEngine final : public StepEngine {
   std::size_t next_ = 0;
   int pending_ = 0;
   LossScaleState scale_;
+  PartObserver observer_;
 };
 
 }  // namespace

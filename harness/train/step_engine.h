@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -46,6 +47,9 @@ struct NotFinite : std::runtime_error {
   std::string where;  // first tensor that is not finite, a sentence; empty: the backbone is fine
 };
 
+/// Parts of a step in the order they begin; kEnd: the last one has ended.
+enum class StepPart { kForward, kHead, kBackward, kUpdate, kHeadUpdate, kEnd };
+
 class StepEngine {
  public:
   virtual ~StepEngine() = default;
@@ -71,6 +75,12 @@ class StepEngine {
   virtual std::optional<FinishedStep> finish() = 0;
   /// Steps started whose figures were not handed back.
   virtual int pending() const = 0;
+
+  /// Called where a part begins while a step is enqueued on `stream` (a cudaStream_t), so that the observer can enqueue
+  /// marks of its own; what it enqueues becomes part of the step. An empty function takes them out again. Engines that
+  /// finish a step in step() have no such places and ignore it. Nothing may be pending.
+  using PartObserver = std::function<void(StepPart begins, void* stream)>;
+  virtual void observe_parts(PartObserver) {}
 };
 
 struct EngineOptions {

@@ -28,7 +28,7 @@ for options, update in (((), "dw"), (("--sgd",), "sgd"), (("--forward",), "none"
     assert {(r["head"], r["type"]) for r in rows} == {(h, t) for h in HEADS for t in ("f32", "bf16", "f16")}
     for r in rows:
         assert r["update"] == update and (r["n"], r["d"], r["k"]) == (8, 64, 300), r
-        assert 0 <= r["error"] < 2e-4 and r["workspace_bytes"] > 0 and r["loss_id"] > 0, r
+        assert 0 <= r["error"] < 2e-4 and r["workspace_bytes"] > 0 and r["loss_id"] > 0 and r["host_us"] > 0, r
         assert len(r["samples_ms"]) == r["samples"] >= 2 and r["ms_p20"] <= r["ms_median"] <= r["ms_p80"], r
         assert r["head"] in table
     floor = [r for r in data["rows"] if r["head"] == "products"]

@@ -38,6 +38,10 @@ with tempfile.TemporaryDirectory() as folder:
     assert rows["cosface"]["workspace_grew_bytes"] == 64
     assert abs(rows["softmax"]["ratio"] - 0.6) < 1e-9
     assert compare(folder, old, new, "--fail-on-regression")[0].returncode == 1
+    # Rows of training steps: the network is part of what was measured.
+    done, rows = compare(folder, [row("qcface", 9, 10, 11, arch="ir18"), row("qcface", 99, 100, 101, arch="ir50")],
+                         [row("qcface", 59, 60, 61, arch="ir50"), row("qcface", 9, 10, 11, arch="ir18")])
+    assert {h: r["verdict"] for h, r in rows.items()} == {"ir18": "within noise", "ir50": "faster"}, rows
     assert compare(folder, old, old, "--fail-on-regression")[0].returncode == 0
     assert compare(folder, old, new, "--margin", "0.001")[1]["magface"]["verdict"] == "slower"
     whole = os.path.join(folder, "gpu.json")  # a file of tests/gpu/run.sh holds the benchmark's under "head"

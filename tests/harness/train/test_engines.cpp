@@ -337,3 +337,35 @@ TEST_CASE("engines: fp16 halves its loss scale until the gradients fit") {
   REQUIRE(engine->loss_scale().good_steps > 0);
   REQUIRE(store.values("fc.weight") != before);
 }
+
+TEST_CASE("engines: an observer is told where the parts of a step begin, and changes no bit") {
+  QCFACE_NEEDS_DEVICE();
+  const EngineOptions options = engine_options();
+  const Curve plain = train_curve(true, options, 4);
+  Head head(options.head, kClasses, kWidth);
+  head.initialise(3);
+  const auto engine = make_cuda_engine(tiny(), options, head);
+  engine->network().parameters().initialise(3);
+  engine->upload(head);
+  std::vector<StepPart> parts;
+  bool on_a_stream = true;
+  const auto observe = [&](StepPart part, void* stream) {
+    parts.push_back(part);
+    on_a_stream = on_a_stream && stream != nullptr;
+  };
+  Curve curve;
+  engine->observe_parts(observe);
+  run_steps(*engine, curve, 0, 1);
+  const std::vector<StepPart> all{StepPart::kForward, StepPart::kHead,       StepPart::kBackward,
+                                  StepPart::kUpdate,  StepPart::kHeadUpdate, StepPart::kEnd};
+  REQUIRE(parts == all);
+  engine->observe_parts({});
+  run_steps(*engine, curve, 1, 3);
+  REQUIRE(parts == all);  // nobody was told
+  engine->observe_parts(observe);
+  run_steps(*engine, curve, 3, 4);
+  REQUIRE(parts.size() == 2 * all.size());
+  REQUIRE(curve.loss == plain.loss);
+  engine->download(head);
+  REQUIRE(std::equal(head.weights().begin(), head.weights().end(), plain.class_weights.begin()));
+}
