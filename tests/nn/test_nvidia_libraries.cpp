@@ -1,0 +1,32 @@
+// The libraries that the backbone opens, where this machine has them. No GPU is needed: only their versions are asked for.
+#include <dlfcn.h>
+
+#include <cstdio>
+
+#include "kernels/cuda/library_search.h"
+#include "nn/cuda/dynamic_library.h"
+#include "tests/support/catch.h"
+
+using namespace qcface;
+
+TEST_CASE("libraries: cuDNN and cuBLASLt are found where the toolkit or Python's packages have them") {
+  const struct {
+    const char *file, *version;
+    std::size_t major;
+  } libraries[] = {{"libcudnn.so.9", "cudnnGetVersion", 9}, {"libcublasLt.so.13", "cublasLtGetVersion", 13}};
+  int found = 0;
+  for (const auto& [file, version, major] : libraries) {
+    if (kernels::cuda::open_library(file, RTLD_NOW | RTLD_LOCAL).handle == nullptr) {
+      std::printf("%s is not on this machine\n", file);
+      continue;
+    }
+    const nn::cuda::DynamicLibrary library(file, "this test");
+    std::size_t (*get)() = nullptr;
+    library.bind(get, version);
+    std::printf("found %s %zu: %s\n", file, get(), library.path().c_str());
+    REQUIRE(get() / 10000 == major);
+    ++found;
+  }
+  std::fflush(stdout);
+  if (found == 0) QCFACE_SKIP("neither cuDNN nor cuBLASLt is on this machine");
+}
