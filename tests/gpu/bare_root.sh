@@ -79,11 +79,13 @@ base=$roots/$suite-archive
 make_root "$base" xz-utils
 rm -rf "$base/work" "$base/usr/local/cuda" "$base/opt"
 mkdir -p "$base/work"
-tar -xf "$archive" -C "$base/work"
+cp "$archive" "$base/work/qcface-gpu.tar.xz"
 
 # Every program starts, says that there is no GPU, and leaves with 0 (test programs, which skip) or 77.
 start_all='
-  cd /work/qcface-gpu
+  cd /work
+  rm -rf qcface-gpu && tar xf qcface-gpu.tar.xz
+  cd qcface-gpu
   export QCFACE_TEST_DATA=$PWD/tests/data
   for program in programs/qcface_*; do
     status=0; timeout 120 $program >/work/log 2>&1 || status=$?

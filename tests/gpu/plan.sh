@@ -1,4 +1,5 @@
-# Sourced by run.sh: the steps, in order. The limits add up to 8 minutes; none of them was measured yet.
+# Sourced by run.sh: the steps, in order. The limits are guesses until a GPU was seen; without PyTorch's figures they fit into
+# 8 minutes.
 test_programs=(kernels nn_elementwise nn train)  # these must be there; others of their kind run too
 [[ -x $programs/qcface_tests_kernels_fused_cuda ]] && test_programs+=(kernels_fused)
 
@@ -26,7 +27,7 @@ finish
 # Small cases of every plan; the benchmark of the head compares what it ran with a reference on the host.
 sanitize=(compute-sanitizer --error-exitcode 1 --print-limit 20 --tool)
 with_tool memcheck-conformance sanitizer compute-sanitizer && with memcheck-conformance sanitizer qcface_conformance &&
-  step memcheck-conformance sanitizer 15 "${sanitize[@]}" memcheck "$programs/qcface_conformance"
+  step memcheck-conformance sanitizer 10 "${sanitize[@]}" memcheck "$programs/qcface_conformance"
 with_tool memcheck sanitizer compute-sanitizer && with memcheck sanitizer qcface_tests_kernels_cuda &&
   step memcheck sanitizer 25 "${sanitize[@]}" memcheck "$programs/qcface_tests_kernels_cuda" -d yes \
     "head types: 16-bit operands stay near the evidence, every plan"
@@ -34,23 +35,32 @@ with_tool racecheck sanitizer compute-sanitizer && with racecheck sanitizer qcfa
   step racecheck sanitizer 20 "${sanitize[@]}" racecheck "$programs/qcface_bench_head_cuda" --n 70 --k 200 --d 512 \
     --heads qcface --plans mma,wgmma --types bf16 --no-products --seconds 0 --warmup 0 --samples-min 1
 
+# @budget@ is what the step may take, less some seconds: the benchmarks start nothing new after that, and end by themselves.
+heads=(--n 512 --k 93431,1000000,2059906 --seconds 0.3 --warmup 0.1 --budget @budget@)
 with head "" qcface_bench_head_cuda &&
-  step head "" 90 "$programs/qcface_bench_head_cuda" --n 512 --k 93431,1000000 --heads qcface,curricular --types bf16,f32 \
-    --seconds 0.2 --warmup 0.1 --json "$out/head.json"
+  step head "" 85 "$programs/qcface_bench_head_cuda" "${heads[@]}" --heads qcface,curricular --types bf16,f32 --plans chunked \
+    --json "$out/head.json"
+with head-plans "" qcface_bench_head_cuda &&
+  step head-plans "" 55 "$programs/qcface_bench_head_cuda" "${heads[@]}" --heads qcface --types bf16 \
+    --plans wgmma,mma,chunked --json "$out/head-plans.json"
 with step "" qcface_bench_step_cuda &&
-  step step "" 90 "$programs/qcface_bench_step_cuda" --json "$out/step.json"
+  step step "" 85 "$programs/qcface_bench_step_cuda" --arch ir18,ir50,ir100 --batch 512,256,128 --types bf16,f16,f32 \
+    --seconds 1.5 --warmup 0.5 --budget @budget@ --json "$out/step.json"
 
 # PyTorch's figures for the same, if the profiler still has its time afterwards.
 if python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-  later=60
-  step peers "" 60 true
+  later=45
+  with peers "" qcface_bench_step_cuda &&
+    step peers "" 100 python3 "$root/bench/step/compare.py" --device cuda --bench "$programs/qcface_bench_step_cuda" \
+      --arch ir18,ir50,ir100 --batch 512 --types bf16 --peers eager,compiled --seconds 1 --budget @budget@ --no-ours \
+      --json "$out/step-peers.json"
   later=0
 else
   missing peers "" "python3 has no PyTorch that sees the GPU" tool
 fi
 
 with_tool profile "" ncu && with profile "" qcface_bench_head_cuda &&
-  step profile "" 60 "$here/profile.sh" "$programs"
+  step profile "" 45 "$here/profile.sh" "$programs"
 
 if [[ $sanitizer == yes ]]; then
   for tests in "${test_programs[@]}"; do

@@ -15,7 +15,7 @@
 #                        killed loses only the step in it
 #     --budget SECONDS   for all of it, default 3600; what does not fit is listed as "not run"
 #     --only STEP,...    conformance, tests (or one of kernels, nn_elementwise, nn, train), sanitizer (memcheck, racecheck),
-#                        head, step, peers, profile
+#                        head, head-plans, step, peers, profile
 #     --limit STEP=SECONDS   another limit for a step; may be given several times
 #     --sanitizer        all test programs under memcheck and racecheck too (long: give it a budget)
 # Exit status: 0 all passed; 3 nothing failed, but a tool was missing, a step did not fit or a test was skipped; 77 no GPU;
@@ -45,7 +45,7 @@ for number in "$budget" "${own_limit[@]}"; do
   [[ $number =~ ^[0-9]+$ ]] || stop "'$number' is no number of seconds"
 done
 for name in "${only[@]}" "${!own_limit[@]}"; do
-  [[ " conformance tests kernels kernels_fused nn_elementwise nn train sanitizer memcheck-conformance memcheck racecheck head step peers profile " \
+  [[ " conformance tests kernels kernels_fused nn_elementwise nn train sanitizer memcheck-conformance memcheck racecheck head head-plans step peers profile " \
     == *" $name "* ]] || stop "there is no step '$name' (see the head of this file)"
 done
 

@@ -18,8 +18,8 @@ TOOLS = {
     "nvidia-smi": 'case $1 in *name*) echo "NVIDIA H100 (stand-in)" ;; *cap*) echo 9.0 ;; *) echo 580.1 ;; esac',
     "compute-sanitizer": 'echo "========= ERROR SUMMARY: 0 errors"',
     "ncu": "echo profiled",
-    # PyTorch is there and sees the GPU; everything else that python3 is called for is done.
-    "python3": f'[[ $* == *torch* ]] && exit 0; exec {sys.executable} "$@"',
+    # PyTorch is there and sees the GPU, and its figures are measured at once; all else that python3 is called for is done.
+    "python3": f'[[ $* == *torch* || $* == *compare.py* ]] && exit 0; exec {sys.executable} "$@"',
 }
 # Leaves a file behind every flag that names one.
 WRITES = 'while [[ $# -gt 0 ]]; do case $1 in --record | --json) echo "{}" >"$2" ;; esac; shift; done; echo done'
@@ -80,7 +80,7 @@ class RunTest(unittest.TestCase):
         self.only_passed()
         self.assertEqual(self.summary["verdict"], "all passed")
         self.assertIn("all passed; NVIDIA H100 (stand-in), commit abc1234", self.text.splitlines()[-1])
-        for name in ("conformance", "kernels", "nn_elementwise", "nn", "train", "memcheck-conformance", "memcheck", "racecheck", "head", "step", "peers",
+        for name in ("conformance", "kernels", "nn_elementwise", "nn", "train", "memcheck-conformance", "memcheck", "racecheck", "head", "head-plans", "step", "peers",
                      "profile"):
             self.assertIn(name, self.steps)
         for key, value in (("gpu", "NVIDIA H100 (stand-in)"), ("driver", "580.1"), ("cuda", "13.0.88"), ("commit", "abc1234")):
@@ -90,7 +90,7 @@ class RunTest(unittest.TestCase):
         # At most eight files, no folder; every step's log is in the archive.
         files = sorted(path.name for path in self.out.rglob("*"))
         self.assertLessEqual(len(files), 8, files)
-        self.assertLessEqual({"summary.json", "instructions.json", "head.json", "step.json", "logs.tar.xz"}, set(files))
+        self.assertLessEqual({"summary.json", "instructions.json", "head.json", "head-plans.json", "step.json", "logs.tar.xz"}, set(files))
         logs = self.logs()
         self.assertEqual(sorted(logs), sorted(f"{name}.log" for name in self.steps))
         self.assertIn(f"data: {HERE.parents[1] / 'tests/data'}", logs["kernels.log"])
@@ -135,6 +135,16 @@ class RunTest(unittest.TestCase):
         self.assertIn("the moon is full: a section", self.text)
         self.assertNotIn("all passed", self.text)
 
+    def test_left_out_of_a_benchmark(self):
+        self.put("programs", "qcface_bench_step_cuda", r"""
+            while [[ $# -gt 0 ]]; do case $1 in --json) out=$2 ;; --budget) echo "budget $2" ;; esac; shift; done
+            printf '{"left_out": ["ir50 f32 [512]: not started", "ir100"], "rows": []}' >"$out" """)
+        self.assertEqual(self.run_sh("--only", "step", "--limit", "step=30"), 3, self.text)
+        self.assertEqual(self.steps["step"]["result"], "skipped")
+        self.assertIn("2 left out", self.steps["step"]["note"])
+        self.assertIn("ir50 f32 [512]: not started", self.text)
+        self.assertIn("budget 20", self.logs()["step.log"])
+
     def test_no_test_of_that_name(self):
         self.put("tools", "compute-sanitizer", "echo \"No test cases matched 'head types'\"")
         self.assertEqual(self.run_sh("--only", "memcheck"), 1, self.text)
@@ -151,7 +161,7 @@ class RunTest(unittest.TestCase):
         self.assertIn("REQUIRE( 1 == 0 )", end)
         self.assertIn('it says "no" in C:\\', end)
         self.assertIn('it says "no" in C:\\', self.steps["head"]["note"])
-        self.assertIn("NOT PASSED: 2 failed", self.text.splitlines()[-1])
+        self.assertIn("NOT PASSED: 3 failed", self.text.splitlines()[-1])
         self.assertRegex(end, r"conformance +passed")  # the whole table is in the last 100 lines
         self.assertIn("test.cpp:500", self.logs()["nn.log"])
 

@@ -1,9 +1,8 @@
-// The libraries that the backbone opens, where this machine has them. No GPU is needed: only their versions are asked for.
-#include <dlfcn.h>
-
+// The libraries that the backbone and the heads open, where this machine has them. No GPU is needed: only their versions are
+// asked for.
 #include <cstdio>
 
-#include "kernels/cuda/library_search.h"
+#include "core/error.h"
 #include "nn/cuda/dynamic_library.h"
 #include "tests/support/catch.h"
 
@@ -16,11 +15,13 @@ TEST_CASE("libraries: cuDNN and cuBLASLt are found where the toolkit or Python's
   } libraries[] = {{"libcudnn.so.9", "cudnnGetVersion", 9}, {"libcublasLt.so.13", "cublasLtGetVersion", 13}};
   int found = 0;
   for (const auto& [file, version, major] : libraries) {
-    if (kernels::cuda::open_library(file, RTLD_NOW | RTLD_LOCAL).handle == nullptr) {
-      std::printf("%s is not on this machine\n", file);
+    nn::cuda::DynamicLibrary library;
+    try {
+      library = nn::cuda::DynamicLibrary(file, "this test");
+    } catch (const Error& error) {
+      std::printf("%s\n", error.what());
       continue;
     }
-    const nn::cuda::DynamicLibrary library(file, "this test");
     std::size_t (*get)() = nullptr;
     library.bind(get, version);
     std::printf("found %s %zu: %s\n", file, get(), library.path().c_str());
