@@ -93,6 +93,15 @@ fi
 
 trap 'interrupted=yes; trap "" TERM INT HUP; conclude; exit 1' TERM INT HUP
 rm -rf "$out"/logs "$out"/logs.tar*
+mkdir -p "$out/logs"
+{
+  timeout 10 nvidia-smi
+  uname -a; cat /etc/os-release; lscpu; free -g; df -h "$out"
+  printf '%s\n' "${libraries[@]}"
+  ldd "$programs"/qcface_*
+  python3 --version; cmake --version; command -v nvcc compute-sanitizer ncu
+} >"$out/logs/environment.log" 2>&1
+keep_log environment
 source "$here/plan.sh"
 conclude
 exit "$(exit_status)"

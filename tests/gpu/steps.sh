@@ -69,9 +69,14 @@ start() {
 finish() {
   local name ended code
   while [[ ${#process[@]} -gt 0 ]]; do
+    ended=
     wait -n -p ended "${process[@]}"
     code=$?
     for name in "${!process[@]}"; do [[ ${process[$name]} == "$ended" ]] && break; done
+    if [[ -z $ended ]]; then  # all had ended before: their status is still kept
+      wait "${process[$name]}"
+      code=$?
+    fi
     unset "process[$name]"
     status[$name]=$code
     took[$name]=$((SECONDS - begun[$name]))

@@ -92,7 +92,7 @@ class RunTest(unittest.TestCase):
         self.assertLessEqual(len(files), 8, files)
         self.assertLessEqual({"summary.json", "instructions.json", "head.json", "head-plans.json", "step.json", "logs.tar.xz"}, set(files))
         logs = self.logs()
-        self.assertEqual(sorted(logs), sorted(f"{name}.log" for name in self.steps))
+        self.assertEqual(sorted(logs), sorted(f"{name}.log" for name in ["environment", *self.steps]))
         self.assertIn(f"data: {HERE.parents[1] / 'tests/data'}", logs["kernels.log"])
 
     def test_missing_program(self):
@@ -171,6 +171,7 @@ class RunTest(unittest.TestCase):
         self.assertEqual(self.run_sh("--limit", "nn=1"), 1)
         self.assertLess(time.monotonic() - begun, 30)
         self.assertEqual(self.steps["nn"]["result"], "timeout")
+        self.assertLess(self.steps["nn"]["seconds"], 5)
         self.only_passed("nn")
         self.assertIn("begun", self.logs()["nn.log"])
 
