@@ -32,7 +32,7 @@ make_root() {
   local options=(--variant=minbase "--include=$2")
   if [[ $suite == noble ]]; then
     # Debian has neither Ubuntu's keys nor, in older releases, its script; the mirror is asked over TLS.
-    options+=(--no-check-gpg noble "$1" "${QCFACE_UBUNTU_MIRROR:-https://archive.ubuntu.com/ubuntu}" /usr/share/debootstrap/scripts/gutsy)
+    options+=(--no-check-gpg --components=main,universe noble "$1" "${QCFACE_UBUNTU_MIRROR:-https://archive.ubuntu.com/ubuntu}" /usr/share/debootstrap/scripts/gutsy)
   else
     options+=("$suite" "$1" "${QCFACE_DEBIAN_MIRROR:-http://deb.debian.org/debian}")
   fi

@@ -6,6 +6,7 @@
 # There, on Debian 12, Ubuntu 24.04 or later, with CUDA 13's driver, and cuBLAS and cuDNN in /usr/local/cuda or among
 # Python's nvidia packages:
 #   tar xf qcface-gpu.tar.xz && qcface-gpu/tests/gpu/run.sh --out results --budget 480
+# (Without xz: python3 -c 'import tarfile; tarfile.open("qcface-gpu.tar.xz").extractall()'.)
 # The C library, the driver and NVIDIA's libraries stay behind. Everything else that the programs want lies in programs/lib,
 # the C++ runtime too: oneDNN needs it as a library, and a process should not have two.
 set -euo pipefail

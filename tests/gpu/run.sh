@@ -78,7 +78,8 @@ PYTHON
 QCFACE_LIBRARY_PATH=$(IFS=:; echo "${libraries[*]}")${QCFACE_LIBRARY_PATH:+:$QCFACE_LIBRARY_PATH}
 export QCFACE_LIBRARY_PATH LD_LIBRARY_PATH="$QCFACE_LIBRARY_PATH${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 version_of() {  # version_of LIBRARY FUNCTION: what the library says of itself
-  python3 -c "import ctypes; f = ctypes.CDLL('$1').$2; f.restype = ctypes.c_size_t; print(f())" 2>/dev/null
+  python3 -c "import ctypes; f = ctypes.CDLL('$1').$2; f.restype = ctypes.c_size_t
+v = f(); print('%d.%d.%d' % (v // 10000, v // 100 % 100, v % 100))" 2>/dev/null
 }
 cudnn=$(version_of libcudnn.so.9 cudnnGetVersion)
 cublaslt=$(version_of libcublasLt.so.13 cublasLtGetVersion)

@@ -96,6 +96,8 @@ judge() {
     fail_with "$name" timeout "$log" "stopped after ${limit[$name]} s"
   elif [[ $code -eq 77 ]] || grep -qiE 'no (usable )?(GPU|CUDA device)' <<<"$unexpected"; then
     fail_with "$name" failed "$log" "CUDA sees no GPU, though nvidia-smi names one"
+  elif [[ $code -eq 76 ]]; then
+    settle "$name" skipped "$(tail -n 1 "$log")"
   elif [[ $code -ne 0 ]]; then
     fail_with "$name" failed "$log" "exit status $code"
   elif grep -qE '^(No test cases matched|No tests ran)' "$log"; then
@@ -128,7 +130,8 @@ left_out() {
 }
 
 fail_with() {  # fail_with NAME RESULT LOG NOTE: remembers the first lines that tell why
-  excerpt[$1]=$(grep -nE -A2 'FAILED:|^FAIL|[Ee]rror|ERROR|terminate called|what\(\)|Hazard|Invalid|not found' "$3" | head -9)
+  local why='FAILED:|^FAIL|[Ee]rror|ERROR|terminate called|what\(\)|Hazard|Invalid|not found'
+  excerpt[$1]=$(sed 1d "$3" | grep -nE -A4 "$why" | head -12)
   [[ -n ${excerpt[$1]} ]] || excerpt[$1]=$(tail -n 5 "$3")
   excerpt[$1]=$(cut -c1-160 <<<"${excerpt[$1]}")
   settle "$1" "$2" "$4"

@@ -110,6 +110,14 @@ class RunTest(unittest.TestCase):
         self.only_passed("profile")
         self.assertNotIn("all passed", self.text)
 
+    def test_profiler_not_permitted(self):
+        self.put("tools", "ncu", "echo '==ERROR== ERR_NVGPUCTRPERM'; exit 1")
+        self.assertEqual(self.run_sh("--only", "profile"), 3, self.text)
+        self.assertEqual(self.steps["profile"]["result"], "skipped")
+        self.assertIn("not permitted", self.steps["profile"]["note"])
+        self.put("tools", "ncu", "echo '==WARNING== No kernels were profiled.'")
+        self.assertEqual(self.run_sh("--only", "profile"), 1, self.text)
+
     def test_no_device_is_a_failure(self):
         self.put("programs", "qcface_conformance", 'echo "[qcface-skip] no GPU: the instruction wrappers were not run"; exit 77')
         # A Catch2 program passes when every case is skipped.
