@@ -32,7 +32,8 @@ make_root() {
   local options=(--variant=minbase "--include=$2")
   if [[ $suite == noble ]]; then
     # Debian has neither Ubuntu's keys nor, in older releases, its script; the mirror is asked over TLS.
-    options+=(--no-check-gpg --components=main,universe noble "$1" "${QCFACE_UBUNTU_MIRROR:-https://archive.ubuntu.com/ubuntu}" /usr/share/debootstrap/scripts/gutsy)
+    options+=(--no-check-gpg "--components=main,universe" noble "$1"
+              "${QCFACE_UBUNTU_MIRROR:-https://archive.ubuntu.com/ubuntu}" /usr/share/debootstrap/scripts/gutsy)
   else
     options+=("$suite" "$1" "${QCFACE_DEBIAN_MIRROR:-http://deb.debian.org/debian}")
   fi
@@ -47,7 +48,8 @@ inside() {
     mount -t proc proc "$base/proc"
     mount --rbind /dev "$base/dev"
     '"$2"'
-    exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root chroot "$base" /bin/sh -euc "$1"' bash "$1"
+    exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+      chroot "$base" /bin/sh -euc "$1"' bash "$1"
 }
 read_only() { mkdir -p "$2" && mount --bind "$1" "$2" && mount -o remount,bind,ro "$2"; }
 export -f read_only

@@ -13,7 +13,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 limit_mib=40
 
-build=
+build=''
 if [[ ${1:-} == --build ]]; then
   build=$(realpath "${2:?--build needs a folder}")
   shift 2
@@ -37,7 +37,11 @@ for program in "$build"/bin/qcface_conformance "$build"/bin/qcface_*_cuda; do
       [[ -e $pack/programs/lib/${library##*/} ]] || strip --strip-unneeded -o "$pack/programs/lib/${library##*/}" "$library"
     done
 done
-[[ -n $(ls "$pack/programs" | grep qcface_) ]] || { echo "$build/bin holds none of the GPU programs: build with CUDA first" >&2; exit 1; }
+packed=("$pack"/programs/qcface_*)
+if [[ ${#packed[@]} -eq 0 ]]; then
+  echo "$build/bin holds none of the GPU programs: build with CUDA first" >&2
+  exit 1
+fi
 
 commit=$(git -C "$root" rev-parse --short HEAD)
 [[ -z $(git -C "$root" status --porcelain) ]] || commit+=-modified

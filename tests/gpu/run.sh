@@ -27,12 +27,12 @@ root=${here%/tests/gpu}
 source "$here/steps.sh"
 
 stop() { echo "run.sh: $1" >&2; exit 1; }
-programs= out= sanitizer=no
+programs='' out='' sanitizer=no
 while [[ $# -gt 0 ]]; do
   [[ $1 == --sanitizer || $# -ge 2 ]] || stop "'$1' is unknown or lacks its value (see the head of this file)"
   case $1 in
     --programs) programs=$(realpath "$2"); shift ;;
-    --out) out=$2; shift ;;
+    --out) out=${2%/}; shift ;;
     --budget) budget=$2; shift ;;
     --only) IFS=, read -ra only <<<"$2"; shift ;;
     --limit) own_limit[${2%%=*}]=${2#*=}; shift ;;
@@ -41,12 +41,13 @@ while [[ $# -gt 0 ]]; do
   esac
   shift
 done
+known="conformance tests kernels kernels_fused nn_elementwise nn train"
+known+=" sanitizer memcheck-conformance memcheck racecheck head head-plans step peers profile"
 for number in "$budget" "${own_limit[@]}"; do
   [[ $number =~ ^[0-9]+$ ]] || stop "'$number' is no number of seconds"
 done
 for name in "${only[@]}" "${!own_limit[@]}"; do
-  [[ " conformance tests kernels kernels_fused nn_elementwise nn train sanitizer memcheck-conformance memcheck racecheck head head-plans step peers profile " \
-    == *" $name "* ]] || stop "there is no step '$name' (see the head of this file)"
+  [[ " $known " == *" $name "* ]] || stop "there is no step '$name' (see the head of this file)"
 done
 
 if ! command -v nvidia-smi >/dev/null ||
@@ -59,7 +60,12 @@ capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1)
 PATH=$PATH:/usr/local/cuda/bin
 [[ -z $programs && -d $root/programs ]] && programs=$root/programs
 out=${out:-$root/build/gpu-results}
-mkdir -p "$out" && out=$(realpath "$out") || stop "$out: cannot be made"
+if [[ -e $out/summary.json ]]; then  # figures of two runs must not be mixed
+  before=$out-$(date -u -r "$out/summary.json" +%Y%m%dT%H%M%SZ)
+  { [[ ! -e $before ]] && mv -T "$out" "$before"; } || stop "$out holds another run: name another folder"
+  echo "the run that was in $out is now in $before"
+fi
+{ mkdir -p "$out" && out=$(realpath "$out"); } || stop "$out: cannot be made"
 export QCFACE_TEST_DATA=${QCFACE_TEST_DATA:-$root/tests/data}
 date=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 cuda=$(cat "$programs/CUDA" 2>/dev/null || nvcc --version 2>/dev/null | sed -n 's/.*release [0-9.]*, V//p')
@@ -93,7 +99,6 @@ if [[ -z $programs ]]; then
 fi
 
 trap 'interrupted=yes; trap "" TERM INT HUP; conclude; exit 1' TERM INT HUP
-rm -rf "$out"/logs "$out"/logs.tar*
 mkdir -p "$out/logs"
 {
   timeout 10 nvidia-smi

@@ -95,7 +95,8 @@ judge() {
   if [[ $code -eq 124 || ($code -eq 137 && ${took[$name]} -ge ${limit[$name]}) ]]; then
     fail_with "$name" timeout "$log" "stopped after ${limit[$name]} s"
   elif [[ $code -eq 77 ]] || grep -qiE 'no (usable )?(GPU|CUDA device)' <<<"$unexpected"; then
-    fail_with "$name" failed "$log" "CUDA sees no GPU, though nvidia-smi names one"
+    excerpt[$name]=$(grep -m1 -iE 'no (usable )?(GPU|CUDA device)' "$log" | cut -c1-160)
+    settle "$name" failed "CUDA sees no GPU, though nvidia-smi names one"
   elif [[ $code -eq 76 ]]; then
     settle "$name" skipped "$(tail -n 1 "$log")"
   elif [[ $code -ne 0 ]]; then
@@ -131,7 +132,8 @@ left_out() {
 
 fail_with() {  # fail_with NAME RESULT LOG NOTE: remembers the first lines that tell why
   local why='FAILED:|^FAIL|[Ee]rror|ERROR|terminate called|what\(\)|Hazard|Invalid|not found'
-  excerpt[$1]=$(sed 1d "$3" | grep -nE -A4 "$why" | head -12)
+  # Without the command and Catch2's durations, which name test cases "... errors ...".
+  excerpt[$1]=$(sed 1d "$3" | grep -vE '^[0-9.]+ s: ' | grep -E -A4 "$why" | head -12)
   [[ -n ${excerpt[$1]} ]] || excerpt[$1]=$(tail -n 5 "$3")
   excerpt[$1]=$(cut -c1-160 <<<"${excerpt[$1]}")
   settle "$1" "$2" "$4"
@@ -153,7 +155,7 @@ quoted() {  # a JSON string of printable ASCII
 }
 
 write_summary() {
-  local name comma= key
+  local name comma=''
   {
     printf '{"gpu": %s, "driver": %s, "cuda": %s, "cudnn": %s, "cublaslt": %s, "commit": %s, "cores": %d, "date": %s,\n' \
       "$(quoted "$gpu")" "$(quoted "$driver")" "$(quoted "$cuda")" "$(quoted "$cudnn")" "$(quoted "$cublaslt")" \

@@ -80,9 +80,9 @@ class RunTest(unittest.TestCase):
         self.only_passed()
         self.assertEqual(self.summary["verdict"], "all passed")
         self.assertIn("all passed; NVIDIA H100 (stand-in), commit abc1234", self.text.splitlines()[-1])
-        for name in ("conformance", "kernels", "nn_elementwise", "nn", "train", "memcheck-conformance", "memcheck", "racecheck", "head", "head-plans", "step", "peers",
-                     "profile"):
-            self.assertIn(name, self.steps)
+        self.assertEqual(sorted(self.steps), sorted(
+            ["conformance", "kernels", "nn_elementwise", "nn", "train", "memcheck-conformance", "memcheck", "racecheck", "head",
+             "head-plans", "step", "peers", "profile"]))
         for key, value in (("gpu", "NVIDIA H100 (stand-in)"), ("driver", "580.1"), ("cuda", "13.0.88"), ("commit", "abc1234")):
             self.assertEqual(self.summary[key], value)
         for key in ("cudnn", "cublaslt", "cores", "date", "command", "seconds"):
@@ -90,7 +90,8 @@ class RunTest(unittest.TestCase):
         # At most eight files, no folder; every step's log is in the archive.
         files = sorted(path.name for path in self.out.rglob("*"))
         self.assertLessEqual(len(files), 8, files)
-        self.assertLessEqual({"summary.json", "instructions.json", "head.json", "head-plans.json", "step.json", "logs.tar.xz"}, set(files))
+        self.assertLessEqual(
+            {"summary.json", "instructions.json", "head.json", "head-plans.json", "step.json", "logs.tar.xz"}, set(files))
         logs = self.logs()
         self.assertEqual(sorted(logs), sorted(f"{name}.log" for name in ["environment", *self.steps]))
         self.assertIn(f"data: {HERE.parents[1] / 'tests/data'}", logs["kernels.log"])
@@ -119,7 +120,7 @@ class RunTest(unittest.TestCase):
         self.assertEqual(self.run_sh("--only", "profile"), 1, self.text)
 
     def test_no_device_is_a_failure(self):
-        self.put("programs", "qcface_conformance", 'echo "[qcface-skip] no GPU: the instruction wrappers were not run"; exit 77')
+        self.put("programs", "qcface_conformance", 'echo "[qcface-skip] no GPU: the wrappers were not run"; exit 77')
         # A Catch2 program passes when every case is skipped.
         self.put("programs", "qcface_tests_nn_cuda",
                  r'printf "[qcface-skip] no GPU on this machine\n0.001 s: one case\nAll tests passed\n"')
@@ -200,6 +201,11 @@ class RunTest(unittest.TestCase):
         self.assertNotIn("all passed", self.text)
         self.assertIn("passed: conformance", self.text.splitlines()[-1])
         self.assertEqual(self.run_sh("--only", "tests,head"), 0)
+        # What an earlier run left is put aside.
+        aside = [path for path in self.folder.iterdir() if path.name.startswith("results-")]
+        self.assertEqual(len(aside), 1)
+        self.assertTrue((aside[0] / "instructions.json").exists())
+        self.assertFalse((self.out / "instructions.json").exists())
         self.assertEqual(set(self.steps), {"kernels", "nn_elementwise", "nn", "train", "head"})
         self.assertEqual(self.run_sh("--only", "nonsense"), 1)
         self.assertIn("there is no step 'nonsense'", self.text)
