@@ -47,9 +47,11 @@ with step "" qcface_bench_step_cuda &&
   step step "" 85 "$programs/qcface_bench_step_cuda" --arch ir18,ir50,ir100 --batch 512,256,128 --types bf16,f16,f32 \
     --seconds 1.5 --warmup 0.5 --budget @budget@ --json "$out/step.json"
 
-# PyTorch's figures for the same, if the profiler still has its time afterwards.
-if python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-  later=45
+# PyTorch's figures for the same, if the convolutions and the profiler still have their time afterwards.
+torch=no
+python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null && torch=yes
+if [[ $torch == yes ]]; then
+  later=80
   with peers "" qcface_bench_step_cuda &&
     step peers "" 100 python3 "$root/bench/step/compare.py" --device cuda --bench "$programs/qcface_bench_step_cuda" \
       --arch ir18,ir50,ir100 --batch 512 --types bf16 --peers eager,compiled --seconds 1 --budget @budget@ --no-ours \
@@ -59,8 +61,17 @@ else
   missing peers "" "python3 has no PyTorch that sees the GPU" tool
 fi
 
+convolutions=(--types bf16,f32 --seconds 0.1 --budget @budget@ --json "$out/convolutions.json")
+with convolutions "" qcface_bench_convolution_cuda &&
+  step convolutions "" 20 "$programs/qcface_bench_convolution_cuda" "${convolutions[@]}"
+if [[ $torch == yes ]]; then
+  step convolution-peers "" 25 python3 "$root/bench/convolution/peer_torch.py" "${convolutions[@]}"
+else
+  missing convolution-peers "" "python3 has no PyTorch that sees the GPU" tool
+fi
+
 with_tool profile "" ncu && with profile "" qcface_bench_head_cuda &&
-  step profile "" 45 "$here/profile.sh" "$programs"
+  step profile "" 40 "$here/profile.sh" "$programs"
 
 if [[ $sanitizer == yes ]]; then
   for tests in "${test_programs[@]}"; do

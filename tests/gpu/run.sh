@@ -11,11 +11,11 @@
 #   tests/gpu/run.sh                          build in build/gpu for this machine's GPU, then the same
 #     --programs DIR     take programs built elsewhere (in an unpacked archive its own are taken)
 #     --out FOLDER       where everything goes, default build/gpu-results: summary.json, instructions.json, head.json,
-#                        head-plans.json, step.json, step-peers.json, logs.tar.xz. Written as it comes: a run that is
-#                        killed loses only the step in it
+#                        head-plans.json, step.json, step-peers.json, convolutions.json, logs.tar.xz. Written as it
+#                        comes: a run that is killed loses only the step in it
 #     --budget SECONDS   for all of it, default 3600; what does not fit is listed as "not run"
 #     --only STEP,...    conformance, tests (or one of kernels, nn_elementwise, nn, train), sanitizer (memcheck, racecheck),
-#                        head, head-plans, step, peers, profile
+#                        head, head-plans, step, peers, convolutions, convolution-peers, profile
 #     --limit STEP=SECONDS   another limit for a step; may be given several times
 #     --sanitizer        all test programs under memcheck and racecheck too (long: give it a budget)
 # Exit status: 0 all passed; 3 nothing failed, but a tool was missing, a step did not fit or a test was skipped; 77 no GPU;
@@ -42,7 +42,8 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 known="conformance tests kernels kernels_fused nn_elementwise nn train"
-known+=" sanitizer memcheck-conformance memcheck racecheck head head-plans step peers profile"
+known+=" sanitizer memcheck-conformance memcheck racecheck head head-plans step peers"
+known+=" convolutions convolution-peers profile"
 for number in "$budget" "${own_limit[@]}"; do
   [[ $number =~ ^[0-9]+$ ]] || stop "'$number' is no number of seconds"
 done

@@ -122,7 +122,7 @@ skips() {
        END { if (reason != "") print reason }' "$1"
 }
 
-json_of() { case $1 in peers) echo step-peers.json ;; *) echo "$1.json" ;; esac; }
+json_of() { case $1 in peers) echo step-peers.json ;; convolution-peers) echo convolutions.json ;; *) echo "$1.json" ;; esac; }
 
 # left_out FILE: what a benchmark says it has not measured, one a line.
 left_out() {

@@ -13,7 +13,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROGRAMS = ["qcface_conformance", "qcface_tests_kernels_cuda", "qcface_tests_nn_elementwise_cuda", "qcface_tests_nn_cuda",
-            "qcface_tests_train_cuda", "qcface_bench_head_cuda", "qcface_bench_step_cuda"]
+            "qcface_tests_train_cuda", "qcface_bench_head_cuda", "qcface_bench_step_cuda",
+            "qcface_bench_convolution_cuda"]
 TOOLS = {
     "nvidia-smi": 'case $1 in *name*) echo "NVIDIA H100 (stand-in)" ;; *cap*) echo 9.0 ;; *) echo 580.1 ;; esac',
     "compute-sanitizer": 'echo "========= ERROR SUMMARY: 0 errors"',
@@ -82,7 +83,7 @@ class RunTest(unittest.TestCase):
         self.assertIn("all passed; NVIDIA H100 (stand-in), commit abc1234", self.text.splitlines()[-1])
         self.assertEqual(sorted(self.steps), sorted(
             ["conformance", "kernels", "nn_elementwise", "nn", "train", "memcheck-conformance", "memcheck", "racecheck", "head",
-             "head-plans", "step", "peers", "profile"]))
+             "head-plans", "step", "peers", "convolutions", "convolution-peers", "profile"]))
         for key, value in (("gpu", "NVIDIA H100 (stand-in)"), ("driver", "580.1"), ("cuda", "13.0.88"), ("commit", "abc1234")):
             self.assertEqual(self.summary[key], value)
         for key in ("cudnn", "cublaslt", "cores", "date", "command", "seconds"):
@@ -143,6 +144,13 @@ class RunTest(unittest.TestCase):
         self.assertEqual(self.steps["nn"]["result"], "skipped")
         self.assertIn("the moon is full: a section", self.text)
         self.assertNotIn("all passed", self.text)
+
+    def test_sanitizer_on_every_program(self):
+        self.assertEqual(self.run_sh("--sanitizer", "--only", "sanitizer"), 0, self.text)
+        every = [f"{check}-{tests}" for check in ("memcheck", "racecheck")
+                 for tests in ("kernels", "nn_elementwise", "nn", "train")]
+        self.assertEqual(sorted(self.steps), sorted(["memcheck-conformance", "memcheck", "racecheck", *every]))
+        self.only_passed()
 
     def test_left_out_of_a_benchmark(self):
         self.put("programs", "qcface_bench_step_cuda", r"""
