@@ -79,28 +79,28 @@ fi
 archive=$(realpath "${1:?which archive? (see the head of this file)}")
 base=$roots/$suite-archive
 make_root "$base" xz-utils
-rm -rf "$base/work" "$base/usr/local/cuda" "$base/opt"
-mkdir -p "$base/work"
-cp "$archive" "$base/work/qcface-gpu.tar.xz"
+rm -rf "$base/carried" "$base/usr/local/cuda" "$base/opt"
+mkdir -p "$base/carried"
+cp "$archive" "$base/carried/qcface-gpu.tar.xz"
 
 # Every program starts, says that there is no GPU, and leaves with 0 (test programs, which skip) or 77.
 start_all='
-  cd /work
+  cd /carried
   rm -rf qcface-gpu && tar xf qcface-gpu.tar.xz
   cd qcface-gpu
   export QCFACE_TEST_DATA=$PWD/tests/data
   for program in programs/qcface_*; do
-    status=0; timeout 120 $program >/work/log 2>&1 || status=$?
-    said=$(grep -iE "no (usable )?(GPU|CUDA device)" /work/log | sort | uniq -c | sort -rn | head -1 || true)
+    status=0; timeout 120 $program >/carried/log 2>&1 || status=$?
+    said=$(grep -iE "no (usable )?(GPU|CUDA device)" /carried/log | sort | uniq -c | sort -rn | head -1 || true)
     echo "$program: $status,$said"
     if [ $status -ne 0 ] && [ $status -ne 77 ] || [ -z "$said" ]; then
-      tail -n 20 /work/log; exit 1
+      tail -n 20 /carried/log; exit 1
     fi
   done
-  programs/qcface_tests_nn_cuda -s "libraries: cuDNN and cuBLASLt*" >/work/log 2>&1 || { tail -n 20 /work/log; exit 1; }
-  grep "^found" /work/log || true
-  [ $(grep -c "^found" /work/log) -eq $expected ] || { echo "expected to find $expected libraries of NVIDIA"; exit 1; }
-  status=0; tests/gpu/run.sh --out /work/results || status=$?
+  programs/qcface_tests_nn_cuda -s "libraries: cuDNN and cuBLASLt*" >/carried/log 2>&1 || { tail -n 20 /carried/log; exit 1; }
+  grep "^found" /carried/log || true
+  [ $(grep -c "^found" /carried/log) -eq $expected ] || { echo "expected to find $expected libraries of NVIDIA"; exit 1; }
+  status=0; tests/gpu/run.sh --out /carried/results || status=$?
   echo "run.sh: $status"
   [ $status -eq 77 ] || exit 1'
 
