@@ -87,7 +87,7 @@ for type_name in args.types.split(","):
                                ("data", lambda: backward(True, False)), ("weights", lambda: backward(False, True))):
                 p20, median, p80 = measure(work)
                 report["rows"].append({
-                    "implementation": f"PyTorch {torch.__version__}" + (", deterministic" if deterministic else ""),
+                    "implementation": f"torch {torch.__version__}" + (", deterministic" if deterministic else ""),
                     "shape": shape, "n": args.batch, "type": type_name, "kind": kind, "ms_median": median, "ms_p20": p20,
                     "ms_p80": p80, "gflops": 18 * args.batch * side * side * channels**2 / median * 1e-6})
                 print(f"{shape} {type_name} {kind}{' deterministic' if deterministic else ''}: {median:.3f} ms", flush=True)

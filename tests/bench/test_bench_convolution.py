@@ -36,6 +36,6 @@ with tempfile.TemporaryDirectory() as folder:
     run([program])
     small[small.index("bf16,f16,f32")] = "f32"  # a CPU has no fp16 convolution
     both = run([python, peer], "--device", "cpu")
-    added = [row for row in both["rows"] if row["implementation"].startswith("PyTorch")]
+    added = [row for row in both["rows"] if row["implementation"].startswith("torch ")]
     assert len(both["rows"]) == 18 + len(added) and len(added) == 2 * 3 * 2, both
     assert all(row["ms_median"] > 0 and row["gflops"] > 0 for row in added)

@@ -17,3 +17,4 @@ fi
 rm -f "$out/configure.log"
 say "build"
 cmake --build "$root/build/gpu" -j "$(nproc)" --target qcface_gpu_programs || stop "the build failed"
+echo "$commit" >"$programs/COMMIT"  # the benchmarks write it into their files

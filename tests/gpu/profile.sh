@@ -26,6 +26,7 @@ profile wgmma_weights 1 "${head[@]}" --plans wgmma
 profile exponentials 4 "${head[@]}" --plans chunked
 profile class_update 4 "${head[@]}" --plans chunked
 if [[ -x $programs/qcface_bench_step_cuda ]]; then
-  profile forward_kernel 20 "$programs/qcface_bench_step_cuda" --arch ir18 --batch 512 --types bf16 --seconds 0 --warmup 0
+  profile forward_kernel 20 "$programs/qcface_bench_step_cuda" --arch ir18 --batch 512 --types bf16 --no-parts \
+    --seconds 0 --warmup 0 --samples-min 1
 fi
 exit $failed

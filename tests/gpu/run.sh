@@ -6,7 +6,7 @@
 #   tests/gpu/pack.sh                                    makes build/qcface-gpu.tar.xz; carry it over
 # and there, with CUDA 13's driver, cuBLAS, cuDNN in the toolkit or among Python's nvidia packages:
 #   tar xf qcface-gpu.tar.xz && qcface-gpu/tests/gpu/run.sh --out results --budget 480
-# Then, here: copy results/instructions.json to tests/data/instructions, and bench/publish.py results.
+# Then, here: bench/publish.py results.
 #
 #   tests/gpu/run.sh                          build in build/gpu for this machine's GPU, then the same
 #     --programs DIR     take programs built elsewhere (in an unpacked archive its own are taken)
@@ -69,9 +69,10 @@ fi
 { mkdir -p "$out" && out=$(realpath "$out"); } || stop "$out: cannot be made"
 export QCFACE_TEST_DATA=${QCFACE_TEST_DATA:-$root/tests/data}
 date=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-cuda=$(cat "$programs/CUDA" 2>/dev/null || nvcc --version 2>/dev/null | sed -n 's/.*release [0-9.]*, V//p')
-commit=$(cat "$programs/COMMIT" 2>/dev/null || git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
-[[ -f $programs/COMMIT || -z $(git -C "$root" status --porcelain 2>/dev/null) ]] || commit+=-modified
+carried=${programs:-$root}  # COMMIT and CUDA of programs that were built elsewhere
+cuda=$(cat "$carried/CUDA" 2>/dev/null || nvcc --version 2>/dev/null | sed -n 's/.*release [0-9.]*, V//p')
+commit=$(cat "$carried/COMMIT" 2>/dev/null || git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
+[[ -f $carried/COMMIT || -z $(git -C "$root" status --porcelain 2>/dev/null) ]] || commit+=-modified
 
 # Folders with NVIDIA's libraries, of python3's packages too.
 libraries=()
@@ -93,7 +94,7 @@ cublaslt=$(version_of libcublasLt.so.13 cublasLtGetVersion)
 echo "$gpu, driver $driver, compute capability $capability, CUDA ${cuda:-unknown}, cuDNN ${cudnn:-unknown}," \
   "cuBLASLt ${cublaslt:-unknown}, $(nproc) cores, commit $commit"
 echo "libraries: $QCFACE_LIBRARY_PATH"
-[[ $capability == 9.0 || ! -f $programs/COMMIT ]] || echo "these programs were built for compute capability 9.0"
+[[ $capability == 9.0 || ! -f $carried/COMMIT ]] || echo "these programs were built for compute capability 9.0"
 
 if [[ -z $programs ]]; then
   source "$here/build.sh"
