@@ -183,22 +183,19 @@ class RunTest(unittest.TestCase):
         self.assertIn("test.cpp:500", self.logs()["nn.log"])
 
     def test_hanging_program(self):
-        self.put("programs", "qcface_tests_nn_cuda", "echo begun; sleep 20")
-        begun = time.monotonic()
+        self.put("programs", "qcface_tests_nn_cuda", "echo begun; sleep 60")
         self.assertEqual(self.run_sh("--limit", "nn=1"), 1)
-        self.assertLess(time.monotonic() - begun, 30)
         self.assertEqual(self.steps["nn"]["result"], "timeout")
-        self.assertLess(self.steps["nn"]["seconds"], 5)
+        self.assertLess(self.steps["nn"]["seconds"], 20)
         self.only_passed("nn")
         self.assertIn("begun", self.logs()["nn.log"])
 
     def test_budget(self):
-        self.put("programs", "qcface_tests_nn_cuda", "sleep 20")
-        begun = time.monotonic()
-        self.assertEqual(self.run_sh("--budget", "8", "--limit", "conformance=2"), 3, self.text)
-        self.assertLess(time.monotonic() - begun, 20)
+        self.put("programs", "qcface_tests_nn_cuda", "sleep 60")
+        self.assertEqual(self.run_sh("--budget", "20", "--limit", "conformance=2"), 3, self.text)
+        self.assertLess(self.summary["seconds"], 40)
         self.assertEqual(self.steps["conformance"]["result"], "passed")
-        for name in ("kernels", "nn", "head", "step"):
+        for name in ("kernels", "nn", "head", "step"):  # would get less than a third of their limits
             self.assertEqual(self.steps[name]["result"], "not run")
         self.assertRegex(self.text, r"head +not run")
         self.assertNotIn("all passed", self.text)
