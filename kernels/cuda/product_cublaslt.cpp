@@ -1,16 +1,14 @@
 // The products through cuBLASLt. The library is opened at qcf_cuda_open and not linked: a program that stays on the CPU
-// does not pay its 200 MB. Searched: the loader's path (which holds the toolkit's folder where one is installed that
-// way), QCFACE_LIBRARY_PATH (folders separated by colons), the toolkit's own folder.
+// does not pay its 200 MB. library_search.h says where it is looked for.
 #ifndef QCF_EMULATE
 #include <cublasLt.h>
 #include <dlfcn.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <string>
-#include <vector>
 
 #include "kernels/check.h"
+#include "kernels/cuda/library_search.h"
 #include "kernels/cuda/product.h"
 
 namespace qcface::kernels::cuda {
@@ -34,29 +32,15 @@ struct Library {
   std::string error;  // "" if all were found
 
   Library() {
-    std::vector<std::string> names = {kLibrary};
-    if (const char* list = std::getenv("QCFACE_LIBRARY_PATH")) {
-      for (const char* at = list; *at != '\0';) {
-        const std::size_t length = std::strcspn(at, ":");
-        if (length > 0) names.push_back(std::string(at, length) + "/" + kLibrary);
-        at += length + (at[length] == ':' ? 1 : 0);
-      }
-    }
-    names.push_back(std::string("/usr/local/cuda/lib64/") + kLibrary);
-    void* library = nullptr;
-    for (const std::string& name : names) {
-      library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-      if (library != nullptr) break;
-      error += (error.empty() ? "" : ", ") + name;
-    }
-    if (library == nullptr) {
-      error = std::string(kLibrary) + " was not found (tried " + error +
-              "): install cuBLAS or set QCFACE_LIBRARY_PATH";
+    const OpenedLibrary opened = open_library(kLibrary, RTLD_NOW | RTLD_LOCAL);
+    if (opened.handle == nullptr) {
+      error = std::string(kLibrary) + " was not found. Tried: " + opened.tried +
+              ". Install cuBLAS, or name its folder (a Python site-packages folder will do) in "
+              "QCFACE_LIBRARY_PATH";
       return;
     }
-    error.clear();
     const auto find = [&](auto& function, const char* name) {
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
+      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(opened.handle, name));
       if (function == nullptr) error = std::string(kLibrary) + " lacks " + name;
     };
     find(create, "cublasLtCreate");

@@ -1,22 +1,10 @@
 // Libraries that are loaded when the CUDA backend is made, so that a run on the CPU does not pay for them and needs none
-// of them installed.
-//
-// A library is looked for in this order:
-//   1. the folders of QCFACE_LIBRARY_PATH (separated by ':'), and below each: nvidia/*/lib, */lib, lib, lib64. A Python
-//      site-packages folder, or the nvidia folder in it, is enough.
-//   2. the dynamic loader's own places (LD_LIBRARY_PATH, the program's run path, the system's cache)
-//   3. CUDA_HOME, CUDA_PATH and /usr/local/cuda: lib64, lib, targets/*/lib
-//   4. nvidia/*/lib in the site-packages of VIRTUAL_ENV and CONDA_PREFIX
+// of them installed. kernels/cuda/library_search.h says where they are looked for.
 #pragma once
 
-#include <filesystem>
 #include <string>
-#include <vector>
 
 namespace qcface::nn::cuda {
-
-/// Files to try for a library of this name, in order; the bare name stands for the loader's own places.
-std::vector<std::filesystem::path> library_candidates(const std::string& file);
 
 class DynamicLibrary {
  public:

@@ -43,7 +43,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   if (qcface::cuda::device_count() == 0) {
-    std::printf("[qcface-skip] no GPU: the instruction wrappers were not run\n");
+    int count = 0;
+    const cudaError_t reason = cudaGetDeviceCount(&count);
+    std::printf("[qcface-skip] no GPU (%s): the instruction wrappers were not run\n",
+                cudaGetErrorString(reason));
     return 77;
   }
   try {

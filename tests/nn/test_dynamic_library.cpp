@@ -1,3 +1,4 @@
+// Where a library is looked for is in tests/kernels/test_library_search.cpp.
 #include "nn/cuda/dynamic_library.h"
 
 #include <cstdlib>
@@ -18,21 +19,6 @@ struct LibraryPath {
 };
 
 }  // namespace
-
-TEST_CASE("libraries: a Python site-packages folder is enough to find one") {
-  const test::TemporaryFolder folder;
-  std::filesystem::create_directories(folder / "nvidia/cudnn/lib");
-  std::ofstream(folder / "nvidia/cudnn/lib/libqcface-test.so.9") << "no library";
-  for (const std::string& named :
-       {folder.path().string(), (folder / "nvidia").string(), (folder / "nvidia/cudnn/lib").string(),
-        "/no/such/folder:" + folder.path().string()}) {
-    const LibraryPath path(named);
-    const auto candidates = library_candidates("libqcface-test.so.9");
-    REQUIRE(candidates.size() >= 2);
-    REQUIRE(candidates[0] == folder / "nvidia/cudnn/lib/libqcface-test.so.9");
-    REQUIRE(candidates[1] == "libqcface-test.so.9");  // the loader's own places
-  }
-}
 
 TEST_CASE("libraries: the error names the library, its purpose, what was tried and what to do") {
   const test::TemporaryFolder folder;

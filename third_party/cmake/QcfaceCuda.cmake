@@ -4,9 +4,25 @@
 set(QCFACE_CUDA_ARCHITECTURES "80;90a" CACHE STRING
   "GPU architectures to compile for: 80 and 90a; a machine's own one alone builds faster")
 
+option(QCFACE_CUDA_LINEINFO "Keep the source lines of CUDA kernels in the programs, for profilers and sanitizers" ON)
+
+# FindCUDAToolkit of CMake 3.25.0 and 3.25.1 (Debian 12) marks CUDA::nvToolsExt as deprecated without asking whether it
+# exists, and CUDA 13 has none. Nothing here links it.
+if(CMAKE_VERSION VERSION_LESS 3.25.2 AND NOT QCFACE_CUDA STREQUAL "OFF" AND NOT TARGET CUDA::nvToolsExt)
+  add_library(CUDA::nvToolsExt INTERFACE IMPORTED)
+endif()
+
 set(QCFACE_HAS_CUDA OFF)
 if(QCFACE_CUDA STREQUAL "AUTO")
   find_package(CUDAToolkit QUIET)
+  if(CUDAToolkit_FOUND)
+    find_package(CUBLASLT QUIET)
+    if(NOT CUBLASLT_FOUND)
+      message(WARNING "A CUDA toolkit was found, but not cublasLt.h, which the heads need: building without CUDA. "
+        "Install cuBLAS (nvidia-cublas from PyPI will do).")
+      set(CUDAToolkit_FOUND OFF)
+    endif()
+  endif()
   if(CUDAToolkit_FOUND AND NOT QCFACE_KERNELS_ONLY)
     find_package(CUDNN QUIET)
     if(NOT CUDNN_FOUND)
@@ -17,6 +33,7 @@ if(QCFACE_CUDA STREQUAL "AUTO")
   endif()
 elseif(QCFACE_CUDA STREQUAL "ON")
   find_package(CUDAToolkit REQUIRED)
+  find_package(CUBLASLT REQUIRED)
 elseif(NOT QCFACE_CUDA STREQUAL "OFF")
   message(FATAL_ERROR "QCFACE_CUDA is '${QCFACE_CUDA}': expected AUTO, ON or OFF")
 endif()
@@ -87,7 +104,7 @@ function(_qcface_add_nvcc_sources target architectures)
   target_compile_options(${target} PRIVATE
     "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xptxas -v>"
     $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra>
-    $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo>)
+    $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${QCFACE_CUDA_LINEINFO}>>:-lineinfo>)
   if(QCFACE_WERROR)
     target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings>")
   endif()

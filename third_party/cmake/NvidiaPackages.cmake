@@ -1,0 +1,22 @@
+# qcface_nvidia_includes(RESULT parts...): the include folders of Python's nvidia packages, nvidia/PART/include in the search
+# path of python3 and in VIRTUAL_ENV. CUDA 13's packages share the part cu13; older ones and cuDNN have parts of their own.
+find_program(QCFACE_NVIDIA_PYTHON NAMES python3)
+mark_as_advanced(QCFACE_NVIDIA_PYTHON)
+function(qcface_nvidia_includes result)
+  set(_roots "")
+  if(QCFACE_NVIDIA_PYTHON)
+    execute_process(COMMAND "${QCFACE_NVIDIA_PYTHON}" -c "import sys; print(';'.join(sys.path))"
+      OUTPUT_VARIABLE _roots OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  endif()
+  if(DEFINED ENV{VIRTUAL_ENV})
+    file(GLOB _environment "$ENV{VIRTUAL_ENV}/lib/python3*/site-packages")
+    list(APPEND _roots ${_environment})
+  endif()
+  set(_folders "")
+  foreach(_root IN LISTS _roots)
+    foreach(_part IN LISTS ARGN)
+      list(APPEND _folders "${_root}/nvidia/${_part}/include")
+    endforeach()
+  endforeach()
+  set(${result} "${_folders}" PARENT_SCOPE)
+endfunction()
