@@ -68,8 +68,9 @@ if [[ $what == source ]]; then
     tail -n 4 /configure.log
     grep -q "CUDA ON" /configure.log || { echo "the toolkit was not taken"; exit 1; }
     echo "== CUDA demanded"
-    cmake -S /source -B /build -DQCFACE_CUDA=ON | tail -n 1
-    cmake --build /build --target '"$target"' | tail -n 1
+    cmake -S /source -B /build -DQCFACE_CUDA=ON >/configure.log 2>&1 || { cat /configure.log; exit 1; }
+    cmake --build /build --target '"$target"' >/build.log 2>&1 || { tail -n 40 /build.log; exit 1; }
+    tail -n 1 /build.log
     status=0; /build/bin/qcface_conformance || status=$?
     [ $status -eq 77 ] || { echo "qcface_conformance: exit status $status, expected 77"; exit 1; }' mounts
   echo "source: configures and builds in a bare $suite"
