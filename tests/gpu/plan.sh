@@ -1,7 +1,6 @@
 # Sourced by run.sh: the steps, in order. The limits are guesses until a GPU was seen; without PyTorch's figures they fit into
 # 8 minutes.
-test_programs=(kernels nn_elementwise nn train)  # these must be there; others of their kind run too
-[[ -x $programs/qcface_tests_kernels_fused_cuda ]] && test_programs+=(kernels_fused)
+test_programs=(kernels nn_elementwise nn train)  # these must be there
 
 # with NAME GROUP PROGRAM: whether the program is there; listed as missing if not.
 with() {

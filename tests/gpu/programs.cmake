@@ -3,7 +3,7 @@
 add_custom_target(qcface_gpu_programs)
 foreach(_program
     qcface_conformance
-    qcface_tests_kernels_cuda qcface_tests_kernels_fused_cuda qcface_tests_nn_elementwise_cuda qcface_tests_nn_cuda
+    qcface_tests_kernels_cuda qcface_tests_nn_elementwise_cuda qcface_tests_nn_cuda
     qcface_tests_train_cuda
     qcface_bench_head_cuda qcface_bench_step_cuda qcface_bench_convolution_cuda)
   if(TARGET ${_program})

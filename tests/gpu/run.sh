@@ -41,7 +41,7 @@ while [[ $# -gt 0 ]]; do
   esac
   shift
 done
-known="conformance tests kernels kernels_fused nn_elementwise nn train"
+known="conformance tests kernels nn_elementwise nn train"
 known+=" sanitizer memcheck-conformance memcheck racecheck head head-plans step peers"
 known+=" convolutions convolution-peers profile"
 for number in "$budget" "${own_limit[@]}"; do
