@@ -6,12 +6,11 @@
 #include "nn/cuda/cuda_backend.h"
 
 namespace qcface::nn::cuda {
-namespace {
 
-ConvolutionShape shape_of(const CudaBackend& backend, const LoweredGraph& graph, const Layer& layer, int n) {
+ConvolutionShape convolution_shape(const LoweredGraph& graph, const Layer& layer, StorageType type, int n) {
   const Value& x = graph.values[static_cast<std::size_t>(layer.x)];
   const Value& y = graph.values[static_cast<std::size_t>(layer.y)];
-  const ValueLayout in = backend.layout(x, n);
+  const ValueLayout in = layout_of(x, type, n);
   require(in.channels_last, "{}: a convolution on CUDA reads channels-last values", layer.name);
   ConvolutionShape shape;
   shape.type = in.type;
@@ -25,6 +24,8 @@ ConvolutionShape shape_of(const CudaBackend& backend, const LoweredGraph& graph,
   shape.padding = layer.padding;
   return shape;
 }
+
+namespace {
 
 /// [K, C, R, S] <-> [K, R, S, C'].
 class ConvWeightLayout final : public ParameterLayout {
@@ -60,7 +61,7 @@ class ConvLayer final : public CompiledLayer {
       : backend_(backend),
         parameters_(parameters),
         weight_(static_cast<std::size_t>(layer.weight)),
-        shape_(shape_of(backend, graph, layer, options.n)) {
+        shape_(convolution_shape(graph, layer, backend.type(), options.n)) {
     try {
       convolution_ = backend.convolutions().find(shape_);
     } catch (const Error& error) {
@@ -109,7 +110,7 @@ class ConvLayer final : public CompiledLayer {
 
 std::unique_ptr<ParameterLayout> make_conv_layout(const CudaBackend& backend, const LoweredGraph& graph,
                                                   const Layer& layer) {
-  return std::make_unique<ConvWeightLayout>(shape_of(backend, graph, layer, 1),
+  return std::make_unique<ConvWeightLayout>(convolution_shape(graph, layer, backend.type(), 1),
                                             graph.values[static_cast<std::size_t>(layer.x)].shape.channels);
 }
 
