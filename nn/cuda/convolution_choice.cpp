@@ -1,6 +1,7 @@
 #include "nn/cuda/convolution_choice.h"
 
 #include <array>
+#include <limits>
 #include <map>
 #include <vector>
 
@@ -13,6 +14,8 @@ namespace {
 constexpr std::size_t kTimed = 4;
 // A later candidate has to win by this much: below it the clock decides nothing, and the heuristic's order stands.
 constexpr double kMargin = 0.98;
+// Kept in place of a plan with sums that is slower than convolution and statistics one after the other.
+constexpr const char* kSeparate = "separate";
 
 }  // namespace
 
@@ -38,7 +41,7 @@ std::optional<PlanChoice> choose_plan(ConvolutionGraph& graph, const std::string
                                       const PlanClock& clock, const ConvolutionShape& shape,
                                       ConvolutionPass pass) {
   for (int i = 0; !known.empty() && i < graph.candidates(); ++i) {
-    if (graph.name(i) == known && graph.build(i)) return PlanChoice{i, false};
+    if (graph.name(i) == known && graph.build(i)) return PlanChoice{i, false, 0};
   }
   std::vector<int> built;
   for (int i = 0; i < graph.candidates() && built.size() < (clock ? kTimed : 1); ++i) {
@@ -47,15 +50,12 @@ std::optional<PlanChoice> choose_plan(ConvolutionGraph& graph, const std::string
     if (!again && graph.build(i)) built.push_back(i);
   }
   if (built.empty()) return std::nullopt;
-  PlanChoice best{built[0], clock != nullptr};
-  if (!clock || built.size() == 1) return best;
-  double least = 0;
+  PlanChoice best{built[0], false, 0};
+  if (!clock) return best;
   for (const int i : built) {
     const std::optional<double> time = clock(graph, i, shape, pass);
-    if (!time) return PlanChoice{built[0], false};
-    if (i != built[0] && *time >= kMargin * least) continue;
-    best.candidate = i;
-    least = *time;
+    if (!time) return PlanChoice{built[0], false, 0};
+    if (i == built[0] || *time < kMargin * best.time) best = {i, true, *time};
   }
   return best;
 }
@@ -156,10 +156,13 @@ class GraphConvolutions final : public ConvolutionLibrary {
       const std::string key = fmt::format("{}, {}, {}, {}{}", parts_.device, library_, to_string(shape),
                                           name_of(pass), parts_.name_suffix);
       const std::string known = cache_.find(key);
+      if (known == kSeparate) return nullptr;
       if (const auto choice = choose_plan(*graph, known, parts_.clock, shape, pass)) {
         candidate = choice->candidate;
         if (!choice->timed) return graph;
-        const std::string kept = cache_.keep(key, graph->name(candidate));
+        const bool separate = pass == ConvolutionPass::kForwardSums && choice->time > time_apart(shape);
+        const std::string kept = cache_.keep(key, separate ? kSeparate : graph->name(candidate));
+        if (kept == kSeparate) return nullptr;
         if (kept == graph->name(candidate)) return graph;
         if (const auto theirs = choose_plan(*graph, kept, nullptr, shape, pass))
           candidate = theirs->candidate;
@@ -184,6 +187,18 @@ class GraphConvolutions final : public ConvolutionLibrary {
   }
 
  private:
+  /// Of the convolution without sums and the statistics after it; infinite where it cannot be timed.
+  double time_apart(const ConvolutionShape& shape) {
+    constexpr double kUnknown = std::numeric_limits<double>::infinity();
+    if (!parts_.statistics_clock) return kUnknown;
+    int candidate = 0;
+    const auto graph = plan(shape, ConvolutionPass::kForward, candidate);
+    if (!graph) return kUnknown;
+    const auto convolution = parts_.clock(*graph, candidate, shape, ConvolutionPass::kForward);
+    const auto statistics = parts_.statistics_clock(shape);
+    return convolution && statistics ? *convolution + *statistics : kUnknown;
+  }
+
   GraphLibraryParts parts_;
   PlanCache cache_;
   std::string library_;

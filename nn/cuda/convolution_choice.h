@@ -16,9 +16,13 @@ namespace qcface::nn::cuda {
 using PlanClock = std::function<std::optional<double>(ConvolutionGraph& graph, int candidate,
                                                       const ConvolutionShape& shape, ConvolutionPass pass)>;
 
+/// Milliseconds that a batch norm takes to read the convolution's output once more for its statistics.
+using StatisticsClock = std::function<std::optional<double>(const ConvolutionShape& shape)>;
+
 struct PlanChoice {
   int candidate = 0;
-  bool timed = false;  // against others; worth keeping
+  bool timed = false;  // worth keeping
+  double time = 0;     // milliseconds, if timed
 };
 
 /// `known`, a plan's name, if it can be built. Else the fastest of the first four that can; without a clock, or where
@@ -29,7 +33,8 @@ std::optional<PlanChoice> choose_plan(ConvolutionGraph& graph, const std::string
 
 struct GraphLibraryParts {
   std::unique_ptr<GraphPlanner> planner;
-  PlanClock clock;     // empty: the candidate that is expected to be fastest
+  PlanClock clock;  // empty: the candidate that is expected to be fastest
+  StatisticsClock statistics_clock;
   std::string device;  // GPU and driver, part of the cache's keys
   std::filesystem::path cache;
   std::string name_suffix;
@@ -37,6 +42,8 @@ struct GraphLibraryParts {
   std::function<std::unique_ptr<ConvolutionLibrary>()> fallback;
 };
 
+/// Sums come out of the convolution where that is planned and, by the clocks, no slower than the convolution without
+/// them and a pass over its output.
 std::unique_ptr<ConvolutionLibrary> make_graph_convolutions(GraphLibraryParts parts);
 
 }  // namespace qcface::nn::cuda

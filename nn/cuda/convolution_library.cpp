@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "nn/cuda/convolution_choice.h"
 #include "nn/cuda/cuda_backend.h"
+#include "nn/cuda/pointwise.h"
 
 namespace qcface::nn::cuda {
 namespace {
@@ -41,25 +42,43 @@ struct EventPair {
   EventPair& operator=(const EventPair&) = delete;
 };
 
-/// The least of five runs, after one that loads the kernels.
+/// Milliseconds: the least of five runs, after one that loads the kernels.
+double time_runs(cudaStream_t stream, const std::function<void()>& run) {
+  check_cuda(cudaDeviceSynchronize(), "timing of convolutions");
+  const EventPair events;
+  double least = 0;
+  for (int i = 0; i < 6; ++i) {
+    check_cuda(cudaEventRecord(events.start, stream), "CUDA event");
+    run();
+    check_cuda(cudaEventRecord(events.stop, stream), "CUDA event");
+    check_cuda(cudaEventSynchronize(events.stop), "timing of convolutions");
+    float time = 0;
+    check_cuda(cudaEventElapsedTime(&time, events.start, events.stop), "CUDA event");
+    if (i == 1 || (i > 1 && static_cast<double>(time) < least)) least = static_cast<double>(time);
+  }
+  return least;
+}
+
+std::size_t array_bytes(StorageType type, int a, int b, int c, int d) {
+  return bytes_of(type) * static_cast<std::size_t>(a) * static_cast<std::size_t>(b) *
+         static_cast<std::size_t>(c) * static_cast<std::size_t>(d);
+}
+
 std::optional<double> time_plan(cudaStream_t stream, ConvolutionGraph& graph, int candidate,
                                 const ConvolutionShape& s, ConvolutionPass pass) {
-  const auto count = [](int a, int b, int c, int d) {
-    return static_cast<std::size_t>(a) * static_cast<std::size_t>(b) * static_cast<std::size_t>(c) *
-           static_cast<std::size_t>(d);
-  };
-  const std::size_t element = bytes_of(s.type);
-  const Operand x(element * count(s.n, s.h, s.w, s.c)), w(element * count(s.k, s.kernel, s.kernel, s.c)),
-      y(element * count(s.n, s.out_h(), s.out_w(), s.k)),
-      sums(2 * sizeof(float) * static_cast<std::size_t>(s.k)), workspace(graph.workspace_bytes(candidate));
+  const Operand x(array_bytes(s.type, s.n, s.h, s.w, s.c)),
+      w(array_bytes(s.type, s.k, s.kernel, s.kernel, s.c)),
+      y(array_bytes(s.type, s.n, s.out_h(), s.out_w(), s.k)),
+      sums(array_bytes(StorageType::kF32, 2, s.k, 1, 1)), workspace(graph.workspace_bytes(candidate));
   for (const Operand* operand : {&x, &w, &y, &sums, &workspace})
     if (operand->data() == nullptr) return std::nullopt;
   PassPointers p;
   switch (pass) {
     case ConvolutionPass::kForward:
-    case ConvolutionPass::kForwardSums:
       p = {x.data(), w.data(), nullptr, y.data(), nullptr};
-      if (pass == ConvolutionPass::kForwardSums) p.sums = static_cast<float*>(sums.data());
+      break;
+    case ConvolutionPass::kForwardSums:
+      p = {x.data(), w.data(), nullptr, y.data(), static_cast<float*>(sums.data())};
       break;
     case ConvolutionPass::kBackwardData:
       p = {nullptr, w.data(), y.data(), x.data(), nullptr};
@@ -68,19 +87,15 @@ std::optional<double> time_plan(cudaStream_t stream, ConvolutionGraph& graph, in
       p = {x.data(), nullptr, y.data(), w.data(), nullptr};
       break;
   }
-  check_cuda(cudaDeviceSynchronize(), "timing of convolutions");
-  const EventPair events;
-  double least = 0;
-  for (int i = 0; i < 6; ++i) {
-    check_cuda(cudaEventRecord(events.start, stream), "CUDA event");
-    graph.run(candidate, p, workspace.data());
-    check_cuda(cudaEventRecord(events.stop, stream), "CUDA event");
-    check_cuda(cudaEventSynchronize(events.stop), "timing of convolutions");
-    float time = 0;
-    check_cuda(cudaEventElapsedTime(&time, events.start, events.stop), "CUDA event");
-    if (i == 1 || (i > 1 && static_cast<double>(time) < least)) least = static_cast<double>(time);
-  }
-  return least;
+  return time_runs(stream, [&] { graph.run(candidate, p, workspace.data()); });
+}
+
+std::optional<double> time_statistics(cudaStream_t stream, const ConvolutionShape& s) {
+  const PointwiseShape shape{s.type, std::int64_t{s.n} * s.out_h() * s.out_w(), s.k};
+  const Operand y(array_bytes(s.type, s.n, s.out_h(), s.out_w(), s.k)),
+      partials(statistics_workspace_bytes(shape));
+  if (y.data() == nullptr || partials.data() == nullptr) return std::nullopt;
+  return time_runs(stream, [&] { batch_norm_statistics(shape, y.data(), partials.data(), stream); });
 }
 
 std::string device_and_driver() {
@@ -105,6 +120,7 @@ std::unique_ptr<ConvolutionLibrary> make_convolution_library(cudaStream_t stream
   if (!parts.planner) return make_legacy_convolutions(stream, tf32);
   parts.clock = [stream](ConvolutionGraph& graph, int candidate, const ConvolutionShape& shape,
                          ConvolutionPass pass) { return time_plan(stream, graph, candidate, shape, pass); };
+  parts.statistics_clock = [stream](const ConvolutionShape& shape) { return time_statistics(stream, shape); };
   parts.device = device_and_driver();
   parts.cache = plan_cache_file();
   parts.name_suffix = tf32 ? ", TF32" : "";

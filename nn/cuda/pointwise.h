@@ -50,6 +50,12 @@ void batch_norm_statistics(const PointwiseShape& shape, const void* x, void* par
 void batch_norm_finalise(const PointwiseShape& shape, const void* partials,
                          const BatchNormParameters& parameters, float* saved, cudaStream_t stream);
 
+/// The same from fp32 [2, channels]: the sums of the values and of their squares, as a convolution's epilogue leaves
+/// them. What cancels in sum x^2 / R - mean^2 loses about (mean / deviation)^2 units of fp32 of the variance, as much as
+/// the rounding of the values to fp16 has already changed it; fp32 values want the partials.
+void batch_norm_from_sums(const PointwiseShape& shape, const float* sums,
+                          const BatchNormParameters& parameters, float* saved, cudaStream_t stream);
+
 /// Fills `saved` from the running values, which are left alone.
 void batch_norm_from_running(int channels, const BatchNormParameters& parameters, float* saved,
                              cudaStream_t stream);

@@ -231,6 +231,33 @@ TEST_CASE("convolution library: what cuDNN refuses goes to the fallback, pass by
   REQUIRE(all.fallback_calls == 6);
 }
 
+TEST_CASE("convolution library: sums come from the convolution only where that is no slower") {
+  for (const double reading : {0.0, 5.0}) {  // the plan with sums takes 3, the one without 1
+    const test::TemporaryFolder folder;
+    Journal journal;
+    for (int process = 0; process < 2; ++process) {
+      GraphLibraryParts parts;
+      parts.planner = std::make_unique<FakePlanner>(std::vector<Candidate>{{"plan"}}, journal,
+                                                    std::set<ConvolutionPass>{});
+      parts.clock = [&](ConvolutionGraph&, int, const ConvolutionShape&, ConvolutionPass pass) {
+        ++journal.timed;
+        return std::optional<double>(pass == ConvolutionPass::kForwardSums ? 3 : 1);
+      };
+      parts.statistics_clock = [&](const ConvolutionShape&) { return std::optional<double>(reading); };
+      parts.device = "some GPU";
+      parts.cache = folder / "convolutions.txt";
+      parts.fallback = [&] { return std::make_unique<FallbackLibrary>(journal); };
+      const auto convolutions = make_graph_convolutions(std::move(parts));
+      const auto convolution = convolutions->find(kShape);
+      REQUIRE(convolution->gives_sums() == (reading == 5.0));
+      if (reading == 5.0) REQUIRE(convolution->forward_sums_bytes() == 256);
+      REQUIRE(convolution->forward_bytes() == 256);
+      REQUIRE(journal.timed == 3);  // in the first process
+    }
+    REQUIRE(journal.fallbacks == 0);
+  }
+}
+
 TEST_CASE("plan cache: damaged and foreign files are ignored and written anew") {
   const test::TemporaryFolder folder;
   const auto file = folder / "convolutions.txt";
