@@ -6,6 +6,7 @@
 #include <cudnn_frontend.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -204,8 +205,11 @@ class CudnnPlanner final : public GraphPlanner {
   std::shared_ptr<const fe::DeviceProperties> described_;
 };
 
-/// Opens cuDNN for cudnn-frontend, once.
+/// Opens cuDNN for cudnn-frontend, once. cudnn-frontend also looks for a CUDA runtime of its own, to ask for the thread's
+/// context; where several are installed it would take the oldest, and say so on stderr, unless one is named.
 void open_cudnn() {
+  const std::string runtime = "libcudart.so." + std::to_string(CUDART_VERSION / 1000);
+  ::setenv("CUDNN_FRONTEND_CUDART_LIB_NAME", runtime.c_str(), 0);
   static const DynamicLibrary library("libcudnn.so." + std::to_string(CUDNN_MAJOR),
                                       "the convolutions of the backbone on CUDA");
   fe::cudnn_dlhandle = library.handle();
