@@ -212,7 +212,8 @@ class CudnnConvolutions final : public ConvolutionLibrary {
 
   std::string name() const override {
     const std::size_t version = lib_.cudnnGetVersion();  // major * 10000 + minor * 100 + patch
-    return fmt::format("cuDNN {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+    return fmt::format("cuDNN {}.{}.{} (older functions)", version / 10000, version / 100 % 100,
+                       version % 100);
   }
   std::shared_ptr<Convolution> find(const ConvolutionShape& shape) override {
     auto& slot = found_[shape];

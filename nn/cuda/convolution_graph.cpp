@@ -32,6 +32,11 @@ void check(fe::error_t error, const std::string& what) {
   require(error.is_good(), "{}: cuDNN reports {}", what, error.get_message());
 }
 
+const char* name_of(Uid uid) {
+  constexpr const char* kNames[] = {"x", "w", "dy", "out", "sum", "squares"};
+  return kNames[uid - kX];
+}
+
 fe::DataType_t data_type(StorageType type) {
   return type == StorageType::kF32    ? fe::DataType_t::FLOAT
          : type == StorageType::kBf16 ? fe::DataType_t::BFLOAT16
@@ -44,12 +49,20 @@ struct Extent {
   std::vector<std::int64_t> stride() const { return {h * w * c, 1, w * c, c}; }
 };
 
-TensorPointer input(fe::graph::Graph& graph, Uid uid, const Extent& extent) {
-  return graph.tensor(Tensor().set_uid(uid).set_dim(extent.dim()).set_stride(extent.stride()));
-}
-void output(const TensorPointer& tensor, Uid uid, const Extent& extent) {
-  tensor->set_output(true).set_uid(uid).set_dim(extent.dim()).set_stride(extent.stride());
-}
+/// A graph and the arrays that it was given.
+struct Description {
+  fe::graph::Graph& graph;
+  std::vector<TensorPointer> tensors;
+
+  TensorPointer input(Uid uid, const Extent& extent) {
+    tensors.push_back(graph.tensor(Tensor().set_uid(uid).set_dim(extent.dim()).set_stride(extent.stride())));
+    return tensors.back();
+  }
+  void output(const TensorPointer& tensor, Uid uid, const Extent& extent) {
+    tensor->set_output(true).set_uid(uid).set_dim(extent.dim()).set_stride(extent.stride());
+    tensors.push_back(tensor);
+  }
+};
 
 template <class Attributes>
 Attributes window(const ConvolutionShape& s) {
@@ -59,30 +72,30 @@ Attributes window(const ConvolutionShape& s) {
       .set_dilation({1, 1});
 }
 
-void describe(fe::graph::Graph& graph, const ConvolutionShape& s, ConvolutionPass pass) {
+void describe(Description& d, const ConvolutionShape& s, ConvolutionPass pass) {
   const Extent x{s.n, s.c, s.h, s.w}, w{s.k, s.c, s.kernel, s.kernel}, y{s.n, s.k, s.out_h(), s.out_w()};
   switch (pass) {
     case ConvolutionPass::kForward:
     case ConvolutionPass::kForwardSums: {
-      const auto out = graph.conv_fprop(input(graph, kX, x), input(graph, kW, w),
-                                        window<fe::graph::Conv_fprop_attributes>(s));
-      output(out, kOut, y);
+      const auto in = d.input(kX, x), weights = d.input(kW, w);
+      const auto out = d.graph.conv_fprop(in, weights, window<fe::graph::Conv_fprop_attributes>(s));
+      d.output(out, kOut, y);
       if (pass == ConvolutionPass::kForward) return;
-      const auto [sum, squares] = graph.genstats(out, fe::graph::Genstats_attributes());
+      const auto [sum, squares] = d.graph.genstats(out, fe::graph::Genstats_attributes());
       for (const auto& [tensor, uid] : {std::pair{sum, kSum}, std::pair{squares, kSquares}}) {
-        output(tensor, uid, {1, s.k, 1, 1});
+        d.output(tensor, uid, {1, s.k, 1, 1});
         tensor->set_data_type(fe::DataType_t::FLOAT);
       }
       return;
     }
-    case ConvolutionPass::kBackwardData:
-      return output(graph.conv_dgrad(input(graph, kDy, y), input(graph, kW, w),
-                                     window<fe::graph::Conv_dgrad_attributes>(s)),
-                    kOut, x);
-    case ConvolutionPass::kBackwardWeights:
-      return output(graph.conv_wgrad(input(graph, kDy, y), input(graph, kX, x),
-                                     window<fe::graph::Conv_wgrad_attributes>(s)),
-                    kOut, w);
+    case ConvolutionPass::kBackwardData: {
+      const auto dy = d.input(kDy, y), weights = d.input(kW, w);
+      return d.output(d.graph.conv_dgrad(dy, weights, window<fe::graph::Conv_dgrad_attributes>(s)), kOut, x);
+    }
+    case ConvolutionPass::kBackwardWeights: {
+      const auto dy = d.input(kDy, y), in = d.input(kX, x);
+      return d.output(d.graph.conv_wgrad(dy, in, window<fe::graph::Conv_wgrad_attributes>(s)), kOut, w);
+    }
   }
 }
 
@@ -106,8 +119,17 @@ class CudnnGraph final : public ConvolutionGraph {
     // Plans live as long as the backend, which outlives every captured step.
     graph_.set_cuda_graph_retention(fe::CudaGraphRetention_t::NONE);
     if (described) graph_.set_device_properties(std::move(described));
-    describe(graph_, shape, pass);
+    Description description{graph_, {}};
+    describe(description, shape, pass);
     check(graph_.validate(), what_);
+    for (const TensorPointer& tensor : description.tensors) {
+      const auto type = tensor->get_data_type();
+      tensors_.push_back({name_of(static_cast<Uid>(tensor->get_uid())),
+                          type == fe::DataType_t::FLOAT      ? StorageType::kF32
+                          : type == fe::DataType_t::BFLOAT16 ? StorageType::kBf16
+                                                             : StorageType::kF16,
+                          tensor->get_dim(), tensor->get_stride()});
+    }
     check(handle_ != nullptr ? graph_.build_operation_graph(handle_) : graph_.build_operation_graph(), what_);
     check(graph_.create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}), what_);
     std::vector<fe::NumericalNote_t> refused{fe::NumericalNote_t::NONDETERMINISTIC,
@@ -126,6 +148,7 @@ class CudnnGraph final : public ConvolutionGraph {
     }
   }
 
+  std::vector<GraphTensor> tensors() const override { return tensors_; }
   int candidates() const override { return static_cast<int>(names_.size()); }
   std::string name(int candidate) const override { return names_[static_cast<std::size_t>(candidate)]; }
   bool reproducible(int candidate) const override {
@@ -162,6 +185,7 @@ class CudnnGraph final : public ConvolutionGraph {
   int channels_;
   std::string what_;
   NotedGraph graph_;
+  std::vector<GraphTensor> tensors_;
   std::vector<std::string> names_;
 };
 

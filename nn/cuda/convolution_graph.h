@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "nn/cuda/convolution.h"
 
@@ -22,11 +23,19 @@ struct PassPointers {
   float* sums = nullptr;  // kForwardSums: [2, K]
 };
 
+/// An array as it was described to cuDNN.
+struct GraphTensor {
+  std::string name;  // "x", "w", "dy", "out", "sum", "squares"
+  StorageType type = StorageType::kF32;
+  std::vector<std::int64_t> dim, stride;  // N, C, H, W; in elements
+};
+
 /// One pass of one shape with its candidates, the one expected to be fastest first. Only candidates that give the same
 /// bits every time, keep fp32 sums and stay within kConvolutionWorkspaceLimit can be built.
 class ConvolutionGraph {
  public:
   virtual ~ConvolutionGraph() = default;
+  virtual std::vector<GraphTensor> tensors() const = 0;
   virtual int candidates() const = 0;
   /// Engine and settings, the same text for the same plan in every process: "eng47_k2=16...".
   virtual std::string name(int candidate) const = 0;

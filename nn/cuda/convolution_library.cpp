@@ -1,4 +1,6 @@
 // The convolutions of a GPU: cuDNN's graph API, its plans timed on this GPU, with the older functions as the fallback.
+#include <cstdlib>
+
 #include "core/error.h"
 #include "core/log.h"
 #include "nn/cuda/convolution_choice.h"
@@ -111,6 +113,11 @@ std::string device_and_driver() {
 }  // namespace
 
 std::unique_ptr<ConvolutionLibrary> make_convolution_library(cudaStream_t stream, bool tf32) {
+  if (const char* wanted = std::getenv("QCFACE_CONVOLUTIONS"); wanted != nullptr && *wanted != '\0') {
+    require(std::string(wanted) == "older" || std::string(wanted) == "graph",
+            "QCFACE_CONVOLUTIONS is '{}': expected graph or older", wanted);
+    if (std::string(wanted) == "older") return make_legacy_convolutions(stream, tf32);
+  }
   GraphLibraryParts parts;
   try {
     parts.planner = make_graph_planner(stream, tf32);

@@ -35,6 +35,7 @@ struct Journal {
 class FakeGraph final : public ConvolutionGraph {
  public:
   FakeGraph(std::vector<Candidate> list, Journal& journal) : list_(std::move(list)), journal_(journal) {}
+  std::vector<GraphTensor> tensors() const override { return {}; }
   int candidates() const override { return static_cast<int>(list_.size()); }
   std::string name(int i) const override { return at(i).name; }
   bool reproducible(int) const override { return true; }

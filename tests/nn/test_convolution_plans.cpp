@@ -36,6 +36,45 @@ std::set<ConvolutionShape> backbone_shapes(StorageType type, int n) {
   return shapes;
 }
 
+/// What cuDNN was told about the arrays is what the layer keeps in memory: x and y as the backend lays values out, weights
+/// as their working copy, all dense with the channel innermost.
+void check_tensors(const ConvolutionGraph& graph, const LoweredGraph& lowered, const Layer& layer,
+                   StorageType type, int n, ConvolutionPass pass) {
+  const Value &x = lowered.values[static_cast<std::size_t>(layer.x)],
+              &y = lowered.values[static_cast<std::size_t>(layer.y)];
+  const ValueLayout in = layout_of(x, type, n), out = layout_of(y, type, n);
+  const std::int64_t kernel = layer.kernel;
+  const std::vector<std::int64_t> x_dim{n, in.padded, x.shape.height, x.shape.width},
+      y_dim{n, out.padded, y.shape.height, y.shape.width}, w_dim{out.channels, in.padded, kernel, kernel},
+      sums{1, out.channels, 1, 1};
+  REQUIRE(in.count() == x_dim[0] * x_dim[1] * x_dim[2] * x_dim[3]);
+  REQUIRE(out.count() == y_dim[0] * y_dim[1] * y_dim[2] * y_dim[3]);
+  std::map<std::string, std::vector<std::int64_t>> expected;
+  switch (pass) {
+    case ConvolutionPass::kForward:
+      expected = {{"x", x_dim}, {"w", w_dim}, {"out", y_dim}};
+      break;
+    case ConvolutionPass::kForwardSums:
+      expected = {{"x", x_dim}, {"w", w_dim}, {"out", y_dim}, {"sum", sums}, {"squares", sums}};
+      break;
+    case ConvolutionPass::kBackwardData:
+      expected = {{"dy", y_dim}, {"w", w_dim}, {"out", x_dim}};
+      break;
+    case ConvolutionPass::kBackwardWeights:
+      expected = {{"dy", y_dim}, {"x", x_dim}, {"out", w_dim}};
+      break;
+  }
+  const std::vector<GraphTensor> tensors = graph.tensors();
+  REQUIRE(tensors.size() == expected.size());
+  for (const GraphTensor& tensor : tensors) {
+    INFO(layer.name << ", " << name_of(pass) << ", " << tensor.name);
+    REQUIRE(tensor.dim == expected.at(tensor.name));
+    const std::int64_t c = tensor.dim[1], h = tensor.dim[2], w = tensor.dim[3];
+    REQUIRE(tensor.stride == std::vector<std::int64_t>{h * w * c, 1, w * c, c});
+    REQUIRE(tensor.type == (tensor.dim == sums ? StorageType::kF32 : in.type));
+  }
+}
+
 struct Tally {
   int plans = 0, others = 0;  // candidates that were passed over
   std::size_t workspace = 0;
@@ -103,6 +142,26 @@ TEST_CASE("plans: every convolution on an A100, fp16") { check_device("a100.json
 TEST_CASE("plans: every convolution on an H100, fp32") { check_device("h100.json", StorageType::kF32); }
 TEST_CASE("plans: every convolution on an H100, bf16") { check_device("h100.json", StorageType::kBf16); }
 TEST_CASE("plans: every convolution on an H100, fp16") { check_device("h100.json", StorageType::kF16); }
+
+TEST_CASE("plans: what cuDNN is told of the arrays is what the layers keep") {
+  if (!has_graph_planner()) QCFACE_SKIP("this build has no cudnn-frontend");
+  const auto planner = make_described_planner(read_file(test::device("h100.json")), true);
+  const LoweredGraph graph = lower(iresnet_graph(iresnet_config("ir18")));
+  int checked = 0;
+  for (const StorageType type : {StorageType::kF32, StorageType::kBf16, StorageType::kF16}) {
+    for (const Layer& layer : graph.layers) {
+      if (layer.kind != LayerKind::kConv) continue;
+      const ConvolutionShape shape = convolution_shape(graph, layer, type, 8);
+      for (const ConvolutionPass pass : {ConvolutionPass::kForward, ConvolutionPass::kForwardSums,
+                                         ConvolutionPass::kBackwardData, ConvolutionPass::kBackwardWeights}) {
+        if (pass == ConvolutionPass::kForwardSums && type != StorageType::kF16) continue;
+        check_tensors(*planner->plan(shape, pass), graph, layer, type, 8, pass);
+        ++checked;
+      }
+    }
+  }
+  REQUIRE(checked == 21 * 10);
+}
 
 TEST_CASE("plans: engines that are not reproducible are offered, and refused") {
   if (!has_graph_planner()) QCFACE_SKIP("this build has no cudnn-frontend");

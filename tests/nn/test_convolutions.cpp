@@ -161,5 +161,12 @@ TEST_CASE("convolutions: every pass and type against double precision, the same 
               with_sums, 3 * std::size(kShapes));
 #ifdef QCF_EMULATE
   REQUIRE(with_sums == 4);
+#else
+  ::setenv("QCFACE_CONVOLUTIONS", "older", 1);
+  const std::string name = make_convolution_library(nullptr, false)->name();
+  ::setenv("QCFACE_CONVOLUTIONS", "none such", 1);
+  REQUIRE_THROWS_WITH(make_convolution_library(nullptr, false), Catch::Contains("graph or older"));
+  ::unsetenv("QCFACE_CONVOLUTIONS");
+  REQUIRE_THAT(name, Catch::Contains("older functions"));
 #endif
 }
