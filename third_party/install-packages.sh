@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Installs the system packages that building and testing need (Debian 12, Ubuntu 24.04). Names them first, asks
 # for sudo only when something is missing and this is not root. --check only names what is missing.
+#
+# Where there is a CUDA toolkit it also fetches the headers of cudnn-frontend, one pinned file from PyPI, into
+# third_party/downloads. Without them (no network, say) the build goes on: cuDNN's older functions do the convolutions.
 set -euo pipefail
 
 packages=(
@@ -15,14 +18,53 @@ packages=(
   libboost-context-dev                                         # tests that run CUDA kernels on the CPU
 )
 
+frontend_version=1.32.0
+frontend_sha256=c6006556017a4d1c914c52a556c71b1267f2d6a0500f742e7b4edef539878df0  # its wheel for CPython 3.11 on x86-64
+frontend_folder=$(cd "$(dirname "$0")" && pwd)/downloads/cudnn-frontend
+needs_frontend=false
+if command -v nvcc >/dev/null || [[ -x ${CUDA_HOME:-/usr/local/cuda}/bin/nvcc ]]; then
+  [[ -f $frontend_folder/$frontend_version ]] || needs_frontend=true
+fi
+if $needs_frontend && ! python3 -m pip --version >/dev/null 2>&1; then packages+=(python3-pip); fi
+
+# The headers are the same in every wheel; any Python may download this one.
+fetch_frontend() {
+  local work
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' RETURN
+  if ! python3 -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.11 --implementation cp \
+      --abi cp311 --platform manylinux_2_28_x86_64 --dest "$work" "nvidia-cudnn-frontend==$frontend_version"; then
+    echo "cudnn-frontend $frontend_version could not be fetched: cuDNN's older functions will do the convolutions" >&2
+    return 0
+  fi
+  local wheel=("$work"/*.whl)
+  echo "$frontend_sha256  ${wheel[0]}" | sha256sum --check --quiet ||
+    { echo "cudnn-frontend $frontend_version is not the file that was pinned: not used" >&2; return 1; }
+  mkdir "$work/unpacked"
+  python3 -m zipfile -e "${wheel[0]}" "$work/unpacked"
+  rm -rf "$frontend_folder"
+  mkdir -p "$frontend_folder"
+  cp -r "$work/unpacked/include" "$frontend_folder/"
+  cp "$work"/unpacked/*.dist-info/licenses/* "$frontend_folder/"
+  touch "$frontend_folder/$frontend_version"
+  echo "cudnn-frontend $frontend_version: fetched into third_party/downloads"
+}
+
 missing=()
 for package in "${packages[@]}"; do
   status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
   [[ $status == "install ok installed" ]] || missing+=("$package")
 done
 
+if [[ ${1:-} == --check ]] && $needs_frontend; then
+  echo "cudnn-frontend $frontend_version is missing in third_party/downloads"
+fi
 if [[ ${#missing[@]} -eq 0 ]]; then
   echo "system packages: all ${#packages[@]} are installed"
+  if $needs_frontend; then
+    [[ ${1:-} == --check ]] && exit 1
+    fetch_frontend
+  fi
   exit 0
 fi
 echo "system packages missing: ${missing[*]}"
@@ -40,3 +82,4 @@ if [[ $(id -u) -ne 0 ]]; then
 fi
 "${as_root[@]}" apt-get update -q
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+if $needs_frontend; then fetch_frontend; fi

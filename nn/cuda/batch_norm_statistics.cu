@@ -62,6 +62,17 @@ __device__ __forceinline__ void write_constants(const Finalise& f, int c, double
   f.saved[3 * f.channels + c] = static_cast<float>(inverse);
 }
 
+/// Constants and running values of a batch; `count` values a channel.
+__device__ __forceinline__ void write_batch(const Finalise& f, int c, double mean, double variance,
+                                            double count) {
+  write_constants(f, c, mean, variance);
+  const double momentum = static_cast<double>(f.momentum);
+  f.running_mean[c] =
+      static_cast<float>((1 - momentum) * static_cast<double>(f.running_mean[c]) + momentum * mean);
+  f.running_var[c] = static_cast<float>((1 - momentum) * static_cast<double>(f.running_var[c]) +
+                                        momentum * variance * (count / (count - 1)));
+}
+
 __global__ __launch_bounds__(kMergeThreads) void finalise_kernel(const float* __restrict__ partials,
                                                                  std::int64_t rows, RowPlan plan,
                                                                  Finalise f) {
@@ -89,12 +100,18 @@ __global__ __launch_bounds__(kMergeThreads) void finalise_kernel(const float* __
   const double mean = first + sum / count;
   double variance = (squares - sum * sum / count) / count;
   if (variance < 0) variance = 0;  // a constant channel, rounded; a NaN passes through and is seen
-  write_constants(f, c, mean, variance);
-  const double momentum = static_cast<double>(f.momentum);
-  f.running_mean[c] =
-      static_cast<float>((1 - momentum) * static_cast<double>(f.running_mean[c]) + momentum * mean);
-  f.running_var[c] = static_cast<float>((1 - momentum) * static_cast<double>(f.running_var[c]) +
-                                        momentum * variance * (count / (count - 1)));
+  write_batch(f, c, mean, variance, count);
+}
+
+__global__ __launch_bounds__(kRowThreads) void from_sums_kernel(const float* __restrict__ sums,
+                                                                std::int64_t rows, Finalise f) {
+  const int c = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (c >= f.channels) return;
+  const double count = static_cast<double>(rows);
+  const double mean = static_cast<double>(sums[c]) / count;
+  double variance = static_cast<double>(sums[f.channels + c]) / count - mean * mean;
+  if (variance < 0) variance = 0;  // as above
+  write_batch(f, c, mean, variance, count);
 }
 
 __global__ __launch_bounds__(kRowThreads) void from_running_kernel(Finalise f) {
@@ -152,6 +169,19 @@ void batch_norm_finalise(const PointwiseShape& shape, const void* partials,
                            dim3(kMergeThreads), 0, stream, static_cast<const float*>(partials), shape.rows,
                            plan, arguments),
       kName);
+}
+
+void batch_norm_from_sums(const PointwiseShape& shape, const float* sums, const BatchNormParameters& parameters,
+                          float* saved, cudaStream_t stream) {
+  constexpr const char* kName = "batch_norm_from_sums";
+  require_call(shape.rows >= 2, kName,
+               "batch statistics need 2 values a channel or more; use a larger batch");
+  const Finalise arguments = finalise_arguments(shape.channels, parameters, saved, kName);
+  check_pointer(sums, kName, "sums");
+  const unsigned blocks = static_cast<unsigned>((shape.channels + kRowThreads - 1) / kRowThreads);
+  check_launch(qcface::cuda::launch(from_sums_kernel, dim3(blocks), dim3(kRowThreads), 0, stream, sums,
+                                    shape.rows, arguments),
+               kName);
 }
 
 void batch_norm_from_running(int channels, const BatchNormParameters& parameters, float* saved,

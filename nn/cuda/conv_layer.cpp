@@ -3,15 +3,14 @@
 
 #include "core/error.h"
 #include "nn/cuda/convert.h"
-#include "nn/cuda/cuda_backend.h"
+#include "nn/cuda/statistics_source.h"
 
 namespace qcface::nn::cuda {
-namespace {
 
-ConvolutionShape shape_of(const CudaBackend& backend, const LoweredGraph& graph, const Layer& layer, int n) {
+ConvolutionShape convolution_shape(const LoweredGraph& graph, const Layer& layer, StorageType type, int n) {
   const Value& x = graph.values[static_cast<std::size_t>(layer.x)];
   const Value& y = graph.values[static_cast<std::size_t>(layer.y)];
-  const ValueLayout in = backend.layout(x, n);
+  const ValueLayout in = layout_of(x, type, n);
   require(in.channels_last, "{}: a convolution on CUDA reads channels-last values", layer.name);
   ConvolutionShape shape;
   shape.type = in.type;
@@ -25,6 +24,8 @@ ConvolutionShape shape_of(const CudaBackend& backend, const LoweredGraph& graph,
   shape.padding = layer.padding;
   return shape;
 }
+
+namespace {
 
 /// [K, C, R, S] <-> [K, R, S, C'].
 class ConvWeightLayout final : public ParameterLayout {
@@ -60,26 +61,23 @@ class ConvLayer final : public CompiledLayer {
       : backend_(backend),
         parameters_(parameters),
         weight_(static_cast<std::size_t>(layer.weight)),
-        shape_(shape_of(backend, graph, layer, options.n)) {
+        shape_(convolution_shape(graph, layer, backend.type(), options.n)) {
     try {
       convolution_ = backend.convolutions().find(shape_);
+      sums_ = statistics_left_by(backend, graph, layer, options.n, options.mode) == Statistics::kSums;
+      plan(options);
     } catch (const Error& error) {
       fail("{}: {}", layer.name, error.what());
     }
-    needs_.forward_scratch_bytes = convolution_->forward_bytes();
-    needs_.x_in_backward = options.mode != Mode::kEval;
-    if (options.mode == Mode::kEval) return;
-    workspace_ = planned_bytes(convolution_->backward_weights_bytes());
-    if (options.input_gradient)
-      workspace_ = std::max(workspace_, planned_bytes(convolution_->backward_data_bytes()));
-    needs_.backward_scratch_bytes = workspace_;
-    // The library leaves the gradient in the type of its operands.
-    if (shape_.type != StorageType::kF32)
-      needs_.backward_scratch_bytes += parameters.storage(weight_).size() * bytes_of(shape_.type);
   }
 
   void forward(const ForwardCall& call) override {
-    convolution_->forward(call.x, parameters_.working_storage(weight_), call.y, call.scratch);
+    const void* const w = parameters_.working_storage(weight_);
+    if (sums_) {
+      convolution_->forward_sums(call.x, w, call.y, static_cast<float*>(call.y_statistics), call.scratch);
+    } else {
+      convolution_->forward(call.x, w, call.y, call.scratch);
+    }
   }
 
   void backward(const BackwardCall& call) override {
@@ -97,11 +95,27 @@ class ConvLayer final : public CompiledLayer {
   }
 
  private:
+  /// Every algorithm is chosen here, before any step is captured.
+  void plan(const CompileOptions& options) {
+    needs_.forward_scratch_bytes = sums_ ? convolution_->forward_sums_bytes() : convolution_->forward_bytes();
+    if (sums_) needs_.statistics_bytes = 2 * sizeof(float) * static_cast<std::size_t>(shape_.k);
+    needs_.x_in_backward = options.mode != Mode::kEval;
+    if (options.mode == Mode::kEval) return;
+    workspace_ = planned_bytes(convolution_->backward_weights_bytes());
+    if (options.input_gradient)
+      workspace_ = std::max(workspace_, planned_bytes(convolution_->backward_data_bytes()));
+    needs_.backward_scratch_bytes = workspace_;
+    // The library leaves the gradient in the type of its operands.
+    if (shape_.type != StorageType::kF32)
+      needs_.backward_scratch_bytes += parameters_.storage(weight_).size() * bytes_of(shape_.type);
+  }
+
   const CudaBackend& backend_;
   ParameterStore& parameters_;
   std::size_t weight_;
   ConvolutionShape shape_;
   std::shared_ptr<Convolution> convolution_;
+  bool sums_ = false;          // forward leaves them
   std::size_t workspace_ = 0;  // then the 16-bit gradient
 };
 
@@ -109,7 +123,7 @@ class ConvLayer final : public CompiledLayer {
 
 std::unique_ptr<ParameterLayout> make_conv_layout(const CudaBackend& backend, const LoweredGraph& graph,
                                                   const Layer& layer) {
-  return std::make_unique<ConvWeightLayout>(shape_of(backend, graph, layer, 1),
+  return std::make_unique<ConvWeightLayout>(convolution_shape(graph, layer, backend.type(), 1),
                                             graph.values[static_cast<std::size_t>(layer.x)].shape.channels);
 }
 

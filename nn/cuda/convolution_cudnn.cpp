@@ -1,6 +1,6 @@
-// Convolutions by cuDNN's convolution functions, loaded when first needed. An algorithm is chosen once a shape by
-// cuDNN's heuristic, among those that give the same bits every time and whose workspace stays within a limit. A choice by
-// timing could differ from run to run, and with it the last bits.
+// Convolutions by cuDNN's older functions, for builds without cudnn-frontend and for shapes that the graph API refuses. An
+// algorithm is chosen once a shape by cuDNN's heuristic, among those that give the same bits every time and whose
+// workspace stays within a limit.
 #include <cudnn.h>
 
 #include <map>
@@ -9,11 +9,10 @@
 #include "core/error.h"
 #include "nn/cuda/convolution.h"
 #include "nn/cuda/dynamic_library.h"
+#include "nn/cuda/legacy_choice.h"
 
 namespace qcface::nn::cuda {
 namespace {
-
-constexpr std::size_t kWorkspaceLimit = std::size_t{512} << 20;
 
 #define QCFACE_CUDNN_FUNCTIONS(each)                                                                        \
   each(cudnnGetVersion) each(cudnnGetErrorString) each(cudnnCreate) each(cudnnDestroy) each(cudnnSetStream) \
@@ -118,7 +117,7 @@ class CudnnConvolution final : public Convolution {
       lib_.check(lib_.cudnnSetConvolutionMathType(*d, math_), what_);
     }
     choose<cudnnConvolutionFwdAlgoPerf_t>(
-        forward_, "forward",
+        forward_, "forward", CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
         [&](int most, int* count, cudnnConvolutionFwdAlgoPerf_t* results) {
           return lib_.cudnnGetConvolutionForwardAlgorithm_v7(handle_, x_, w_, forward_.descriptor, y_, most,
                                                              count, results);
@@ -128,7 +127,7 @@ class CudnnConvolution final : public Convolution {
                                                               algorithm, bytes);
         });
     choose<cudnnConvolutionBwdDataAlgoPerf_t>(
-        data_, "gradient of its input",
+        data_, "gradient of its input", CUDNN_CONVOLUTION_BWD_DATA_ALGO_1,
         [&](int most, int* count, cudnnConvolutionBwdDataAlgoPerf_t* results) {
           return lib_.cudnnGetConvolutionBackwardDataAlgorithm_v7(handle_, w_, y_, data_.descriptor, x_, most,
                                                                   count, results);
@@ -138,7 +137,7 @@ class CudnnConvolution final : public Convolution {
                                                                    algorithm, bytes);
         });
     choose<cudnnConvolutionBwdFilterAlgoPerf_t>(
-        weights_, "gradient of its weights",
+        weights_, "gradient of its weights", CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1,
         [&](int most, int* count, cudnnConvolutionBwdFilterAlgoPerf_t* results) {
           return lib_.cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle_, x_, y_, weights_.descriptor, w_,
                                                                     most, count, results);
@@ -149,25 +148,32 @@ class CudnnConvolution final : public Convolution {
         });
   }
 
-  /// The heuristic's best candidate that keeps every promise; its list is sorted by expected time.
   template <class Result, class Algorithm, class Ask, class Size>
-  void choose(Pass<Algorithm>& pass, const char* name, const Ask& ask, const Size& size) {
+  void choose(Pass<Algorithm>& pass, const char* name, Algorithm last_resort, const Ask& ask,
+              const Size& size) {
     std::vector<Result> results(16);
     int count = 0;
-    lib_.check(ask(static_cast<int>(results.size()), &count, results.data()), what_ + " " + name);
+    if (ask(static_cast<int>(results.size()), &count, results.data()) != CUDNN_STATUS_SUCCESS) count = 0;
+    std::vector<LegacyOffer> offers;
     for (int i = 0; i < count; ++i) {
-      const Result& result = results[static_cast<std::size_t>(i)];
-      if (result.status != CUDNN_STATUS_SUCCESS || result.determinism != CUDNN_DETERMINISTIC) continue;
-      if (math_ != CUDNN_FMA_MATH &&
-          lib_.cudnnSetConvolutionMathType(pass.descriptor, result.mathType) != CUDNN_STATUS_SUCCESS)
-        continue;
-      std::size_t bytes = 0;
-      if (size(result.algo, &bytes) != CUDNN_STATUS_SUCCESS || bytes > kWorkspaceLimit) continue;
-      pass.algorithm = result.algo;
-      pass.bytes = bytes;
-      return;
+      const Result& r = results[static_cast<std::size_t>(i)];
+      offers.push_back({r.algo, r.status == CUDNN_STATUS_SUCCESS, r.determinism == CUDNN_DETERMINISTIC,
+                        math_ == CUDNN_FMA_MATH ? math_ : r.mathType});
     }
-    fail("{}: cuDNN offers no reproducible algorithm for the {} ({} offers)", what_, name, count);
+    const auto sized = [&](const LegacyOffer& offer) -> std::optional<std::size_t> {
+      const auto math = static_cast<cudnnMathType_t>(offer.math);
+      std::size_t bytes = 0;
+      if (lib_.cudnnSetConvolutionMathType(pass.descriptor, math) != CUDNN_STATUS_SUCCESS ||
+          size(static_cast<Algorithm>(offer.algorithm), &bytes) != CUDNN_STATUS_SUCCESS)
+        return std::nullopt;
+      return bytes;
+    };
+    const auto choice =
+        choose_legacy(offers, {last_resort, true, true, math_}, kConvolutionWorkspaceLimit, sized);
+    require(choice.has_value(), "{}: cuDNN offers no reproducible algorithm for the {} ({} offers)", what_,
+            name, count);
+    pass.algorithm = static_cast<Algorithm>(choice->algorithm);
+    pass.bytes = choice->bytes;
   }
 
   void destroy() {
@@ -206,7 +212,8 @@ class CudnnConvolutions final : public ConvolutionLibrary {
 
   std::string name() const override {
     const std::size_t version = lib_.cudnnGetVersion();  // major * 10000 + minor * 100 + patch
-    return fmt::format("cuDNN {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+    return fmt::format("cuDNN {}.{}.{} (older functions)", version / 10000, version / 100 % 100,
+                       version % 100);
   }
   std::shared_ptr<Convolution> find(const ConvolutionShape& shape) override {
     auto& slot = found_[shape];
@@ -223,7 +230,7 @@ class CudnnConvolutions final : public ConvolutionLibrary {
 
 }  // namespace
 
-std::unique_ptr<ConvolutionLibrary> make_convolution_library(cudaStream_t stream, bool tf32) {
+std::unique_ptr<ConvolutionLibrary> make_legacy_convolutions(cudaStream_t stream, bool tf32) {
   return std::make_unique<CudnnConvolutions>(stream, tf32);
 }
 

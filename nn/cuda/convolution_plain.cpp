@@ -48,6 +48,28 @@ class PlainConvolution final : public Convolution {
     });
   }
 
+  // Where cuDNN leaves sums too.
+  bool gives_sums() const override { return s_.type == StorageType::kF16; }
+  std::size_t forward_sums_bytes() const override { return 4 * kWorkspace; }
+  void forward_sums(const void* x, const void* w, void* y, float* sums, void* workspace) override {
+    poison(workspace, forward_sums_bytes());
+    forward(x, w, y, workspace);
+    const std::vector<float> values = widen_values(s_.type, y, y_count());
+    const std::size_t depth = width(s_.k);
+    std::fill_n(sums, 2 * depth, 0.0f);
+    std::vector<float> row(2 * depth);  // of one image row, as a block of threads would sum it
+    for (std::size_t at = 0; at < values.size(); at += width(q_) * depth) {
+      std::fill(row.begin(), row.end(), 0.0f);
+      for (std::size_t i = at; i < at + width(q_) * depth; i += depth) {
+        for (std::size_t k = 0; k < depth; ++k) {
+          row[k] += values[i + k];
+          row[depth + k] += values[i + k] * values[i + k];
+        }
+      }
+      for (std::size_t k = 0; k < 2 * depth; ++k) sums[k] += row[k];
+    }
+  }
+
   void backward_data(const void* w_values, const void* dy_values, void* dx, void* workspace) override {
     poison(workspace, backward_data_bytes());
     const std::vector<float> w = widen_values(s_.type, w_values, w_count()),

@@ -104,10 +104,10 @@ std::unique_ptr<ParameterLayout> CudaBackend::weight_layout(const LoweredGraph& 
   return layer.kind == LayerKind::kConv ? make_conv_layout(*this, graph, layer) : nullptr;
 }
 
-ValueLayout CudaBackend::layout(const Value& value, int n) const {
+ValueLayout layout_of(const Value& value, StorageType type, int n) {
   const Shape& s = value.shape;
   ValueLayout layout;
-  layout.type = s.flat ? StorageType::kF32 : type_;
+  layout.type = s.flat ? StorageType::kF32 : type;
   layout.channels_last = value.images || value.layout == Layout::kPacked;
   layout.n = n;
   layout.pixels = std::int64_t{s.height} * s.width;

@@ -35,6 +35,11 @@ struct ValueLayout {
   std::int64_t count() const { return rows() * padded; }
 };
 
+/// How the backend keeps a value whose images and packed values have this type.
+ValueLayout layout_of(const Value& value, StorageType type, int n);
+/// What a convolution layer asks of the library at that type and batch size.
+ConvolutionShape convolution_shape(const LoweredGraph& graph, const Layer& layer, StorageType type, int n);
+
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(const CudaOptions& options);
@@ -68,7 +73,7 @@ class CudaBackend final : public Backend {
   const CudaOptions& options() const { return options_; }
   ConvolutionLibrary& convolutions() const { return *convolutions_; }
   ProductLibrary& products() const { return *products_; }
-  ValueLayout layout(const Value& value, int n) const;
+  ValueLayout layout(const Value& value, int n) const { return layout_of(value, type_, n); }
   /// The record that dropout reads in this run: the key's own, or ours, filled from the key.
   const DropoutRecord* dropout_record(const DropoutKey& key) const;
 

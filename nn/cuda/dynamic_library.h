@@ -19,6 +19,8 @@ class DynamicLibrary {
     function = reinterpret_cast<Function>(symbol(name));
   }
   const std::string& path() const { return path_; }
+  /// What dlopen() gave, for code that looks functions up itself.
+  void* handle() const { return handle_; }
 
  private:
   void* handle_ = nullptr;  // never closed: libraries of CUDA do not survive it

@@ -50,6 +50,13 @@ void batch_norm_statistics(const PointwiseShape& shape, const void* x, void* par
 void batch_norm_finalise(const PointwiseShape& shape, const void* partials,
                          const BatchNormParameters& parameters, float* saved, cudaStream_t stream);
 
+/// The same from fp32 [2, channels]: the sums of the values and of their squares, as a convolution's epilogue leaves
+/// them. What cancels in sum x^2 / R - mean^2 costs the variance some (mean / deviation)^2 units of fp32. Enough for
+/// fp16: at a mean of 10 deviations that is 5e-5 (test_statistics.cpp), a tenth of a unit of fp16, and of the order of
+/// what rounding the values has done. fp32 values want the partials.
+void batch_norm_from_sums(const PointwiseShape& shape, const float* sums,
+                          const BatchNormParameters& parameters, float* saved, cudaStream_t stream);
+
 /// Fills `saved` from the running values, which are left alone.
 void batch_norm_from_running(int channels, const BatchNormParameters& parameters, float* saved,
                              cudaStream_t stream);

@@ -2,24 +2,11 @@
 // training a layer also leaves the statistics of y where a batch norm reads y next, which saves that layer a pass.
 #include "nn/cuda/pointwise.h"
 
-#include <algorithm>
-
 #include "core/error.h"
-#include "nn/cuda/cuda_backend.h"
+#include "nn/cuda/statistics_source.h"
 
 namespace qcface::nn::cuda {
 namespace {
-
-bool wants_batch_statistics(const Layer& layer, Mode mode) {
-  return mode == Mode::kTrain && layer.kind == LayerKind::kPointwise && layer.batch_norm;
-}
-
-bool leaves_statistics(const LoweredGraph& graph, const Layer& layer, Mode mode) {
-  if (layer.kind != LayerKind::kPointwise) return false;
-  return std::any_of(graph.layers.begin(), graph.layers.end(), [&](const Layer& reader) {
-    return reader.x == layer.y && wants_batch_statistics(reader, mode);
-  });
-}
 
 class PointwiseLayer final : public CompiledLayer {
  public:
@@ -31,12 +18,11 @@ class PointwiseLayer final : public CompiledLayer {
     const ValueLayout x = backend.layout(graph.values[static_cast<std::size_t>(layer.x)], options.n);
     shape_ = {x.type, x.rows(), x.padded};
     if (layer.batch_norm) needs_.saved_bytes = batch_norm_saved_bytes(shape_.channels);
-    if (leaves_statistics(graph, layer, mode_)) needs_.statistics_bytes = statistics_workspace_bytes(shape_);
+    if (statistics_left_by(backend, graph, layer, options.n, mode_) != Statistics::kNone)
+      needs_.statistics_bytes = statistics_workspace_bytes(shape_);
     if (wants_batch_statistics(layer, mode_)) {
-      const bool given = std::any_of(graph.layers.begin(), graph.layers.end(), [&](const Layer& writer) {
-        return writer.y == layer.x && leaves_statistics(graph, writer, mode_);
-      });
-      if (!given) needs_.forward_scratch_bytes = statistics_workspace_bytes(shape_);
+      found_ = statistics_found_by(backend, graph, layer, options.n, mode_);
+      if (found_ == Statistics::kNone) needs_.forward_scratch_bytes = statistics_workspace_bytes(shape_);
     }
     const bool sums = layer.batch_norm || layer.slope >= 0;
     if (mode_ != Mode::kEval && sums)
@@ -51,9 +37,14 @@ class PointwiseLayer final : public CompiledLayer {
     const cudaStream_t stream = backend_.stream();
     float* const saved = layer_.batch_norm ? static_cast<float*>(call.saved) : nullptr;
     if (wants_batch_statistics(layer_, mode_)) {
-      if (call.x_statistics == nullptr) batch_norm_statistics(shape_, call.x, call.scratch, stream);
-      batch_norm_finalise(shape_, call.x_statistics != nullptr ? call.x_statistics : call.scratch,
-                          batch_norm(), saved, stream);
+      if (found_ == Statistics::kNone) batch_norm_statistics(shape_, call.x, call.scratch, stream);
+      if (found_ == Statistics::kSums) {
+        batch_norm_from_sums(shape_, static_cast<const float*>(call.x_statistics), batch_norm(), saved,
+                             stream);
+      } else {
+        batch_norm_finalise(shape_, found_ == Statistics::kNone ? call.scratch : call.x_statistics,
+                            batch_norm(), saved, stream);
+      }
     } else if (layer_.batch_norm) {
       batch_norm_from_running(shape_.channels, batch_norm(), saved, stream);
     }
@@ -110,6 +101,7 @@ class PointwiseLayer final : public CompiledLayer {
   Layer layer_;
   Mode mode_;
   PointwiseShape shape_;
+  Statistics found_ = Statistics::kNone;
 };
 
 }  // namespace

@@ -7,7 +7,9 @@
 #include "core/error.h"
 #include "nn/cuda/cuda_backend.h"
 #include "nn/cuda/image.h"
+#include "nn/cuda/statistics_source.h"
 #include "nn/iresnet.h"
+#include "nn/lower.h"
 #include "tests/nn/reference_network.h"
 #include "tests/nn/test_backend.h"
 #include "tests/support/device_buffer.h"
@@ -163,6 +165,42 @@ TEST_CASE("cuda: 16-bit outputs are no worse than layer by layer rounding") {
     INFO(backend->name() << ": " << ours << ", rounding after every node " << theirs);
     REQUIRE(theirs > 0);
     REQUIRE(ours <= 1.5 * theirs);
+  }
+}
+
+TEST_CASE("cuda: batch norms find what the layer before has left of its statistics") {
+  using nn::cuda::Statistics;
+  for (const Precision precision : {Precision::kFp32, Precision::kFp16}) {
+    QCFACE_CUDA(backend, 0, precision);
+    const auto& cuda = dynamic_cast<const nn::cuda::CudaBackend&>(*backend);
+    const LoweredGraph graph = lower(tiny());
+    int after_convolutions = 0, after_pointwise = 0;
+    for (const Layer& layer : graph.layers) {
+      if (!layer.batch_norm) continue;
+      for (const Mode mode : {Mode::kEval, Mode::kFrozen})
+        REQUIRE(nn::cuda::statistics_found_by(cuda, graph, layer, kBatch, mode) == Statistics::kNone);
+      const Statistics found = nn::cuda::statistics_found_by(cuda, graph, layer, kBatch, Mode::kTrain);
+      for (const Layer& writer : graph.layers) {
+        if (writer.y != layer.x) continue;
+        INFO(writer.name << " before " << layer.name);
+        if (writer.kind == LayerKind::kPointwise) {
+          REQUIRE(found == Statistics::kPartials);
+          ++after_pointwise;
+        } else if (writer.kind == LayerKind::kConv) {
+          const auto shape = nn::cuda::convolution_shape(graph, writer, cuda.type(), kBatch);
+          const bool sums = cuda.convolutions().find(shape)->gives_sums();
+          REQUIRE(found == (sums ? Statistics::kSums : Statistics::kNone));
+#ifdef QCF_EMULATE
+          REQUIRE(sums == (precision == Precision::kFp16));
+#endif
+          ++after_convolutions;
+        } else {
+          REQUIRE(found == Statistics::kNone);
+        }
+      }
+    }
+    REQUIRE(after_convolutions == 15);  // the stem, two in each of five blocks, four shortcuts
+    REQUIRE(after_pointwise == 6);      // the first of each block, and the last
   }
 }
 

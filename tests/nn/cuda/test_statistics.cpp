@@ -143,6 +143,62 @@ TEST_CASE("cuda statistics: the variance survives a large mean, a step and an ou
           1e-6 * exact.inverse[3]);
 }
 
+TEST_CASE("cuda statistics: from fp32 sums of fp16 values, as good as the rounding of the values") {
+  QCFACE_NEED_DEVICE();
+  const std::int64_t rows = 50000;
+  const double means[] = {0, 3, -10, 100};
+  const int channels = 4;
+  const auto c = static_cast<std::size_t>(channels);
+  std::vector<double> exact_values(static_cast<std::size_t>(rows) * c), x(exact_values.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    exact_values[i] = means[i % c] + std::sqrt(3.0) * sym(20261123u, 21, static_cast<std::uint32_t>(i));
+    x[i] = rounded(StorageType::kF16, exact_values[i]);
+  }
+  const Reference exact = reference(x, rows, channels, static_cast<double>(kEps)),
+                  unrounded = reference(exact_values, rows, channels, static_cast<double>(kEps));
+  std::vector<double> sums(2 * c);
+  {
+    std::vector<float> total(2 * c), part(2 * c);
+    for (std::size_t row = 0; row < static_cast<std::size_t>(rows); ++row) {
+      if (row % 128 == 0) std::fill(part.begin(), part.end(), 0.0f);
+      for (std::size_t k = 0; k < c; ++k) {
+        const auto v = static_cast<float>(x[row * c + k]);
+        part[k] += v;
+        part[c + k] += v * v;
+      }
+      const bool last = row % 128 == 127 || row + 1 == static_cast<std::size_t>(rows);
+      for (std::size_t k = 0; last && k < 2 * c; ++k) total[k] += part[k];
+    }
+    sums.assign(total.begin(), total.end());
+  }
+  std::vector<double> saved, running;
+  same_bits_in_every_mode([&] {
+    Array device_sums(StorageType::kF32, sums), gamma(StorageType::kF32, std::vector<double>(c, 1.0)),
+        beta(StorageType::kF32, std::vector<double>(c, 0.0)),
+        mean(StorageType::kF32, std::vector<double>(c, 0.0)),
+        var(StorageType::kF32, std::vector<double>(c, 0.0)), constants(StorageType::kF32, 4 * c);
+    batch_norm_from_sums({StorageType::kF16, rows, channels}, device_sums.floats(),
+                         {gamma.floats(), beta.floats(), mean.floats(), var.floats(), kEps, 1.0f},
+                         constants.floats(), nullptr);
+    saved = constants.values();
+    running = var.values();
+    return Bytes{constants.raw(), mean.raw(), var.raw()};
+  });
+  const double n = static_cast<double>(rows);
+  for (std::size_t k = 0; k < c; ++k) {
+    const double ratio = std::abs(exact.mean[k]) / std::sqrt(exact.variance[k]);
+    const double error = std::abs(running[k] * (n - 1) / n / exact.variance[k] - 1);
+    const double of_rounding = std::abs(exact.variance[k] / unrounded.variance[k] - 1);
+    std::printf("mean %.1f deviations: variance off by %.1e, by the rounding of the values %.1e\n", ratio,
+                error, of_rounding);
+    REQUIRE(error <= 16 * 0x1p-24 * (1 + ratio * ratio));
+    REQUIRE(std::abs(saved[2 * c + k] - exact.mean[k]) <= 16 * 0x1p-24 * (1 + std::abs(exact.mean[k])));
+    if (ratio <= 12) REQUIRE(error <= 0.25 * epsilon_of(StorageType::kF16));
+  }
+  REQUIRE_THROWS_WITH(batch_norm_from_sums({StorageType::kF16, 1, 4}, nullptr, {}, nullptr, nullptr),
+                      Catch::Contains("batch statistics need 2 values"));
+}
+
 TEST_CASE("cuda statistics: running values give the constants and stay as they are") {
   QCFACE_NEED_DEVICE();
   for (const int channels : {1, 5, 64, 300}) {
