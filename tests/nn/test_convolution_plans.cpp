@@ -165,16 +165,21 @@ TEST_CASE("plans: what cuDNN is told of the arrays is what the layers keep") {
 
 TEST_CASE("plans: engines that are not reproducible are offered, and refused") {
   if (!has_graph_planner()) QCFACE_SKIP("this build has no cudnn-frontend");
-  const auto planner = make_described_planner(read_file(test::device("h100.json")), false);
+  // In fp32 the last block's shapes are offered such engines early, and they could be built.
+  const auto planner = make_described_planner(read_file(test::device("a100.json")), false);
   int refused = 0;
-  for (const ConvolutionShape& shape : backbone_shapes(StorageType::kBf16, 128)) {
-    const auto graph = planner->plan(shape, ConvolutionPass::kBackwardWeights);
-    for (int i = 0; i < graph->candidates(); ++i) {
-      if (graph->reproducible(i)) continue;
-      ++refused;
-      REQUIRE_FALSE(graph->build(i));
+  for (const ConvolutionShape& shape : backbone_shapes(StorageType::kF32, 1)) {
+    if (shape.h != 7 || shape.c != 512) continue;
+    for (const ConvolutionPass pass :
+         {ConvolutionPass::kForward, ConvolutionPass::kBackwardData, ConvolutionPass::kBackwardWeights}) {
+      const auto graph = planner->plan(shape, pass);
+      for (int i = 0; i < graph->candidates(); ++i) {
+        if (graph->reproducible(i)) continue;
+        ++refused;
+        INFO(graph->name(i));
+        REQUIRE_FALSE(graph->build(i));
+      }
     }
-    if (refused > 0) break;
   }
   REQUIRE(refused > 0);
 }
