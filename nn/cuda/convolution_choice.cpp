@@ -1,6 +1,7 @@
 #include "nn/cuda/convolution_choice.h"
 
 #include <array>
+#include <chrono>
 #include <limits>
 #include <map>
 #include <vector>
@@ -12,6 +13,9 @@ namespace qcface::nn::cuda {
 namespace {
 
 constexpr std::size_t kTimed = 4;
+// Some engines are compiled when their plan is built, which may take seconds: no further one is tried once a pass has taken
+// this long. A network has some eighty passes.
+constexpr std::chrono::milliseconds kPatience{250};
 // A later candidate has to win by this much: below it the clock decides nothing, and the heuristic's order stands.
 constexpr double kMargin = 0.98;
 // Kept in place of a plan with sums that is slower than convolution and statistics one after the other.
@@ -44,7 +48,9 @@ std::optional<PlanChoice> choose_plan(ConvolutionGraph& graph, const std::string
     if (graph.name(i) == known && graph.build(i)) return PlanChoice{i, false, 0};
   }
   std::vector<int> built;
+  const auto start = std::chrono::steady_clock::now();
   for (int i = 0; i < graph.candidates() && built.size() < (clock ? kTimed : 1); ++i) {
+    if (!built.empty() && std::chrono::steady_clock::now() - start > kPatience) break;
     bool again = false;  // the heuristic's two lists overlap
     for (const int other : built) again = again || graph.name(other) == graph.name(i);
     if (!again && graph.build(i)) built.push_back(i);

@@ -67,6 +67,7 @@ if [[ -e $out/summary.json ]]; then  # figures of two runs must not be mixed
   echo "the run that was in $out is now in $before"
 fi
 { mkdir -p "$out" && out=$(realpath "$out"); } || stop "$out: cannot be made"
+export QCFACE_PLAN_CACHE=$out/logs  # convolutions are planned once for all programs; the choice is kept with the logs
 export QCFACE_TEST_DATA=${QCFACE_TEST_DATA:-$root/tests/data}
 date=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 carried=${programs:-$root}  # COMMIT and CUDA of programs that were built elsewhere

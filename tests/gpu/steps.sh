@@ -223,6 +223,10 @@ conclude() {
     keep_log "$name"
   done
   write_summary
+  if [[ -f $out/logs/convolutions.txt ]]; then
+    tar -rf "$out/logs.tar" -C "$out/logs" convolutions.txt
+    rm -f "$out/logs/convolutions.txt" "$out/logs/convolutions.txt.lock"
+  fi
   if [[ -f $out/logs.tar ]]; then
     if command -v xz >/dev/null; then xz -f "$out/logs.tar"; else gzip -f "$out/logs.tar"; fi
     rmdir "$out/logs" 2>/dev/null
