@@ -171,8 +171,8 @@ void batch_norm_finalise(const PointwiseShape& shape, const void* partials,
       kName);
 }
 
-void batch_norm_from_sums(const PointwiseShape& shape, const float* sums, const BatchNormParameters& parameters,
-                          float* saved, cudaStream_t stream) {
+void batch_norm_from_sums(const PointwiseShape& shape, const float* sums,
+                          const BatchNormParameters& parameters, float* saved, cudaStream_t stream) {
   constexpr const char* kName = "batch_norm_from_sums";
   require_call(shape.rows >= 2, kName,
                "batch statistics need 2 values a channel or more; use a larger batch");
