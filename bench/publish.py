@@ -5,7 +5,7 @@ instructions under tests/data/instructions/, and the tables of docs/performance.
 usage: publish.py FOLDER [--root PROJECT] [--allow-modified]
 
 Read from FOLDER: summary.json (needed), instructions.json, head.json, head-plans.json, step.json, step-peers.json,
-convolutions.json. Files may be absent, or cut off where a run was killed: whole rows are taken, and what is missing is said.
+convolutions.json; head-large.json and head-peers.json from its archive of logs too. Files may be absent, or cut off where a run was killed: whole rows are taken, and what is missing is said.
 Each becomes bench/results/<gpu>-<commit>-<name>.json with the circumstances of the run in it. The tables stand between
 markers such as <!-- gpu:head --> and <!-- /gpu:head -->; they are made from everything in bench/results, for each GPU from
 its newest run that has such rows. Nothing else of a page is touched, and a second run changes nothing.
@@ -16,10 +16,12 @@ instructions that did not pass or is not complete: figures of kernels whose inst
 """
 import argparse
 import json
+import lzma
 import math
 import os
 import re
 import sys
+import tarfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -27,7 +29,7 @@ import publish_tables  # noqa: E402
 
 # Name in FOLDER -> name in bench/results.
 ROW_FILES = {"head.json": "head", "head-plans.json": "head-plans", "step.json": "step", "step-peers.json": "step-peers",
-             "convolutions.json": "convolutions"}
+             "convolutions.json": "convolutions", "head-large.json": "head-large", "head-peers.json": "head-peers"}
 PAGES = ("docs/performance.md", "docs/cuda.md", "README.md")
 RUN = ("gpu", "driver", "cuda", "cudnn", "cublaslt", "commit", "cores", "date", "seconds", "command")
 
@@ -69,13 +71,27 @@ def salvage(text, member):
         data[member].append(element)
 
 
+def text_of(folder, name):
+    """The text of a file of the run: in FOLDER, among its logs or in their archive. None where there is none."""
+    for path in (os.path.join(folder, name), os.path.join(folder, "logs", name)):
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="replace") as f:
+                return f.read()
+    for archive in ("logs.tar.xz", "logs.tar.gz", "logs.tar"):
+        try:
+            with tarfile.open(os.path.join(folder, archive)) as logs:
+                return logs.extractfile(name).read().decode("utf-8", errors="replace")
+        except (OSError, KeyError, EOFError, tarfile.TarError, lzma.LZMAError):
+            continue
+    return None
+
+
 def read(folder, name, member):
     """(data or None, what to say)."""
-    path = os.path.join(folder, name)
-    if not os.path.exists(path):
+    text = text_of(folder, name)
+    if text is None:
         return None, "%s is absent" % name
-    with open(path, encoding="utf-8", errors="replace") as f:
-        data, cut = salvage(f.read(), member)
+    data, cut = salvage(text, member)
     if data is None:
         return None, "%s is cut off before its first row" % name
     return data, "%s is cut off: %d whole rows were taken" % (name, len(data[member])) if cut else ""

@@ -5,7 +5,7 @@ NAMES = {"ir18": "IR-18", "ir34": "IR-34", "ir50": "IR-50", "ir100": "IR-100"}
 # Goals for one H100; on another GPU they are shown and not judged.
 HEAD_GOALS_MS = {93431: 0.7, 1000000: 7, 2059906: 14}       # N 512, D 512, 16-bit operands, SGD fused
 STEP_GOALS = {"ir18": 15000, "ir50": 8000, "ir100": 4700}  # images/s, batch 512, 16 bits
-BOUND_GOAL, PEER_GOAL = 1.25, 1.5
+BOUND_GOAL, PEER_GOAL, PUBLISHED_GOAL = 1.25, 1.5, 8
 
 
 def newest(results, kind):
@@ -122,6 +122,25 @@ def head_table(files):
     sizes = sorted({(r["n"], r["d"]) for data in files for r in data["rows"]})
     return "Loss, dX and the update of the classes, %s.\n\n%s\n\n%s\n" % (
         "; ".join("N %d, D %d" % s for s in sizes), table(columns, rows), runs.text())
+
+
+def head_peer_table(files):
+    """The head beside what people run today: bench/head/peers.py."""
+    if not files:
+        return None
+    runs, rows = Runs(), []
+    for data in files:
+        ours = {tuple(r[k] for k in ("head", "type", "n", "d", "k")): r for r in data["rows"] if r["implementation"] == "qcface"}
+        for r in data["rows"]:
+            own = ours.get(tuple(r[k] for k in ("head", "type", "n", "d", "k")))
+            ratio = r["ms_median"] / own["ms_median"] if own and own is not r else None
+            goal = r["implementation"] == "torch-eager" and ratio is not None
+            rows.append(["{:,}".format(r["k"]), r["head"], r["type"], r["implementation"], spread(r), mib(r, "extra_bytes"),
+                         (judged("%.2fx" % ratio, ratio >= PUBLISHED_GOAL, data) if goal else "%.2fx" % ratio) if ratio else "",
+                         runs.mark(data)])
+    columns = [("K", ":"), ("head", ""), ("type", ""), ("implementation", ""), ("ms (p20 to p80)", ":"), ("extra, MiB", ":"),
+               ("against qcface, goal %gx for torch-eager" % PUBLISHED_GOAL, ":"), ("run", "")]
+    return table(columns, rows) + "\n\n" + runs.text() + "\n" if rows else None
 
 
 # ---- training steps ----
@@ -244,7 +263,8 @@ def sections(results):
     heads, plans = newest(results, "head"), newest(results, "head-plans")
     steps, peers, ran = newest(results, "step"), newest(results, "step-peers"), newest(results, "run")
     return {
-        "head": head_table(heads),
+        "head": head_table(heads + newest(results, "head-large")),
+        "head-peers": head_peer_table(newest(results, "head-peers")),
         "plans": head_table(plans),
         "step": step_table(steps, peers),
         "convolutions": convolution_table(newest(results, "convolutions")),

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 SOURCE = sys.argv[1]
@@ -69,6 +70,12 @@ FILES["convolutions.json"] = dict(schema=1, program="bench_convolution", command
          gflops=400e3) for who, ms in (("torch 9", 1.25), ("qcface, made up", 1.0))])
 
 
+FILES["head-large.json"] = rows("bench_head", head_row("qcface", 10000000, 60.0))
+FILES["head-peers.json"] = rows("peers.py", head_row("qcface", 93431, 0.7, update="dw"),
+                                head_row("qcface", 93431, 7.0, implementation="torch-eager", update="dw"))
+LOGGED = ("head-large.json", "head-peers.json")  # come back in the archive of logs
+
+
 class Project:
     """A copy of the pages and a folder of results."""
 
@@ -91,6 +98,12 @@ class Project:
     def put(self, name, data):
         with open(os.path.join(self.folder, name), "w") as f:
             f.write(data if isinstance(data, str) else json.dumps(data, indent=1))
+
+    def archive(self):
+        with tarfile.open(os.path.join(self.folder, "logs.tar.xz"), "w:xz") as logs:
+            for name in LOGGED:
+                logs.add(os.path.join(self.folder, name), name)
+                self.drop(name)
 
     def drop(self, name):
         os.remove(os.path.join(self.folder, name))
@@ -136,6 +149,7 @@ def cells(text, *wanted):
 
 
 with Project() as p:
+    p.archive()
     print(p.publish())
     first = p.tree()
     p.publish()
@@ -153,6 +167,8 @@ with Project() as p:
     for fact in (GPU, "driver 500.1", "CUDA 13.0", "cuDNN 9.1.0", "cuBLASLt 13.1.0", "commit abc1234", "bench_head --made-up"):
         assert fact in head, fact
     assert "wgmma" in between(performance, "plans") and "wgmma" not in head
+    assert "60.0 (60.0 to 60.0)" in cells(head, "10,000,000", "qcface"), head
+    assert "10.00x, met" in cells(between(performance, "head-peers"), "torch-eager")
     step = between(performance, "step")
     row = cells(step, "IR-18", "bf16", "16,000")
     assert "15,000, met" in row and "10,000 (torch compiled)" in row and "1.60, met" in row and "0.750" in row, row
@@ -167,7 +183,7 @@ with Project() as p:
     assert "plan wgmma" in short and "0.600 ms" in short and "16,000 images/s" in short and "torch compiled: 10,000" in short
     assert "has not run" not in between(readme, "support")
     results = {n: json.loads(p.text("bench/results/" + n)) for n in os.listdir(os.path.join(p.root, "bench/results"))}
-    kinds = ("run", "head", "head-plans", "step", "step-peers", "convolutions")
+    kinds = ("run", "head", "head-plans", "step", "step-peers", "convolutions", "head-large", "head-peers")
     assert set(results) == {"%s-abc1234-%s.json" % (SLUG, kind) for kind in kinds}
     assert results[SLUG + "-abc1234-head.json"]["rows"] == FILES["head.json"]["rows"]
     assert results[SLUG + "-abc1234-head.json"]["run"]["driver"] == "500.1"
@@ -177,7 +193,7 @@ with Project() as p:
     # A newer run of the same GPU without steps: its heads replace the old ones, the old steps stay.
     p.put("summary.json", summary(commit="def5678", date="2026-02-01T00:00:00Z"))
     p.put("head.json", rows("bench_head", head_row("qcface", 93431, 0.5), commit="def5678"))
-    for name in ("step.json", "step-peers.json", "head-plans.json"):
+    for name in ("step.json", "step-peers.json", "head-plans.json", "logs.tar.xz"):
         p.drop(name)
     assert "step.json is absent" in p.publish()
     performance = p.text(PAGES[0])
@@ -237,7 +253,7 @@ for name, data, sentence in REFUSALS:
         p.publish(refused=sentence)
 with Project() as p:
     p.put("summary.json", summary(commit="abc1234-modified"))
-    for name in ("head.json", "head-plans.json", "step.json"):
+    for name in ("head.json", "head-plans.json", "step.json", *LOGGED):
         p.put(name, dict(FILES[name], commit="abc1234-modified"))
     p.publish("--allow-modified")
     assert "commit abc1234-modified" in between(p.text(PAGES[0]), "head")

@@ -69,6 +69,19 @@ else
   missing convolution-peers "" "python3 has no PyTorch that sees the GPU" tool
 fi
 
+# Ten million classes on one GPU, and the published head. Their rows lie with the logs.
+with head-large "" qcface_bench_head_cuda &&
+  step head-large "" 60 "$programs/qcface_bench_head_cuda" --n 512 --k 10000000 --heads qcface --types bf16 \
+    --plans chunked --no-products --seconds 0.3 --warmup 0.1 --budget @budget@ --json "$out/logs/head-large.json"
+if [[ $torch == yes ]]; then
+  with head-peers "" qcface_bench_head_cuda &&
+    step head-peers "" 60 python3 "$root/bench/head/peers.py" --device cuda --program "$programs/qcface_bench_head_cuda" \
+      --n 512 --k 93431 --heads qcface --types bf16 --peers torch-eager,torch-compile --rounds 1 --seconds 0.5 \
+      --json "$out/logs/head-peers.json"
+else
+  missing head-peers "" "python3 has no PyTorch that sees the GPU" tool
+fi
+
 with_tool profile "" ncu && with profile "" qcface_bench_head_cuda &&
   step profile "" 40 "$here/profile.sh" "$programs"
 

@@ -122,7 +122,14 @@ skips() {
        END { if (reason != "") print reason }' "$1"
 }
 
-json_of() { case $1 in peers) echo step-peers.json ;; convolution-peers) echo convolutions.json ;; *) echo "$1.json" ;; esac; }
+json_of() {  # below OUT
+  case $1 in
+    peers) echo step-peers.json ;;
+    convolution-peers) echo convolutions.json ;;
+    head-large | head-peers) echo "logs/$1.json" ;;
+    *) echo "$1.json" ;;
+  esac
+}
 
 # left_out FILE: what a benchmark says it has not measured, one a line.
 left_out() {
@@ -223,10 +230,10 @@ conclude() {
     keep_log "$name"
   done
   write_summary
-  if [[ -f $out/logs/convolutions.txt ]]; then
-    tar -rf "$out/logs.tar" -C "$out/logs" convolutions.txt
-    rm -f "$out/logs/convolutions.txt" "$out/logs/convolutions.txt.lock"
-  fi
+  for name in convolutions.txt head-large.json head-peers.json; do
+    if [[ -f $out/logs/$name ]]; then tar -rf "$out/logs.tar" -C "$out/logs" "$name" && rm -f "$out/logs/$name"; fi
+  done
+  rm -f "$out/logs/convolutions.txt.lock"
   if [[ -f $out/logs.tar ]]; then
     if command -v xz >/dev/null; then xz -f "$out/logs.tar"; else gzip -f "$out/logs.tar"; fi
     rmdir "$out/logs" 2>/dev/null

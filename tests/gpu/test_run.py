@@ -83,7 +83,7 @@ class RunTest(unittest.TestCase):
         self.assertIn("all passed; NVIDIA H100 (stand-in), commit abc1234", self.text.splitlines()[-1])
         self.assertEqual(sorted(self.steps), sorted(
             ["conformance", "kernels", "nn_elementwise", "nn", "train", "memcheck-conformance", "memcheck", "racecheck", "head",
-             "head-plans", "step", "peers", "convolutions", "convolution-peers", "profile"]))
+             "head-plans", "step", "peers", "convolutions", "convolution-peers", "head-large", "head-peers", "profile"]))
         for key, value in (("gpu", "NVIDIA H100 (stand-in)"), ("driver", "580.1"), ("cuda", "13.0.88"), ("commit", "abc1234")):
             self.assertEqual(self.summary[key], value)
         for key in ("cudnn", "cublaslt", "cores", "date", "command", "seconds"):
@@ -94,7 +94,8 @@ class RunTest(unittest.TestCase):
         self.assertLessEqual(
             {"summary.json", "instructions.json", "head.json", "head-plans.json", "step.json", "logs.tar.xz"}, set(files))
         logs = self.logs()
-        self.assertEqual(sorted(logs), sorted(f"{name}.log" for name in ["environment", *self.steps]))
+        self.assertEqual(sorted(logs), sorted(
+            ["head-large.json", *(f"{name}.log" for name in ["environment", *self.steps])]))
         self.assertIn(f"data: {HERE.parents[1] / 'tests/data'}", logs["kernels.log"])
 
     def test_missing_program(self):
@@ -178,7 +179,7 @@ class RunTest(unittest.TestCase):
         self.assertIn("REQUIRE( 1 == 0 )", end)
         self.assertIn('it says "no" in C:\\', end)
         self.assertIn('it says "no" in C:\\', self.steps["head"]["note"])
-        self.assertIn("NOT PASSED: 3 failed", self.text.splitlines()[-1])
+        self.assertIn("NOT PASSED: 4 failed", self.text.splitlines()[-1])
         self.assertRegex(end, r"conformance +passed")  # the whole table is in the last 100 lines
         self.assertIn("test.cpp:500", self.logs()["nn.log"])
 
