@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """PyTorch's convolutions at the shapes of qcface_bench_convolution_cuda: channels_last, cuDNN's own choice of kernels after
 trying them, once free and once held to deterministic ones as ours are. fp32 means fp32: TF32 is off.
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The training step of bench_step.cpp in PyTorch: same network, formulas and optimiser.
 
 usage: peer_torch.py --arch ir18 --batch 16 --threads 2 --steps 10 [--layout nchw|nhwc] [--check FILE]

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """A training step in PyTorch as people run it on a GPU: AMP, channels_last, cuDNN's own choice of kernels, SGD with momentum,
 a head with materialised logits of all classes. Prints one row of JSON. bench/step/compare.py calls it.
 

@@ -59,16 +59,6 @@ __device__ __forceinline__ void write_unit(const float* row, std::int64_t d, con
   }
 }
 
-/// a . b over this lane's part of a row in double; b NULL: 0.
-template <int kWide>
-__device__ __forceinline__ double wide_product(const float* a, const float* b, std::int64_t d) {
-  double sum = 0;
-  for (std::int64_t k = static_cast<int>(threadIdx.x) % 32 * kWide; b != nullptr && k < d; k += 32 * kWide) {
-    for (int e = 0; e < kWide; ++e) sum += static_cast<double>(a[k + e]) * static_cast<double>(b[k + e]);
-  }
-  return sum;
-}
-
 template <int kWide>
 __device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass, const float* h) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -90,7 +80,7 @@ __device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass,
   double along = warp_sum(products.value());
   if (!ProductSum::in_range(square) || !(fabs(along) <= ProductSum::kMost)) {
     square = warp_sum(wide_product<kWide>(w_row, w_row, u.d));
-    along = warp_sum(wide_product<kWide>(w_row, h, u.d));
+    along = h != nullptr ? warp_sum(wide_product<kWide>(w_row, h, u.d)) : 0.0;
   }
   const double norm = sqrt(square);
   const bool live = norm >= kShortest;  // a dead row gets no gradient

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/types.cuh"
 
 namespace qcface::cuda {
 
@@ -35,6 +36,19 @@ struct ProductSum {
     return square >= kLeast && square <= kMost;
   }
 };
+
+/// This lane's part of a . b in double, for what is out of range; the lanes of a warp share a row of d elements, kWide
+/// neighbours each in turn.
+template <int kWide>
+__device__ __forceinline__ double wide_product(const float* a, const float* b, std::int64_t d) {
+  double sum = 0;
+  for (std::int64_t k = static_cast<int>(threadIdx.x) % 32 * kWide; k < d; k += 32 * kWide) {
+    const auto va = load<float, 4 * kWide>(a + k), vb = load<float, 4 * kWide>(b + k);
+    QCF_UNROLL
+    for (int e = 0; e < kWide; ++e) sum += static_cast<double>(va[e]) * static_cast<double>(vb[e]);
+  }
+  return sum;
+}
 
 /// v * inv rounded once, give or take 2^-46; `wide`: by a double product, for factors that fp32 does not hold.
 struct UnitScale {

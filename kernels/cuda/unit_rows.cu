@@ -41,15 +41,7 @@ __global__ __launch_bounds__(32 * kRowsPerBlock) void unit_rows_kernel(
     square = warp_sum(squares.value());
     wide = !ProductSum::in_range(square);
   }
-  if (wide) {
-    square = 0;
-    for (std::int64_t k = lane * kWide; k < d; k += 32 * kWide) {
-      const auto v = load<float, 4 * kWide>(from + k);
-      QCF_UNROLL
-      for (int e = 0; e < kWide; ++e) square += static_cast<double>(v[e]) * static_cast<double>(v[e]);
-    }
-    square = warp_sum(square);
-  }
+  if (wide) square = warp_sum(wide_product<kWide>(from, from, d));
   const double norm = sqrt(square);
   if (lane == 0) {
     if (length != nullptr) length[row] = norm;

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <set>
@@ -24,6 +25,7 @@ struct Candidate {
   std::string name;
   bool builds = true;
   double time = 1;
+  int build_ms = 0;
 };
 
 /// What happened, kept outside of the objects that the library owns.
@@ -41,6 +43,7 @@ class FakeGraph final : public ConvolutionGraph {
   bool reproducible(int) const override { return true; }
   bool build(int i) override {
     journal_.built.push_back(at(i).name);
+    std::this_thread::sleep_for(std::chrono::milliseconds(at(i).build_ms));
     return at(i).builds;
   }
   std::size_t workspace_bytes(int i) const override { return 256 * static_cast<std::size_t>(i + 1); }
@@ -138,6 +141,16 @@ TEST_CASE("convolution choice: the fastest of the first few that can be built, b
   REQUIRE(graph.name(choice->candidate) == "fast");  // "close" is within the clock's noise
   REQUIRE(journal.timed == 4);
   REQUIRE(journal.built == std::vector<std::string>{"slow", "broken", "fast", "close", "middle"});
+}
+
+TEST_CASE("convolution choice: once a pass has taken its time no further candidate is built") {
+  Journal journal;
+  FakeGraph graph({{"refused", false, 1, 300}, {"slow", true, 3, 1}, {"fast", true, 1, 1}}, journal);
+  const auto choice = choose_plan(graph, "", clock_of(journal), kShape, ConvolutionPass::kForward);
+  REQUIRE(choice);
+  REQUIRE(graph.name(choice->candidate) ==
+          "slow");  // the first that can be built is taken however long it took
+  REQUIRE(journal.built == std::vector<std::string>{"refused", "slow"});
 }
 
 TEST_CASE("convolution choice: without a clock the first that can be built; a known plan before all") {

@@ -179,14 +179,17 @@ class MarginHead(torch.nn.Module):
         args.length_stats = self.length_stats.data_ptr() if self.length_stats is not None else None
         args.losses, args.dx, args.dw = losses.data_ptr(), dx.data_ptr(), dw.data_ptr()
         args.row_z, args.row_p, args.row_nll = (rows[name].data_ptr() for name in ("z", "p", "nll"))
-        needed = _size()
         call = (ctypes.byref(context), ctypes.byref(self._config), ctypes.byref(args))
-        self._check(context, _library.qcf_head_workspace_bytes(*call, ctypes.byref(needed)))
-        workspace = self._workspaces.get(device)
-        if workspace is None or workspace.numel() < needed.value + 64:
-            workspace = self._workspaces[device] = torch.empty(needed.value + 64, dtype=torch.uint8, device=device)
+        # A workspace serves every smaller batch too, so it is asked for only when a batch is the largest yet.
+        shape = (device, x.dtype, weight.shape)
+        rows_held, held, workspace = self._workspaces.get(shape, (-1, 0, None))
+        if x.shape[0] > rows_held:
+            needed = _size()
+            self._check(context, _library.qcf_head_workspace_bytes(*call, ctypes.byref(needed)))
+            held, workspace = needed.value, torch.empty(needed.value + 64, dtype=torch.uint8, device=device)
+            self._workspaces[shape] = x.shape[0], held, workspace
         args.workspace = math.ceil(workspace.data_ptr() / 64) * 64
-        args.workspace_bytes = needed.value
+        args.workspace_bytes = held
         self._check(context, _library.qcf_head_step(*call))
         if device.type == "cuda":  # what is wrong with the data shows on the device: waits for the stream
             self._check(context, _library.qcf_head_check(*call))
