@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/worse.h"
 #include "nn/cuda/convolution.h"
 #include "tests/support/device_buffer.h"
 
@@ -105,8 +106,7 @@ class ConvolutionCase {
           bytes, (kind == "weights" ? dw : result).data() + (sample * picture + at) * bytes_of(s.type),
           bytes_of(s.type), cudaMemcpyDeviceToHost));
       const double want = kind == "weights" ? weight_sum(at) : pixel_sum(at, kind == "data");
-      const double off = std::fabs(read(s.type, bytes) - want);
-      if (!(off <= worst)) worst = off;  // NaN too
+      worst = worse(worst, std::fabs(read(s.type, bytes) - want));
       largest = std::max(largest, std::fabs(want));
     }
     return worst / largest;

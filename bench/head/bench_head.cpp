@@ -151,9 +151,9 @@ double disagreement(const Step& step, const Reference& reference, const Referenc
   double worst = 0;
   for (std::int64_t i = 0; i < reference.rows(); ++i) {
     const auto row = static_cast<std::size_t>(i);
-    worst = std::max(worst, std::fabs(step.nll[row] - wanted.nll[row]) / std::max(wanted.nll[row], 1.0));
+    worst = worse(worst, std::fabs(step.nll[row] - wanted.nll[row]) / std::max(wanted.nll[row], 1.0));
     if (step.args.dx == nullptr) continue;
-    worst = std::max(worst, relative_error(step.dx.data() + i * step.inputs.d, reference.dx(wanted, i)));
+    worst = worse(worst, relative_error(step.dx.data() + i * step.inputs.d, reference.dx(wanted, i)));
   }
   return worst;
 }
@@ -167,8 +167,8 @@ double small_disagreement(const HeadOptions& o, const std::string& head, qcf_typ
   const Reference reference(in.n, in.d, in.k, in.n, in.x.data, before.data(), in.labels);
   const Reference::Step wanted = reference.step(step.config);
   step.run();
-  double worst = std::max(disagreement(step, reference, wanted),
-                          std::fabs(step.losses[1] - wanted.loss_id) / std::max(wanted.loss_id, 1.0));
+  double worst = worse(disagreement(step, reference, wanted),
+                       std::fabs(step.losses[1] - wanted.loss_id) / std::max(wanted.loss_id, 1.0));
   if (o.forward) return worst;
   std::vector<double> all;
   for (std::int64_t j = 0; j < in.k; ++j) {
@@ -177,10 +177,10 @@ double small_disagreement(const HeadOptions& o, const std::string& head, qcf_typ
       all.push_back(o.sgd ? g + 5e-4f * static_cast<double>(before[at]) : g);
     }
   }
-  if (!o.sgd) return std::max(worst, relative_error(dw.data(), all));
-  worst = std::max(worst, relative_error(velocity.data(), all));
+  if (!o.sgd) return worse(worst, relative_error(dw.data(), all));
+  worst = worse(worst, relative_error(velocity.data(), all));
   for (std::size_t i = 0; i < size; ++i) all[i] = before[i] - 0.1 * all[i];
-  return std::max(worst, relative_error(in.w.data, all));
+  return worse(worst, relative_error(in.w.data, all));
 }
 
 /// What a call costs beside its arithmetic: the median time of a step with next to none, in microseconds.
@@ -270,7 +270,7 @@ struct Bench {
     r.loss_id = step.losses[1];
     r.phase = step.config.phase == QCF_PHASE_NORM ? "norm" : "id";
     if (o.sgd) fill_inputs(in.w.data, in.w.size, 2);  // the reference reads the weights before the step
-    r.error = std::max(small_error, disagreement(step, reference, reference.step(step.config)));
+    r.error = worse(small_error, disagreement(step, reference, reference.step(step.config)));
     if (!(r.error < 2e-4)) return r;
     const HostClock clock;
     Samples bare;

@@ -201,7 +201,7 @@ class Bench {
     r.workspace_bytes = step.args.workspace_bytes;
     r.phase = step.config.phase == QCF_PHASE_NORM ? "norm" : "id";
     r.loss_id = step.losses.host()[1];
-    r.error = std::max(r.error, wanted.disagreement(step));
+    r.error = worse(r.error, wanted.disagreement(step));
     if (!(r.error <= allowed(r.type))) throw Disagreement(r.error);
 
     std::unique_ptr<Replay> replayed;

@@ -5,9 +5,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "bench/worse.h"
 #include "qcface/kernels.h"
 
 namespace qcface::bench {
+
+using ::qcface::worse;
 
 /// The first `rows` rows against all classes; target cosines and lengths of all n, which t and length_stats need.
 class Reference {

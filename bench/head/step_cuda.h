@@ -97,10 +97,9 @@ class Wanted {
     const std::vector<float> nll = step.nll.host(rows);
     double worst = 0;
     for (std::size_t row = 0; row < rows; ++row)
-      worst =
-          std::max(worst, std::fabs(nll[row] - wanted.step.nll[row]) / std::max(wanted.step.nll[row], 1.0));
+      worst = worse(worst, std::fabs(nll[row] - wanted.step.nll[row]) / std::max(wanted.step.nll[row], 1.0));
     if (step.args.dx == nullptr) return worst;
-    worst = std::max(worst, relative_error(step.dx.host(wanted.dx.size()).data(), wanted.dx));
+    worst = worse(worst, relative_error(step.dx.host(wanted.dx.size()).data(), wanted.dx));
     if (reference_.rows() != in_.n) return worst;
     const bool sgd = step.args.sgd != nullptr;
     const std::vector<float> ours = sgd ? step.inputs.velocity.host() : step.inputs.dw.host();
@@ -111,7 +110,7 @@ class Wanted {
         all.push_back(g + decay);
       }
     }
-    return std::max(worst, relative_error(ours.data(), all));
+    return worse(worst, relative_error(ours.data(), all));
   }
 
  private:

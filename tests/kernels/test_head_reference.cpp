@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bench/worse.h"
 #include "tests/kernels/random_input.h"
 #include "tests/kernels/reference_head.h"
 
@@ -134,14 +135,13 @@ TEST_CASE("head: the reference's own gradients agree with central differences") 
         return (value[0] - value[1]) / (2 * h);
       };
       for (std::size_t at = 0; at < n * d; ++at) {
-        worst = std::max(worst, std::fabs(slope(true, at, false) - base.direction[at]) /
-                                    (1 + std::fabs(base.direction[at])));
-        worst = std::max(worst, std::fabs(slope(true, at, true) - base.magnitude[at]) /
-                                    (1 + std::fabs(base.magnitude[at])));
+        worst = worse(worst, std::fabs(slope(true, at, false) - base.direction[at]) /
+                                 (1 + std::fabs(base.direction[at])));
+        worst = worse(worst, std::fabs(slope(true, at, true) - base.magnitude[at]) /
+                                 (1 + std::fabs(base.magnitude[at])));
       }
       for (std::size_t at = 0; at < k * d; ++at) {
-        worst =
-            std::max(worst, std::fabs(slope(false, at, false) - base.dw[at]) / (1 + std::fabs(base.dw[at])));
+        worst = worse(worst, std::fabs(slope(false, at, false) - base.dw[at]) / (1 + std::fabs(base.dw[at])));
       }
       INFO("head " << head << " rule " << rule << " worst " << worst);
       REQUIRE(worst <= 2e-6);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "bench/worse.h"
 #include "tests/kernels/random_input.h"
 #include "tests/kernels/rounded_head.h"
 
@@ -24,10 +25,8 @@ Distance distance(const A& a, const B& b, std::size_t count, const Scale& scale)
   for (std::size_t i = 0; i < count; ++i) {
     const double v = std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])) / scale(i);
     out.rms += v * v / static_cast<double>(count);
-    if (!(v <= out.largest)) {
-      out.largest = v;
-      out.at = i;
-    }
+    if (!(v <= out.largest) && !std::isnan(out.largest)) out.at = i;
+    out.largest = worse(out.largest, v);
   }
   out.rms = std::sqrt(out.rms);
   return out;

@@ -2,6 +2,7 @@
 // each, many times that under a sanitizer.
 #include <map>
 
+#include "bench/worse.h"
 #include "nn/sgd.h"
 #include "tests/nn/golden_iresnet.h"
 
@@ -105,7 +106,7 @@ void check_run(const std::string& arch, const std::string& mode, bool drop) {
   for (const double v : expected) square += (v - mean) * (v - mean);
   const double std_dev = std::sqrt(square / static_cast<double>(expected.size()));
   for (std::size_t i = 0; i < output.size(); ++i) {
-    worst = std::max(worst, std::fabs(static_cast<double>(output[i]) - expected[i]));
+    worst = worse(worst, std::fabs(static_cast<double>(output[i]) - expected[i]));
     loss += static_cast<double>(output[i]) * static_cast<double>(probe[i]);
     REQUIRE(std::fabs(static_cast<double>(output[i]) - expected[i]) <= kFactor * output_err * std_dev);
   }
@@ -128,7 +129,7 @@ void check_run(const std::string& arch, const std::string& mode, bool drop) {
     const double scale = std::max(expect[0], 1e-3 * top);  // some gradients are 0 in theory
     for (std::size_t i = 0; i < 4 && i < gradient.size(); ++i) {
       worst_gradient =
-          std::max(worst_gradient, std::fabs(static_cast<double>(gradient[i]) - expect[2 + i]) / scale);
+          worse(worst_gradient, std::fabs(static_cast<double>(gradient[i]) - expect[2 + i]) / scale);
     }
     test::require_short(spec.name, gradient, expect, gradient_tolerance * scale);
   }

@@ -3,6 +3,7 @@
 // of P and G to the type of that plan's.
 #include <algorithm>
 
+#include "bench/worse.h"
 #include "tests/kernels/golden_heads.h"
 
 namespace qcface::test {
@@ -16,9 +17,7 @@ struct RowErrors {
 RowErrors row_errors(const GoldenHeads& all, const GoldenCase& c, const HeadRun& run, std::size_t n) {
   RowErrors e;
   const auto want = [&](std::size_t which, std::size_t i) { return all.data[c.rows + which * n + i]; };
-  const auto see = [](double& worst, double difference) {
-    if (!(difference <= worst)) worst = difference;  // NaN stays
-  };
+  const auto see = [](double& worst, double difference) { worst = worse(worst, difference); };
   for (std::size_t i = 0; i < n; ++i) {
     see(e.nll, std::fabs(static_cast<double>(run.nll[i]) - want(3, i)) / (1 + std::fabs(want(3, i))));
     see(e.q, std::fabs(1 - static_cast<double>(run.one_minus_q[i]) - want(4, i)));
@@ -42,7 +41,7 @@ double gradient_distance(const Guarded<float>& a, const Guarded<float>& b, const
     const double scale = largest + s / (static_cast<double>(n) * std::sqrt(square));
     for (std::size_t k = first; k < first + width; ++k) {
       const double distance = std::fabs(static_cast<double>(a[k]) - static_cast<double>(b[k])) / scale;
-      if (!(distance <= worst)) worst = distance;
+      worst = worse(worst, distance);
     }
   }
   return worst;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <functional>
 
+#include "bench/worse.h"
 #include "qcface/kernels.hpp"
 #include "tests/kernels/reference_head.h"
 #include "tests/support/catch.h"
@@ -157,9 +158,7 @@ Errors errors_of(const Input& in, const Outputs& out, const RefResult& ref, doub
   Errors e;
   const auto n = static_cast<std::size_t>(in.n), d = static_cast<std::size_t>(in.d),
              k = static_cast<std::size_t>(in.k);
-  const auto see = [](double& worst, double difference) {
-    if (!(difference <= worst)) worst = difference;  // NaN stays
-  };
+  const auto see = [](double& worst, double difference) { worst = worse(worst, difference); };
   for (std::size_t i = 0; i < n; ++i) {
     see(e.nll, std::fabs(static_cast<double>(out.nll[i]) - ref.nll[i]));
     see(e.p, std::fabs(static_cast<double>(out.p[i]) - ref.p[i]));
@@ -348,19 +347,19 @@ TEST_CASE("fused heads: two ranks that share the classes agree with one") {
       REQUIRE(a.hard == whole.hard);
       double worst = 0;
       for (std::size_t i = 0; i < n; ++i)
-        worst = std::max(worst, std::fabs(static_cast<double>(a.nll[i] - whole.nll[i])));
+        worst = worse(worst, std::fabs(static_cast<double>(a.nll[i] - whole.nll[i])));
       REQUIRE(worst <= 1e-5);
       double largest = 0, dx = 0, dw = 0;
       for (std::size_t i = 0; i < whole.dx.size(); ++i) {
         largest = std::max(largest, std::fabs(static_cast<double>(whole.dx[i])));
-        dx = std::max(dx, std::fabs(static_cast<double>(a.dx[i] + b.dx[i] - whole.dx[i])));
+        dx = worse(dx, std::fabs(static_cast<double>(a.dx[i] + b.dx[i] - whole.dx[i])));
       }
       REQUIRE(dx <= 0x1p-10 * largest);  // P is rounded relative to other shifts
       largest = 0;
       for (std::size_t i = 0; i < whole.dw.size(); ++i) {
         const float part = i < a.dw.size() ? a.dw[i] : b.dw[i - a.dw.size()];
         largest = std::max(largest, std::fabs(static_cast<double>(whole.dw[i])));
-        dw = std::max(dw, std::fabs(static_cast<double>(part - whole.dw[i])));
+        dw = worse(dw, std::fabs(static_cast<double>(part - whole.dw[i])));
       }
       REQUIRE(dw <= 0x1p-10 * largest);
     }
