@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/open_file.h"
 
 namespace qcface {
 namespace {
@@ -73,8 +74,7 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 }
 
 std::string read_file(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  require(fd >= 0, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
+  const int fd = open_regular(path);
   std::string content;
   char block[1 << 16];
   ssize_t got = 0;

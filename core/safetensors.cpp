@@ -15,6 +15,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/open_file.h"
 
 namespace qcface {
 namespace {
@@ -113,18 +114,16 @@ struct SafeTensorsFile::Impl {
 };
 
 void SafeTensorsFile::Impl::map() {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  require(fd >= 0, "{}: cannot be opened: {}", path, std::strerror(errno));
+  const int fd = open_regular(path);
   struct stat status {};
-  const bool usable = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= 8;
+  const bool usable = ::fstat(fd, &status) == 0 && status.st_size >= 8;
   void* address = MAP_FAILED;
   if (usable) {
     bytes = static_cast<std::size_t>(status.st_size);
     address = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
   }
   ::close(fd);
-  require(usable, "{}: not a safetensors file: shorter than the 8-byte header length, or not a regular file",
-          path);
+  require(usable, "{}: not a safetensors file: shorter than the 8-byte header length", path);
   require(address != MAP_FAILED, "{}: cannot be mapped: {}", path, std::strerror(errno));
   base = static_cast<const std::byte*>(address);
 }

@@ -69,6 +69,9 @@ int main(int argc, char** argv) {
     qcface::start_logging();
     qcface::install_interrupt_handlers();
     return qcface::cli::run(argc, argv);
+  } catch (const qcface::Interrupted& stop) {
+    qcface::log::warn("{}", stop.what());
+    return 128 + qcface::interrupt_signal();
   } catch (const std::exception& error) {
     qcface::log::error("{}", error.what());  // to stderr, and to the run's log.txt
   }

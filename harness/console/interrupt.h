@@ -1,13 +1,26 @@
-// SIGINT and SIGTERM ask for a clean stop; a second Ctrl-C leaves at once.
+// Signals that ask for a clean stop: SIGINT, SIGTERM, SIGHUP (unless nohup set it to be ignored) and SIGUSR1, which
+// schedulers send before a job's time is up. A second Ctrl-C leaves at once. SIGPIPE and SIGXFSZ are ignored: what they
+// stand for arrives as an error of write().
 #pragma once
+
+#include <stdexcept>
 
 namespace qcface {
 
 /// Installs the handlers. Call once, from main's thread, before worker threads start.
 void install_interrupt_handlers();
-/// True after the first SIGINT or SIGTERM.
+/// True after the first of those signals.
 bool interrupted();
-/// Name of the signal that was caught, "" if none.
+/// Number and name of the signal that was caught; 0 and "" if none.
+int interrupt_signal();
 const char* interrupt_name();
+
+/// Ends a command that has nothing to save; main turns it into one line and the exit status 128 + signal. No Error, so
+/// that code which reports an Error and goes on does not hold a stop back.
+struct Interrupted : std::runtime_error {
+  Interrupted();
+};
+/// Throws Interrupted after such a signal. Long loops call it once a batch, a picture or a second.
+void stop_if_interrupted();
 
 }  // namespace qcface

@@ -1,0 +1,23 @@
+// Names as bytes. A path on Linux is any string of bytes; JSON is UTF-8 and a terminal obeys control characters, so both
+// need a form of it that is safe, and JSON one that gives the bytes back.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace qcface {
+
+/// UTF-8 for JSON: bytes that are not UTF-8 become U+EF80 to U+EFFF (the byte in the low eight bits), and so do the bytes
+/// of those characters themselves; from_json_text() gives exactly `bytes` back.
+std::string to_json_text(std::string_view bytes);
+std::string from_json_text(std::string_view text);
+
+/// For people: control characters and bytes that are not UTF-8 as \n, \t, \\ or \xHH; at most `limit` bytes of the input, then
+/// " ... (N bytes)". A foreign file's names cannot move the cursor or fill the screen.
+std::string printable(std::string_view bytes, std::size_t limit = 4096);
+
+/// Length of the valid UTF-8 sequence (no surrogate, nothing overlong) at the start of `bytes`; 0 if there is none.
+std::size_t utf8_length(std::string_view bytes);
+
+}  // namespace qcface
