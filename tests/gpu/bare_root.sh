@@ -9,6 +9,7 @@
 # SUITE: bookworm (Debian 12, the default) or noble (Ubuntu 24.04). QCFACE_BARE_ROOTS: where roots are kept, default
 # build/bare; QCFACE_CUDA_ROOT: the toolkit, default /usr/local/cuda.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 here=$(cd "$(dirname "$0")" && pwd)
 root=${here%/tests/gpu}
 roots=$(realpath -m "${QCFACE_BARE_ROOTS:-$root/build/bare}")

@@ -21,6 +21,7 @@
 # Exit status: 0 all passed; 3 nothing failed, but a tool was missing, a step did not fit or a test was skipped; 77 no GPU;
 # 1 otherwise. Tests that skip on every GPU are listed in skips-by-design.txt.
 set -uo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 command="tests/gpu/run.sh $*"
 here=$(cd "$(dirname "$0")" && pwd)
 root=${here%/tests/gpu}
