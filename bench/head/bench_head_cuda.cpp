@@ -18,7 +18,7 @@
 #include "bench/head/products_cuda.h"
 #include "bench/head/step_cuda.h"
 #include "bench/record.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "qcface/kernels.hpp"
 
 namespace {

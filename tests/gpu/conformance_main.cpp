@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "tests/gpu/conformance.h"
 
 namespace {
