@@ -140,8 +140,8 @@ std::vector<std::uint32_t> utf8_to_ucs4(const std::string& text) {
   return out;
 }
 
-void write_array(const std::filesystem::path& path, const std::string& dtype,
-                 std::span<const std::int64_t> shape, const void* data, std::size_t bytes) {
+void write_array(AtomicFile& file, const std::string& dtype, std::span<const std::int64_t> shape,
+                 const void* data, std::size_t bytes) {
   std::string header = "{'descr': '" + dtype + "', 'fortran_order': False, 'shape': (";
   for (const std::int64_t extent : shape) header += std::to_string(extent) + ", ";
   if (shape.size() > 1) header.erase(header.size() - 2);
@@ -150,11 +150,16 @@ void write_array(const std::filesystem::path& path, const std::string& dtype,
   header.append(63 - (10 + header.size()) % 64, ' ');  // data starts on a multiple of 64
   header += '\n';
   const auto length = static_cast<std::uint16_t>(header.size());
-  AtomicFile file(path);
   file.write(std::string_view("\x93NUMPY\x01\x00", 8));
   file.write(&length, sizeof length);
   file.write(header);
   file.write(data, bytes);
+}
+
+template <class... Args>
+void write_alone(const std::filesystem::path& path, const Args&... args) {
+  AtomicFile file(path);
+  write_npy(file, args...);
   file.commit();
 }
 
@@ -238,17 +243,15 @@ NpyArray read_npy(const std::filesystem::path& path) {
   return array;
 }
 
-void write_npy(const std::filesystem::path& path, std::span<const float> data,
-               std::span<const std::int64_t> shape) {
-  write_array(path, "<f4", shape, data.data(), data.size_bytes());
+void write_npy(AtomicFile& file, std::span<const float> data, std::span<const std::int64_t> shape) {
+  write_array(file, "<f4", shape, data.data(), data.size_bytes());
 }
 
-void write_npy(const std::filesystem::path& path, std::span<const std::uint8_t> data,
-               std::span<const std::int64_t> shape) {
-  write_array(path, "|u1", shape, data.data(), data.size_bytes());
+void write_npy(AtomicFile& file, std::span<const std::uint8_t> data, std::span<const std::int64_t> shape) {
+  write_array(file, "|u1", shape, data.data(), data.size_bytes());
 }
 
-void write_npy(const std::filesystem::path& path, std::span<const std::string> names) {
+void write_npy(AtomicFile& file, std::span<const std::string> names) {
   std::size_t width = 1;
   std::vector<std::vector<std::uint32_t>> texts;
   for (const std::string& name : names) {
@@ -259,7 +262,21 @@ void write_npy(const std::filesystem::path& path, std::span<const std::string> n
   for (std::size_t i = 0; i < texts.size(); ++i)
     std::copy(texts[i].begin(), texts[i].end(), data.begin() + static_cast<std::ptrdiff_t>(i * width));
   const std::int64_t shape[] = {static_cast<std::int64_t>(names.size())};
-  write_array(path, "<U" + std::to_string(width), shape, data.data(), data.size() * 4);
+  write_array(file, "<U" + std::to_string(width), shape, data.data(), data.size() * 4);
+}
+
+void write_npy(const std::filesystem::path& path, std::span<const float> data,
+               std::span<const std::int64_t> shape) {
+  write_alone(path, data, shape);
+}
+
+void write_npy(const std::filesystem::path& path, std::span<const std::uint8_t> data,
+               std::span<const std::int64_t> shape) {
+  write_alone(path, data, shape);
+}
+
+void write_npy(const std::filesystem::path& path, std::span<const std::string> names) {
+  write_alone(path, names);
 }
 
 }  // namespace qcface

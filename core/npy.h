@@ -2,11 +2,14 @@
 // rejected.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "core/atomic_file.h"
 
 namespace qcface {
 
@@ -22,11 +25,14 @@ struct NpyArray {
 
 /// Throws Error naming the file and byte offset for anything malformed.
 NpyArray read_npy(const std::filesystem::path& path);
-/// Writes atomically.
+/// Write atomically; the forms that take an AtomicFile write into a file of a FileGroup and leave the commit to it.
 void write_npy(const std::filesystem::path& path, std::span<const float> data,
                std::span<const std::int64_t> shape);
 void write_npy(const std::filesystem::path& path, std::span<const std::uint8_t> data,
                std::span<const std::int64_t> shape);
 void write_npy(const std::filesystem::path& path, std::span<const std::string> names);  // "<U..", 1-d
+void write_npy(AtomicFile& file, std::span<const float> data, std::span<const std::int64_t> shape);
+void write_npy(AtomicFile& file, std::span<const std::uint8_t> data, std::span<const std::int64_t> shape);
+void write_npy(AtomicFile& file, std::span<const std::string> names);
 
 }  // namespace qcface
