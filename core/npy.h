@@ -1,5 +1,5 @@
-// NPY 1.0 to 3.0: reads f4, f8, i8, i4, u1 and U (UCS-4 text) in C order; object arrays (pickles) are
-// rejected.
+// NPY 1.0 to 3.0: reads f4, f8, i8, i4, u1 and U (UCS-4 text) in C order; object arrays (pickles) are rejected. Names are
+// bytes: those that are not UTF-8 are written as Python's surrogateescape does, and come back as they were.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ struct NpyArray {
   std::vector<std::byte> data;  // C order
   std::int64_t elements() const;
   std::vector<double> to_double() const;        // any numeric type
-  std::vector<std::string> to_strings() const;  // "<U..", as UTF-8
+  std::vector<std::string> to_strings() const;  // "<U..", as UTF-8; U+DC80.. are bytes
   std::span<const std::uint8_t> as_u8() const;  // requires "|u1"
 };
 
