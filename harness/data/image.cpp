@@ -44,7 +44,6 @@ struct ImageDecoder::Impl {
   Image turned;
   std::vector<std::uint8_t> file;
 
-  DecodeResult read(const std::string& path, std::size_t& bytes);
   DecodeResult decode(std::span<const std::uint8_t> bytes, Image& out);
 };
 
@@ -57,9 +56,8 @@ struct Descriptor {
   }
 };
 
-}  // namespace
-
-DecodeResult ImageDecoder::Impl::read(const std::string& path, std::size_t& bytes) {
+// Reads into a buffer that only grows; `bytes` is how much of it the file fills.
+DecodeResult read_into(const std::string& path, std::vector<std::uint8_t>& file, std::size_t& bytes) {
   std::string problem;
   const Descriptor file_descriptor{try_open_regular(path, problem)};
   if (file_descriptor.fd < 0) return refuse(DecodeStatus::kUnreadable, std::move(problem));
@@ -80,6 +78,8 @@ DecodeResult ImageDecoder::Impl::read(const std::string& path, std::size_t& byte
   }
   return {};
 }
+
+}  // namespace
 
 DecodeResult ImageDecoder::Impl::decode(std::span<const std::uint8_t> bytes, Image& out) {
   if (bytes.empty()) return refuse(DecodeStatus::kEmpty, "empty file");
@@ -122,9 +122,16 @@ DecodeResult ImageDecoder::decode(std::span<const std::uint8_t> bytes, Image& ou
 
 DecodeResult ImageDecoder::decode_file(const std::string& path, Image& out) {
   std::size_t bytes = 0;
-  DecodeResult result = impl_->read(path, bytes);
+  DecodeResult result = read_into(path, impl_->file, bytes);
   if (result.ok()) result = impl_->decode({impl_->file.data(), bytes}, out);
   result.file_bytes = bytes;
+  return result;
+}
+
+DecodeResult ImageDecoder::read_file(const std::string& path, std::vector<std::uint8_t>& bytes) {
+  std::size_t size = 0;
+  const DecodeResult result = read_into(path, bytes, size);
+  bytes.resize(size);
   return result;
 }
 

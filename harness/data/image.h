@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/aligned_buffer.h"
 
@@ -67,6 +68,8 @@ class ImageDecoder {
   ImageDecoder& operator=(ImageDecoder&&) noexcept;
 
   DecodeResult decode_file(const std::string& path, Image& out);
+  /// The file alone, for measuring; only regular files of at most 1 GiB are read.
+  static DecodeResult read_file(const std::string& path, std::vector<std::uint8_t>& bytes);
   DecodeResult decode(std::span<const std::uint8_t> bytes, Image& out);
 
  private:
