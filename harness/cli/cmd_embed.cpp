@@ -32,7 +32,7 @@ void add_embed(CLI::App& root, Commands& commands) {
         result.pictures, result.width, options.out.string(), result.magnitude_min, result.magnitude_mean,
         result.magnitude_max, result.corrupt.size(),
         result.left_out.count() > 0
-            ? fmt::format(", {} files left out: {}", result.left_out.count(), result.left_out.describe())
+            ? fmt::format(", {} left out: {}", result.left_out.count(), result.left_out.describe())
             : "");
     return 0;
   };

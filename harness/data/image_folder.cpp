@@ -104,8 +104,7 @@ class ImageFolderBuilder {
   }
 
   ImageFolder finish() {
-    if (left_out_.count() > 0)
-      warn(fmt::format("{} entries are left out: {}", left_out_.count(), left_out_.describe()));
+    if (left_out_.count() > 0) warn(fmt::format("left out: {}", left_out_.describe()));
     if (empty_folders_ > 0) {
       warn(fmt::format("{} identity folders hold no pictures and got no label, for example {}",
                        empty_folders_, empty_example_));

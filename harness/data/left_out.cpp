@@ -32,18 +32,18 @@ std::int64_t LeftOut::count() const {
 
 std::string LeftOut::describe() const {
   static constexpr std::array<const char*, kKinds> kWhat = {
-      "with an unknown suffix",
-      "dot files",
-      "in a place where they are not expected",
-      "named pipes, sockets or devices",
-      "links that lead nowhere or to themselves",
-      "links to a folder that they lie in",
+      "unknown suffix",
+      "dot file",
+      "unexpected place",
+      "no regular file",
+      "link that leads nowhere or to itself",
+      "link to a folder that it lies in",
   };
   std::string text;
   for (std::size_t kind = 0; kind < entries_.size(); ++kind) {
     if (entries_[kind].count == 0) continue;
-    text += fmt::format("{}{} {} (for example {})", text.empty() ? "" : ", ", entries_[kind].count,
-                        kWhat[kind], entries_[kind].example);
+    text += fmt::format("{}{} {} (for example {})", text.empty() ? "" : ", ", kWhat[kind],
+                        entries_[kind].count, entries_[kind].example);
   }
   return text;
 }

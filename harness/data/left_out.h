@@ -16,7 +16,7 @@ class LeftOut {
   /// A file whose name is no reason to leave it out; notes what it is when it is no regular file. False: left out.
   bool takes_file(const std::filesystem::directory_entry& entry);
   std::int64_t count() const;
-  /// "5 with an unknown suffix (for example photos/a.heic), 2 named pipes, sockets or devices (...)".
+  /// "unknown suffix 5 (for example photos/a.heic), no regular file 1 (for example photos/pipe.jpg)".
   std::string describe() const;
 
  private:

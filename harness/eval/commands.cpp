@@ -126,8 +126,7 @@ EmbedResult run_embed(Embedder& embedder, const EmbedOptions& options) {
   const data::PictureList list = data::list_pictures(options.images);
   const std::vector<std::string>& files = list.files;
   if (list.left_out.count() > 0) {
-    log::warn("{}: {} files are left out: {}", options.images.string(), list.left_out.count(),
-              list.left_out.describe());
+    log::warn("{}: left out: {}", options.images.string(), list.left_out.describe());
   }
   std::vector<std::string> relative;
   for (const std::string& file : files) {
