@@ -4,6 +4,7 @@
 // applied.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
