@@ -65,7 +65,7 @@ class Document:
         return name
 
     def has(self, section):
-        """Section 9b is the item (b) of section 9."""
+        """A letter is an item: 9b is what stands at (b) under 9."""
         number, letter = re.fullmatch(r"([\d.]+)([a-z]?)", section).groups()
         return number in self.sections and (not letter or f"({letter})" in self.sections[number])
 
