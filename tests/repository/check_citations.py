@@ -4,7 +4,8 @@
   - a document that is named (math.md, with or without a path) is in docs/, in the root or beside the file that names it;
   - a section that is named with it (math.md section 3, sections 2 to 4, section 9b; golden-formats.md, "Training") is there,
     and so is one that is named later in the same source, or in a numbered document without a name, as section 1 here;
-  - a relative Markdown link leads to a file, and its #anchor to a heading.
+  - a relative Markdown link leads to a file, and its #anchor to a heading;
+  - a source that a document names with its folders (`nn/graph.h`) is there, unless its name begins with my_.
 
     check_citations.py [FOLDER]        names every one that does not; exit status 1 if there is one
 """
@@ -29,6 +30,7 @@ HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$", re.M)
 HTML_ANCHOR = re.compile(r"<a\s+(?:id|name)=[\"']([^\"']+)[\"']")
 FENCE = re.compile(r"^ *(```|~~~).*?^ *\1[^\n]*$", re.M | re.S)
 INLINE_CODE = re.compile(r"`[^`\n]*`")
+SOURCE = re.compile(r"`(?:\./)?([\w.-]+(?:/[\w.-]+)*/(?!my_)[\w.-]+\.(?:c|cpp|cuh?|h|hpp|inl|py|sh|cmake|json|txt|npy))`")
 
 
 def blank(match):
@@ -137,6 +139,16 @@ class Repository:
                 last = document
         if path.suffix == ".md":
             self.check_links(path, text, fault)
+            if path.stem != "CHANGELOG":  # which names what was there
+                self.check_sources(text, fault)
+
+    def check_sources(self, text, fault):
+        for named in SOURCE.finditer(text):
+            if (self.root / named.group(1).split("/")[0]) not in self.tracked:
+                continue  # a path of another place
+            self.count += 1
+            if (self.root / named.group(1)) not in self.tracked:
+                fault(named.start(), f"there is no {named.group(1)}")
 
     def check_links(self, path, text, fault):
         for link in LINK.finditer(INLINE_CODE.sub(blank, FENCE.sub(blank, text))):

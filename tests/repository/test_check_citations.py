@@ -11,7 +11,7 @@ SUFFIX = ".md"
 GOOD = {
     "README@": "# A\n[guide](docs/guide@#two-words), [here](#a), [out](https://example.org/x@)\n"
                    "```\n[no link](nowhere)\n```\n",
-    "docs/guide@": "# Guide\n## 1. First\nSee section 2.\n## Two words\n## 2. `Second`\nItem (b) of\n### 2.1 Inner\n",
+    "docs/guide@": "# Guide\n## 1. First\nSee section 2, `docs/my_own.h`, `other/x.h`.\n## Two words\n## 2. `Second`\nItem (b) of\n### 2.1 Inner\n",
     "a.h": "// guide@ section 1, then\n// section 2b; docs/guide@ sections 1 and 2.1; guide@\n// section 2 (guide@, \"Second\")\n",
     "b.sh": "echo ${ROOT}/docs/guide@\n",
 }
@@ -25,6 +25,7 @@ BAD = {  # a file, what is put into it, what is told
     "a section named later": ("a.h", "// guide@ section 1\n// (section 5)\n", "a.h:2: docs/guide@ has no section 5"),
     "a document's own section": ("docs/guide@", "# Guide\n## 1. One\nsection 2\n", "docs/guide@ has no section 2"),
     "a link": ("README@", "[x](docs/none.txt)\n", "the link to docs/none.txt leads to no file"),
+    "a source": ("README@", "`docs/none.h`\n", "README@:1: there is no docs/none.h"),
     "an anchor": ("README@", "[x](docs/guide@#three)\n", "docs/guide@#three: no heading has that anchor"),
     "an anchor of its own": ("README@", "# A\n[x](#b)\n", "the link to #b: no heading has that anchor"),
 }
