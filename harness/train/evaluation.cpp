@@ -55,12 +55,13 @@ std::vector<std::string> unique_set_names(std::span<const fs::path> folders) {
     for (const fs::path& part : fs::absolute(folder, error).lexically_normal().relative_path()) {
       if (!part.empty()) words.insert(words.begin(), part.string());
     }
+    if (words.empty()) words.emplace_back("root");  // "/" itself
   }
   std::vector<std::size_t> depth(folders.size(), 1);
   std::vector<std::string> names(folders.size());
   for (bool again = true; again;) {
     for (std::size_t i = 0; i < names.size(); ++i) {
-      names[i] = parts[i].empty() ? "root" : parts[i][0];
+      names[i] = parts[i][0];
       for (std::size_t d = 1; d < std::min(depth[i], parts[i].size()); ++d)
         names[i] = parts[i][d] + "-" + names[i];
       // Paths that differ can still give one name ("a-b/c" and "a/b/c"): a number ends that.

@@ -369,6 +369,7 @@ void Trainer::save_what_is_there() {
   if (!weights_good_) return;
   try {
     while (const auto done = engine_->finish()) count(*done);
+    if (state_.global_step == 0) return;  // a folder without checkpoints can be begun anew
     if (last_checkpoint_ != checkpoint_path(run_, state_.global_step)) save();
     log::warn(
         "stopped by an error after step {}, which is saved; when it is mended go on with: qcface train "
