@@ -28,7 +28,8 @@ Preprocessing preprocessing_of(const SafeTensorsFile& file, const std::string& p
     result.non_square = config.value("non-square", result.non_square);
   } catch (const nlohmann::json::exception&) {
     fail(
-        "{}: the configuration in its metadata is damaged: expected a JSON object whose mean and std are three "
+        "{}: the configuration in its metadata is damaged: expected a JSON object whose mean and std are "
+        "three "
         "numbers, swap-rb true or false, non-square text; take another checkpoint",
         path);
   }
