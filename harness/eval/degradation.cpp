@@ -118,6 +118,9 @@ DegradationSet read_degradation_set(const std::filesystem::path& levels_csv) {
   const std::vector<std::string> images = finder.take_images();
   for (std::size_t i = 0; i < pictures.size(); ++i)
     set.entries[i].file = images[static_cast<std::size_t>(pictures[i])];
+  require(
+      std::any_of(set.entries.begin(), set.entries.end(), [](const auto& e) { return !is_clean(e.kind); }),
+      "{}: lists clean pictures only, and none of a known degradation", levels_csv.string());
   return set;
 }
 
