@@ -17,6 +17,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <jpeglib.h>  // needs cstdio and cstddef
