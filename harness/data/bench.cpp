@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "harness/console/interrupt.h"
 #include "harness/data/augment.h"
 #include "harness/data/pixel_ops.h"
 
@@ -43,6 +44,7 @@ void bench_stages(const ImageFolder& set, const DataBenchOptions& o, DataBenchRe
   const auto begin = Clock::now();
   auto reported = begin;
   for (std::int64_t i = 0; seconds_since(begin) < o.stage_seconds; ++i) {
+    stop_if_interrupted();
     if (o.max_pictures > 0 && i >= o.max_pictures) break;
     const std::int64_t index = order[static_cast<std::size_t>(i % set.size())];
     double read = 0.0, decode = 0.0, augment = 0.0, resize = 0.0, normalise = 0.0;
@@ -100,6 +102,7 @@ void bench_loader(const ImageFolder& set, const DataBenchOptions& o, DataBenchRe
   for (std::int64_t epoch = 0; more; ++epoch) {
     loader.start_epoch(epoch);
     while (loader.next() != nullptr) {
+      stop_if_interrupted();
       more = seconds_since(begin) < o.loader_seconds &&
              (o.max_pictures == 0 || loader.stats().pictures < o.max_pictures);
       if (!more) break;
