@@ -10,7 +10,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <iostream>
+#include <string>
 
 namespace qcface {
 
@@ -33,14 +35,34 @@ inline bool reader_is_gone() {
 /// Last thing in main: the exit status, which is not 0 where something printed did not arrive. A full disk behind `>` is
 /// said in one sentence; a reader that has seen enough (`| head`) is no error.
 inline int end_standard_output(int status, const char* program) {
-  std::cout.flush();
   errno = 0;
+  std::cout.flush();
   const bool flushed = std::fflush(stdout) == 0;
   const int code = errno;
   if ((flushed && std::ferror(stdout) == 0 && std::cout.good()) || reader_is_gone()) return status;
-  std::fprintf(stderr, "%s: standard output could not be written%s%s\n", program, code != 0 ? ": " : "",
-               code != 0 ? std::strerror(code) : "");
+  // The stream does not keep the reason of a failure that came earlier.
+  std::fprintf(stderr, "%s: standard output could not be written: %s\n", program,
+               code != 0 ? std::strerror(code) : "some of it is lost; is the disk behind it full?");
   return status != 0 ? status : 1;
+}
+
+/// For --help of a small program.
+[[noreturn]] inline void print_and_exit(const char* program, const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  std::exit(end_standard_output(0, program));
+}
+
+/// main of a small program: the streams, an exception as one line, the exit status of run().
+template <class Run>
+int run_program(const char* program, Run&& run) {
+  open_standard_streams();
+  int status = 1;
+  try {
+    status = run();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: %s\n", program, error.what());
+  }
+  return end_standard_output(status, program);
 }
 
 }  // namespace qcface

@@ -240,8 +240,7 @@ void run_tasks(int count, int threads, const std::function<void(double)>& progre
       const std::lock_guard lock(mutex);
       --running;
     }
-    log::warn("--threads {}: the system lets {} start; {} are used", threads, pool.size(),
-              std::max<std::size_t>(pool.size(), 1));
+    log::warn("--threads {}: the system lets only {} run", threads, std::max<std::size_t>(pool.size(), 1));
     if (pool.empty()) {
       running = 1;
       work();

@@ -1,9 +1,8 @@
 #include "harness/train/setup.h"
 
-#include <omp.h>
-
 #include "core/device.h"
 #include "core/log.h"
+#include "harness/console/compute_threads.h"
 
 namespace qcface::train {
 namespace {
@@ -102,7 +101,7 @@ void prepare_run_folder(const fs::path& run, bool resuming) {
 }
 
 int compute_threads(const TrainOptions& options) {
-  return options.threads > 0 ? options.threads : omp_get_max_threads();
+  return settle_threads(options.threads, 2 * options.workers);  // a verification loads beside the training
 }
 
 }  // namespace qcface::train
