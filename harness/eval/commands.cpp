@@ -8,7 +8,6 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/npy.h"
@@ -78,7 +77,11 @@ std::optional<QmfConstants> choose_constants(Embedder& embedder, const VerifyOpt
   return std::nullopt;
 }
 
-void make_folder(const std::filesystem::path& folder) { require_writable_folder(folder, "--out"); }
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  require(!error, "{}: cannot make the folder: {}", folder.string(), error.message());
+}
 
 }  // namespace
 
