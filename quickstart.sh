@@ -5,9 +5,13 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+case ${1:-} in
+  -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -*) echo "quickstart.sh: unknown argument $1, expected a run folder or --help" >&2; exit 2 ;;
+esac
 run=${1:-runs/quickstart}
 faces=.quickstart/faces
-qcface=build/cpu/bin/qcface
+qcface=build/quickstart/bin/qcface
 if [[ -d $run/checkpoints ]]; then
   echo "$run holds a run already: remove it, or name another folder: ./quickstart.sh runs/another" >&2
   exit 1
@@ -18,8 +22,8 @@ step() { printf '\n== %s\n' "$*"; }
 step "1/4 system packages"
 ./third_party/install-packages.sh
 step "2/4 build"
-cmake --preset cpu >/dev/null
-cmake --build --preset cpu --target qcface -j "$(nproc)"
+cmake --preset quickstart >/dev/null
+cmake --build --preset quickstart --target qcface -j "$(nproc)"
 step "3/4 faces"
 "$qcface" data synth --out "$faces" --seed 1
 step "4/4 train and evaluate"

@@ -7,12 +7,13 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+case ${1:-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 preset=dev
 label=
 if [[ $# -gt 0 && $1 != -* ]]; then preset=$1; shift; fi
 if [[ $# -gt 0 && $1 != -* ]]; then label=$1; shift; fi
 
-./third_party/install-packages.sh
+./third_party/install-packages.sh --tests
 jobs=$(nproc)
 cmake --preset "$preset"
 cmake --build --preset "$preset" -j "$jobs"

@@ -1,10 +1,24 @@
 #!/usr/bin/env bash
-# Installs the system packages that building and testing need (Debian 12, Ubuntu 24.04). Names them first, asks
-# for sudo only when something is missing and this is not root. --check only names what is missing.
+# Installs the system packages that are missing (Debian 12 and 13, Ubuntu 24.04). Names them first, asks for sudo only when
+# something is missing and this is not root.
+#   third_party/install-packages.sh            what building and running qcface needs
+#   third_party/install-packages.sh --tests    and what only the tests need
+#   third_party/install-packages.sh --check    only names what is missing (with --tests in front: for the tests)
 #
 # Where there is a CUDA toolkit it also fetches the headers of cudnn-frontend, one pinned file from PyPI, into
 # third_party/downloads. Without them (no network, say) the build goes on: cuDNN's older functions do the convolutions.
 set -euo pipefail
+
+usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
+tests=false check=false
+for argument; do
+  case $argument in
+    --tests) tests=true ;;
+    --check) check=true ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "install-packages.sh: unknown argument $argument, expected --tests, --check or --help" >&2; exit 2 ;;
+  esac
+done
 
 packages=(
   g++ cmake ninja-build
@@ -12,11 +26,16 @@ packages=(
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev  # pictures
   libjpeg-dev                                                  # JPEG with damage reports
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev     # configuration, command line, logging
-  catch2                                                       # tests
-  pkgconf doxygen                                              # tests of the installed library and its reference
-  python3-torch                                                # test of the PyTorch example
-  libboost-context-dev                                         # tests that run CUDA kernels on the CPU
 )
+if $tests; then
+  packages+=(
+    catch2
+    pkgconf doxygen       # tests of the installed library and its reference
+    python3               # tests of scripts and documents
+    python3-torch         # test of the PyTorch example
+    libboost-context-dev  # tests that run CUDA kernels on the CPU
+  )
+fi
 
 frontend_version=1.32.0
 frontend_sha256=c6006556017a4d1c914c52a556c71b1267f2d6a0500f742e7b4edef539878df0  # its wheel for CPython 3.11 on x86-64
@@ -56,19 +75,19 @@ for package in "${packages[@]}"; do
   [[ $status == "install ok installed" ]] || missing+=("$package")
 done
 
-if [[ ${1:-} == --check ]] && $needs_frontend; then
+if $check && $needs_frontend; then
   echo "cudnn-frontend $frontend_version is missing in third_party/downloads"
 fi
 if [[ ${#missing[@]} -eq 0 ]]; then
   echo "system packages: all ${#packages[@]} are installed"
   if $needs_frontend; then
-    [[ ${1:-} == --check ]] && exit 1
+    $check && exit 1
     fetch_frontend
   fi
   exit 0
 fi
 echo "system packages missing: ${missing[*]}"
-[[ ${1:-} == --check ]] && exit 1
+$check && exit 1
 
 if ! command -v apt-get >/dev/null; then
   echo "this machine has no apt-get: install the packages above by hand, then run the command again" >&2

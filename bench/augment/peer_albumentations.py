@@ -14,6 +14,10 @@ import warnings
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 warnings.filterwarnings("ignore")
 
+if {"-h", "--help"} & set(sys.argv[1:]):  # before the imports: help needs none of them
+    print(__doc__.strip())
+    sys.exit(0)
+
 import albumentations as A  # noqa: E402
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402

@@ -122,6 +122,9 @@ DegradationSet read_degradation_set(const std::filesystem::path& levels_csv) {
     set.entries.push_back(std::move(entry));
   }
   require(!set.entries.empty(), "{}: no picture is listed", levels_csv.string());
+  require(
+      std::any_of(set.entries.begin(), set.entries.end(), [](const auto& e) { return !is_clean(e.kind); }),
+      "{}: lists clean pictures only, and none of a known degradation", levels_csv.string());
   return set;
 }
 

@@ -29,10 +29,12 @@ Preprocessing preprocessing_of(const SafeTensorsFile& file, const std::string& p
     result.std = config.value("std", result.std);
     result.swap_rb = config.value("swap-rb", result.swap_rb);
     result.non_square = config.value("non-square", result.non_square);
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: the configuration in its metadata is damaged: {}", path, json_problem(error));
-  } catch (const Error& error) {
-    fail("{}: the configuration in its metadata is damaged: {}", path, error.what());
+  } catch (const std::exception&) {
+    fail(
+        "{}: the configuration in its metadata is damaged: expected a JSON object whose mean and std are "
+        "three "
+        "numbers, swap-rb true or false, non-square text; take another checkpoint",
+        path);
   }
   return result;
 }

@@ -69,8 +69,11 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
            "Go on from a checkpoint or a run folder, bit for bit; without a value: from --pth-save-fold")
       ->expected(0, 1)
       ->default_str("");
-  table.add_number("--seed", o.seed, 0, kLargestSeed,
-                   "Seed of every random choice");
+  table.add_choice(
+      "--head", o.head, {"auto", "keep", "new"},
+      "Class weights of --weight_path: keep takes them, new starts new ones; auto takes them if they "
+      "are of this set's identities");
+  table.add_number("--seed", o.seed, 0, kLargestSeed, "Seed of every random choice");
   table.add_choice("--device", o.device, {"auto", "cuda", "cpu"}, "Where to train");
   table.add_choice(
       "--precision", o.precision, {"fp32", "bf16", "fp16"},
@@ -158,6 +161,8 @@ void check_contradictions(const OptionTable& table, const TrainOptions& o) {
       "--lr-min and --lr-schedule step contradict each other: --lr-min belongs to the cosine schedule");
   contradict(o.device == "cpu" && table.given("gpu_id") && table.given("device"),
              "--gpu_id and --device cpu contradict each other: leave one of them out");
+  contradict(table.given("head") && o.weight_path.empty(),
+             "--head without --weight_path: it says what becomes of that file's class weights");
   contradict(
       o.augment == "none" && o.jpeg_swap_rb,
       "--jpeg-swap-rb and --augment none contradict each other: the exchange is part of the augmentation");

@@ -1,5 +1,6 @@
 // Convolution by oneDNN on packed values. Weights are kept in the blocked order that the forward primitive likes
 // (ParameterLayout), so that only the gradient of the input, which wants its own order, rearranges them.
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <string>

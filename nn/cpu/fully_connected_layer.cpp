@@ -1,5 +1,7 @@
 // y = W x + b on plain rows [N, in]; y is a packed vector. Weights are kept as they are in the state, [out, in].
 #include "nn/cpu/cpu_backend.h"
+
+#include <algorithm>
 #include "nn/cpu/primitive.h"
 
 namespace qcface::nn::cpu {

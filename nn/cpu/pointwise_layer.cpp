@@ -9,6 +9,7 @@
 //   d beta = S1 = sum dz        d gamma = S2 / sigma,  S2 = sum dz (x - mean)        d slope = sum over u <= 0 of dy u
 //   dx = a dz - a S1 / n - a S2 (x - mean) / (sigma^2 n)          (batch statistics)
 //   dx = a dz                                                     (running statistics)
+#include <algorithm>
 #include <cmath>
 #include <string>
 

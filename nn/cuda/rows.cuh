@@ -21,7 +21,8 @@ struct RowPlace {
 
 /// Row j of a run that starts at `row`, or `row` again behind the end: loads need no condition then, and a
 /// thread touches its own rows only.
-__device__ __forceinline__ std::int64_t row_of_run(const RowPlace& place, std::int64_t row, int j, std::int64_t stride) {
+__device__ __forceinline__ std::int64_t row_of_run(const RowPlace& place, std::int64_t row, int j,
+                                                   std::int64_t stride) {
   const std::int64_t r = row + j * stride;
   return r < place.end ? r : row;
 }

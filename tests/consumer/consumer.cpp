@@ -1,5 +1,6 @@
 // The C++ face of the installed library: a step, a named head, and an error that arrives as an exception.
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>

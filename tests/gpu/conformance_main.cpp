@@ -39,8 +39,9 @@ int main(int argc, char** argv) {
   if (argc == 3 && std::strcmp(argv[1], "--record") == 0) {
     record = argv[2];
   } else if (argc != 1) {
-    std::fprintf(stderr, "usage: qcface_conformance [--record FILE]\n");
-    return 2;
+    const bool help = std::strcmp(argv[1], "--help") == 0;
+    std::fprintf(help ? stdout : stderr, "usage: qcface_conformance [--record FILE]\n");
+    return help ? 0 : 2;
   }
   if (qcface::cuda::device_count() == 0) {
     int count = 0;

@@ -10,6 +10,7 @@
 # The C library, the driver and NVIDIA's libraries stay behind. Everything else that the programs want lies in programs/lib,
 # the C++ runtime too: oneDNN needs it as a library, and a process should not have two.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 root=$(cd "$(dirname "$0")/../.." && pwd)
 limit_mib=40
 

@@ -4,6 +4,7 @@
 #   tests/gpu/register_table.sh BUILD --write FILE    writes it as Markdown (docs/cuda-registers.md)
 #   tests/gpu/register_table.sh BUILD --check         prints it and fails if any kernel spills
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 
 build=${1:?usage: register_table.sh BUILD [--write FILE | --check]}
 mode=${2:-}

@@ -11,7 +11,7 @@
 #   tests/gpu/run.sh                          build in build/gpu for this machine's GPU, then the same
 #     --programs DIR     take programs built elsewhere (in an unpacked archive its own are taken)
 #     --out FOLDER       where everything goes, default build/gpu-results: summary.json, instructions.json, head.json,
-#                        head-plans.json, step.json, step-peers.json, convolutions.json, logs.tar.xz. Written as it
+#                        head-plans.json, step.json, step-peers.json, convolutions.json, logs.tar.xz (.gz without xz). Written as it
 #                        comes: a run that is killed loses only the step in it
 #     --budget SECONDS   for all of it, default 3600; what does not fit is listed as "not run"
 #     --only STEP,...    conformance, tests (or one of kernels, nn_elementwise, nn, train), sanitizer (memcheck, racecheck),
@@ -21,6 +21,7 @@
 # Exit status: 0 all passed; 3 nothing failed, but a tool was missing, a step did not fit or a test was skipped; 77 no GPU;
 # 1 otherwise. Tests that skip on every GPU are listed in skips-by-design.txt.
 set -uo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 command="tests/gpu/run.sh $*"
 here=$(cd "$(dirname "$0")" && pwd)
 root=${here%/tests/gpu}

@@ -1,5 +1,6 @@
 // Class rows of any length that fp32 holds: unit rows and gradients do not lose digits where squares would overflow or
 // vanish.
+#include <algorithm>
 #include <cmath>
 
 #include "tests/kernels/random_input.h"

@@ -1,6 +1,7 @@
 // cuDNN's plans for every convolution of the backbones, for GPUs that are described and not present: a plan exists, it is
 // reproducible, its workspace stays within the limit, and fp16 gets its batch-norm sums from the epilogue. Shapes,
 // strides and types are those that the layers ask for. Nothing runs.
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <set>

@@ -165,8 +165,8 @@ TEST_CASE("convolutions: every pass and type against double precision, the same 
   ::setenv("QCFACE_CONVOLUTIONS", "older", 1);
   const std::string name = make_convolution_library(nullptr, false)->name();
   ::setenv("QCFACE_CONVOLUTIONS", "none such", 1);
-  REQUIRE_THROWS_WITH(make_convolution_library(nullptr, false), Catch::Contains("graph or older"));
+  REQUIRE_THROWS_WITH(make_convolution_library(nullptr, false), contains("graph or older"));
   ::unsetenv("QCFACE_CONVOLUTIONS");
-  REQUIRE_THAT(name, Catch::Contains("older functions"));
+  REQUIRE_THAT(name, contains("older functions"));
 #endif
 }

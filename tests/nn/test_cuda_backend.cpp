@@ -1,5 +1,6 @@
 // What only the CUDA backend has: 16-bit precisions, padded images, the working copy of the weights, the device path,
 // statistics handed on between layers. Emulated or on a GPU, whatever the program was built for.
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <map>

@@ -2,6 +2,8 @@
 // filled channel blocks, padding and both strides are covered.
 #include "tests/nn/golden_iresnet.h"
 
+#include <algorithm>
+
 using namespace qcface;
 using namespace qcface::nn;
 

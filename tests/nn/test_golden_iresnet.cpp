@@ -1,5 +1,6 @@
 // Whole backbones against the golden file: outputs, stages, every gradient, running statistics. "heavy": some seconds
 // each, many times that under a sanitizer.
+#include <algorithm>
 #include <map>
 
 #include "bench/worse.h"

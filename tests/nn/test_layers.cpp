@@ -1,6 +1,7 @@
 // Layers against the double reference: outputs and running statistics in full, gradients at sampled elements of every
 // tensor by central differences. Shapes: channel counts that fill a block partly, exactly and more than once; images
 // that are not square; one pixel.
+#include <algorithm>
 #include <functional>
 
 #include "core/random.h"

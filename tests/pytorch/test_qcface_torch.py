@@ -1,7 +1,13 @@
+#!/usr/bin/env python3
 """docs/examples/pytorch against autograd: every head stated in float64 from its formulas, loss, gradients and state."""
+import copy
+import inspect
+import io
 import math
 import pathlib
+import pickle
 import sys
+import threading
 import unittest
 
 try:
@@ -198,6 +204,56 @@ class Heads(unittest.TestCase):
         head(x, labels)
         self.assertEqual(head.length_stats.tolist(), [20.0, 100.0])
         self.assertIn("length_stats", head.state_dict())
+
+    def test_copies_and_saved_heads_go_on_alike(self):
+        x, w, labels = scene(8)
+        head = MarginHead(24, w.shape[0], "qcface-cur", phase="norm", s=32.0)
+        head(x, labels)
+        saved = io.BytesIO()
+        torch.save(head, saved)
+        saved.seek(0)
+        whole = {"weights_only": False} if "weights_only" in inspect.signature(torch.load).parameters else {}
+        for other in (copy.deepcopy(head), pickle.loads(pickle.dumps(head)), torch.load(saved, **whole)):
+            twin = copy.deepcopy(head)
+            self.assertEqual(float(other(x, labels)), float(twin(x, labels)))
+            self.assertEqual(float(other.t), float(twin.t))
+            self.assertEqual(float(other.rows["z"][3]), float(twin.rows["z"][3]))
+
+    def test_one_head_in_several_threads(self):
+        scenes = [scene(seed, n) for seed, n in ((9, 12), (10, 5), (11, 30), (12, 1))]
+        width, classes = 24, scenes[0][1].shape[0]
+        for name, training in (("qcface", True), ("adaface", False)):
+            head = MarginHead(width, classes, name, phase="norm").train(training)
+            wanted = [float(head(x, labels)) for x, _, labels in scenes]
+            wrong = []
+
+            def work(place):
+                x, _, labels = scenes[place]
+                for _ in range(200):
+                    loss = float(head(x, labels))
+                    if loss != wanted[place] or head.rows["z"].shape[0] != len(labels):
+                        wrong.append((place, loss, wanted[place]))
+
+            threads = [threading.Thread(target=work, args=(place,)) for place in range(len(scenes))]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(wrong, [], name)
+
+    def test_state_is_changed_by_one_thread_at_a_time(self):
+        x, w, labels = scene(13)
+        together, alone = (MarginHead(24, w.shape[0], "qcface-cur") for _ in range(2))
+        with torch.no_grad():
+            alone.weight.copy_(together.weight)
+        threads = [threading.Thread(target=lambda: [together(x, labels) for _ in range(100)]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for _ in range(400):
+            alone(x, labels)
+        self.assertEqual(float(together.t), float(alone.t))  # a lost update would show
 
     def test_bad_input_is_named(self):
         x, w, labels = scene(7)

@@ -8,6 +8,20 @@
 #endif
 
 #include <cstdio>
+#include <string>
+
+namespace qcface::test {
+
+/// Matches texts that contain `part`, under the name of either generation.
+inline auto contains(const std::string& part) {
+#if __has_include(<catch2/catch_all.hpp>)
+  return Catch::Matchers::ContainsSubstring(part);
+#else
+  return Catch::Contains(part);
+#endif
+}
+
+}  // namespace qcface::test
 
 // Prints the reason and leaves the test case. ctest turns the marker into "Skipped", never into a pass
 // (SKIP_REGULAR_EXPRESSION in tests/CMakeLists.txt). Catch2 2.13 has no SKIP of its own.

@@ -10,12 +10,17 @@
         optimizer.step()
 
 The library is looked for in QCFACE_KERNELS_LIBRARY, then where the linker looks. Loss and gradients are made in one call in
-forward; backward only multiplies. The row values of the last step are in head.rows (z, p, nll; no gradient).
+forward; backward only multiplies. The row values of this thread's last step are in head.rows (z, p, nll; no gradient).
+
+A head can be deep-copied, pickled and saved whole. Several threads may use one: each has its own context and workspace, and
+steps that change a head's state (t, length_stats) wait for each other.
 """
+import contextlib
 import ctypes
 import ctypes.util
 import math
 import os
+import threading
 
 import torch
 
@@ -102,6 +107,13 @@ class _Step(torch.autograd.Function):
                 dw * grad if ctx.needs_input_grad[1] else None, None, None)
 
 
+class _Scratch(threading.local):
+    """What a thread keeps between steps and no copy of a head needs."""
+
+    def __init__(self):
+        self.contexts, self.workspaces, self.rows = {}, {}, {}
+
+
 class MarginHead(torch.nn.Module):
     """Class weights [K, D] and the state of one head; forward(x [N, D], labels [N]) returns the loss.
 
@@ -129,21 +141,34 @@ class MarginHead(torch.nn.Module):
         self.register_buffer("t", torch.zeros(1) if _library.qcf_head_has_t(kind) else None)
         self.register_buffer("length_stats",
                              torch.tensor([20.0, 100.0]) if _library.qcf_head_has_length_stats(kind) else None)
-        self.rows = {}
-        self._contexts, self._workspaces = {}, {}
+        self._begin()
+
+    def _begin(self):
+        self._scratch, self._state_lock = _Scratch(), threading.Lock()
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name not in ("_scratch", "_state_lock")}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._begin()
+
+    @property
+    def rows(self):
+        return self._scratch.rows
 
     def forward(self, x, labels):
         return _Step.apply(x, self.weight, labels, self)
 
     def _context(self, device):
-        context = self._contexts.get(device)
+        context = self._scratch.contexts.get(device)
         if context is None:
             context = _Context()
             _library.qcf_context_init(ctypes.byref(context), _CUDA if device.type == "cuda" else _CPU)
             if device.type == "cuda":
                 context.device_index = device.index or 0
                 self._check(context, _library.qcf_cuda_open(ctypes.byref(context)))
-            self._contexts[device] = context
+            self._scratch.contexts[device] = context
         if device.type == "cuda":
             context.stream = torch.cuda.current_stream(device).cuda_stream
         return context
@@ -169,7 +194,8 @@ class MarginHead(torch.nn.Module):
         dx = torch.empty(x.shape, dtype=torch.float32, device=device)
         dw = torch.empty_like(weight)
 
-        self._config.training = int(self.training)
+        config = _Config.from_buffer_copy(self._config)
+        config.training = int(self.training)
         args = _Args()
         _library.qcf_head_args_init(ctypes.byref(args))
         args.n, args.d, args.k_loc = x.shape[0], x.shape[1], weight.shape[0]
@@ -179,19 +205,21 @@ class MarginHead(torch.nn.Module):
         args.length_stats = self.length_stats.data_ptr() if self.length_stats is not None else None
         args.losses, args.dx, args.dw = losses.data_ptr(), dx.data_ptr(), dw.data_ptr()
         args.row_z, args.row_p, args.row_nll = (rows[name].data_ptr() for name in ("z", "p", "nll"))
-        call = (ctypes.byref(context), ctypes.byref(self._config), ctypes.byref(args))
+        call = (ctypes.byref(context), ctypes.byref(config), ctypes.byref(args))
         # A workspace serves every smaller batch too, so it is asked for only when a batch is the largest yet.
         shape = (device, x.dtype, weight.shape)
-        rows_held, held, workspace = self._workspaces.get(shape, (-1, 0, None))
+        rows_held, held, workspace = self._scratch.workspaces.get(shape, (-1, 0, None))
         if x.shape[0] > rows_held:
             needed = _size()
             self._check(context, _library.qcf_head_workspace_bytes(*call, ctypes.byref(needed)))
             held, workspace = needed.value, torch.empty(needed.value + 64, dtype=torch.uint8, device=device)
-            self._workspaces[shape] = x.shape[0], held, workspace
+            self._scratch.workspaces[shape] = x.shape[0], held, workspace
         args.workspace = math.ceil(workspace.data_ptr() / 64) * 64
         args.workspace_bytes = held
-        self._check(context, _library.qcf_head_step(*call))
-        if device.type == "cuda":  # what is wrong with the data shows on the device: waits for the stream
-            self._check(context, _library.qcf_head_check(*call))
-        self.rows = rows
+        changes_state = self.training and (self.t is not None or self.length_stats is not None)
+        with self._state_lock if changes_state else contextlib.nullcontext():
+            self._check(context, _library.qcf_head_step(*call))
+            if device.type == "cuda":  # what is wrong with the data shows on the device: waits for the stream
+                self._check(context, _library.qcf_head_check(*call))
+        self._scratch.rows = rows
         return losses[0].float(), dx, dw

@@ -1,6 +1,9 @@
 // The PTX of wgmma for each width: overloads by the size of the accumulator. Part of wgmma.cuh.
 #pragma once
 
+#include <cstdint>
+#include <type_traits>
+
 // clang-format off
 #define QCF_D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define QCF_D16(i) QCF_D4(i), QCF_D4(i + 4), QCF_D4(i + 8), QCF_D4(i + 12)

@@ -64,15 +64,6 @@ inline Difference difference(const data::Image& a, const data::Image& b) {
   return result;
 }
 
-/// Matcher for texts, under the name of either Catch2 generation.
-inline auto contains(const std::string& part) {
-#if __has_include(<catch2/catch_all.hpp>)
-  return Catch::Matchers::ContainsSubstring(part);
-#else
-  return Catch::Contains(part);
-#endif
-}
-
 inline void write_text(const std::filesystem::path& path, const std::string& text) {
   std::filesystem::create_directories(path.parent_path());
   std::ofstream(path, std::ios::binary) << text;

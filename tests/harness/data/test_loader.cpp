@@ -14,6 +14,7 @@
 #include "harness/data/image.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
+#include "tests/support/test_data.h"
 
 using namespace qcface;
 using namespace qcface::data;
@@ -369,8 +370,8 @@ TEST_CASE("swap_rb exchanges red and blue before the augmentation") {
 }
 
 TEST_CASE("orl faces: real grey PGM pictures of 92 x 112 load") {
-  const fs::path root = fs::path(QCFACE_SOURCE_DIR) / "../shared/data/orl_faces";
-  if (!fs::exists(root)) QCFACE_SKIP("../shared/data/orl_faces is not there");
+  const fs::path root = test::real_data("orl_faces");
+  if (root.empty()) QCFACE_SKIP(test::kNoOrlFaces);
   const ImageFolder set = scan(root);
   REQUIRE(set.size() == 300);
   REQUIRE(set.num_classes() == 30);

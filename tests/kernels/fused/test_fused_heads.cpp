@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <memory>
 
 #include "bench/worse.h"
 #include "qcface/kernels.hpp"

@@ -1,4 +1,5 @@
 // The pure functions of the fused plans: who is refused and why, and the split of the classes.
+#include <algorithm>
 #include <string>
 
 #include "kernels/cuda/fused.h"

@@ -38,7 +38,7 @@ TEST_CASE("cuda layout: canonical to NHWC and back, with padding") {
     }
   }
   REQUIRE_THROWS_WITH(nchw_to_nhwc(StorageType::kF32, 1, 1, 8, 4, nullptr, nullptr, nullptr),
-                      Catch::Contains("fewer channels"));
+                      contains("fewer channels"));
 }
 
 TEST_CASE("cuda cast: every pair of types, every remainder, values at the ends of the range") {

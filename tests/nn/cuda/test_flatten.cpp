@@ -88,5 +88,5 @@ TEST_CASE("cuda flatten: channel-major order, dropout, and the transpose back") 
     }
   }
   REQUIRE_THROWS_WITH(flatten(StorageType::kF32, 1, 1, 1, nullptr, nullptr, 1.0, nullptr, nullptr),
-                      Catch::Contains("must be in [0, 1)"));
+                      contains("must be in [0, 1)"));
 }

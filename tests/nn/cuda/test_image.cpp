@@ -57,8 +57,7 @@ TEST_CASE("cuda images: every level, count and padding, exact up to the one roun
     for (std::size_t i = 0; i < values.size(); ++i) wrong += values[i] != table[i % 3 * 256 + pixels[i]];
     REQUIRE(wrong == 0);
   });
-  REQUIRE_THROWS_WITH(fill_normalisation_table(kMean, {1, 0, 1}, table),
-                      Catch::Contains("std finite and positive"));
+  REQUIRE_THROWS_WITH(fill_normalisation_table(kMean, {1, 0, 1}, table), contains("std finite and positive"));
   REQUIRE_THROWS_WITH(images_to_nhwc(StorageType::kF32, 1, 2, nullptr, nullptr, nullptr, nullptr),
-                      Catch::Contains("channels must be 3 or more"));
+                      contains("channels must be 3 or more"));
 }

@@ -3,6 +3,8 @@
 // their own.
 #include "nn/cuda/pointwise.h"
 
+#include <type_traits>
+
 #include "tests/nn/cuda/elementwise_support.h"
 
 using namespace qcface::nn::cuda;
@@ -241,19 +243,18 @@ TEST_CASE("cuda pointwise: bad calls are refused by name") {
   QCFACE_NEED_DEVICE();
   Array x(StorageType::kF32, random_values(StorageType::kF32, 1, 64)), y(StorageType::kF32, 64);
   PointwiseForward forward{{StorageType::kF32, 8, 8}, x.data(), nullptr, nullptr, nullptr, nullptr, nullptr};
-  REQUIRE_THROWS_WITH(pointwise_forward(forward, nullptr), Catch::Contains("pointwise_forward: y is null"));
+  REQUIRE_THROWS_WITH(pointwise_forward(forward, nullptr), contains("pointwise_forward: y is null"));
   forward.y = y.floats() + 2;
-  REQUIRE_THROWS_WITH(pointwise_forward(forward, nullptr), Catch::Contains("y lies 8 bytes past"));
+  REQUIRE_THROWS_WITH(pointwise_forward(forward, nullptr), contains("y lies 8 bytes past"));
   PointwiseBackward backward;
   backward.shape = {StorageType::kF32, 8, 8};
   backward.dy = x.data();
   backward.dx = y.data();
   backward.d_residual = y.data();
-  REQUIRE_THROWS_WITH(pointwise_backward(backward, nullptr, nullptr), Catch::Contains("the same memory"));
+  REQUIRE_THROWS_WITH(pointwise_backward(backward, nullptr, nullptr), contains("the same memory"));
   backward.d_residual = nullptr;
   backward.saved = x.floats();
-  REQUIRE_THROWS_WITH(pointwise_backward(backward, nullptr, nullptr), Catch::Contains("x is null"));
+  REQUIRE_THROWS_WITH(pointwise_backward(backward, nullptr, nullptr), contains("x is null"));
   backward.shape.channels = 0;
-  REQUIRE_THROWS_WITH(pointwise_backward(backward, nullptr, nullptr),
-                      Catch::Contains("channels must be positive"));
+  REQUIRE_THROWS_WITH(pointwise_backward(backward, nullptr, nullptr), contains("channels must be positive"));
 }

@@ -196,7 +196,7 @@ TEST_CASE("cuda statistics: from fp32 sums of fp16 values, as good as the roundi
     if (ratio <= 12) REQUIRE(error <= 0.25 * epsilon_of(StorageType::kF16));
   }
   REQUIRE_THROWS_WITH(batch_norm_from_sums({StorageType::kF16, 1, 4}, nullptr, {}, nullptr, nullptr),
-                      Catch::Contains("batch statistics need 2 values"));
+                      contains("batch statistics need 2 values"));
 }
 
 TEST_CASE("cuda statistics: running values give the constants and stay as they are") {
@@ -238,11 +238,11 @@ TEST_CASE("cuda statistics: NaN and infinity are passed on, bad calls are refuse
     for (const std::size_t c : {0u, 4u, 6u, 7u}) REQUIRE(std::isfinite(result.saved[8 + c]));
   }
   REQUIRE_THROWS_WITH(run(StorageType::kF32, 1, 8, random_values(StorageType::kF32, 3, 8)),
-                      Catch::Contains("batch statistics need 2 values"));
+                      contains("batch statistics need 2 values"));
   Array x(StorageType::kF32, random_values(StorageType::kF32, 3, 64)), partials = scratch(4096);
   REQUIRE_THROWS_WITH(
       batch_norm_statistics({StorageType::kF32, 4, 8}, x.floats() + 1, partials.data(), nullptr),
-      Catch::Contains("x lies 4 bytes past a multiple of 16"));
+      contains("x lies 4 bytes past a multiple of 16"));
   REQUIRE_THROWS_WITH(batch_norm_statistics({StorageType::kF32, 4, 8}, nullptr, partials.data(), nullptr),
-                      Catch::Contains("x is null"));
+                      contains("x is null"));
 }

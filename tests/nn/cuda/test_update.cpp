@@ -88,6 +88,6 @@ TEST_CASE("cuda sgd: the skip flag leaves everything as it is") {
     const Bytes after{weights.raw(), velocity.raw(), copy.raw()};
     REQUIRE(before == after);
     update.lr = nullptr;
-    REQUIRE_THROWS_WITH(sgd_update(update, nullptr), Catch::Contains("lr is null"));
+    REQUIRE_THROWS_WITH(sgd_update(update, nullptr), contains("lr is null"));
   });
 }
