@@ -57,7 +57,7 @@ void install_interrupt_handlers() {
 void limit_stop_time(int seconds) {
   stop_seconds = seconds;
   std::signal(SIGALRM, on_time_up);
-  if (seconds > 0 && interrupted()) ::alarm(static_cast<unsigned>(seconds));
+  ::alarm(interrupted() ? static_cast<unsigned>(seconds) : 0);  // 0 calls off one that runs already
 }
 
 bool interrupted() { return caught != 0; }

@@ -35,6 +35,9 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+// Where nothing is to be saved: a batch of a large network takes longer on a CPU than a scheduler may wait.
+constexpr int kStopSeconds = 2;
+
 class Trainer {
  public:
   Trainer(const TrainOptions& options, DeviceKind device, const OptionTable::Json& config,
@@ -296,7 +299,11 @@ void Trainer::end_epoch(RunLog& log, std::int64_t epoch, double seconds) {
 
 // Verifies the epoch that was just saved and saves it again with what was found. Until then a resumed run does it anew.
 void Trainer::verify(RunLog& log) {
-  const std::optional<double> accuracy = evaluate(log);
+  std::optional<double> accuracy;
+  {
+    const StopLimit limit(kStopSeconds);
+    accuracy = evaluate(log);
+  }
   state_.unverified = false;
   if (!accuracy) return;
   std::string sets;
@@ -381,6 +388,7 @@ void Trainer::save_what_is_there() {
 }
 
 bool Trainer::finish() {
+  const StopLimit limit(kStopSeconds);
   const bool good =
       write_final_evaluation(network_, eval_sets_, o_, run_, last_checkpoint_.string(), engine_->device());
   report::write_plots(run_);
@@ -401,7 +409,9 @@ TrainResult run_training(const TrainOptions& options, const OptionTable::Json& c
   const DeviceKind device = choose_device(options);
   const fs::path run(options.pth_save_fold);
   log_to_file(run / "log.txt");
+  limit_stop_time(kStopSeconds);
   Trainer trainer(options, device, config, resume, communicator);
+  limit_stop_time(0);
   write_file_atomically(run / "config.json", config.dump(2) + "\n");
   return trainer.run();
 }
