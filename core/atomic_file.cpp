@@ -103,7 +103,7 @@ void require_writable_folder(const std::filesystem::path& folder, std::string_vi
   const std::filesystem::path where = folder.empty() ? std::filesystem::path(".") : folder;
   std::error_code made;
   std::filesystem::create_directories(where, made);
-  require(!made, "{} {}: the folder cannot be made: {}", flag, where.string(), made.message());
+  require(!made, "{} {}: cannot be made: {}", flag, where.string(), made.message());
   std::string name = (where / ".qcface-writable-XXXXXX").string();
   const int fd = ::mkstemp(name.data());
   require(fd >= 0, "{} {}: cannot be written: {}", flag, where.string(), std::strerror(errno));

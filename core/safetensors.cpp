@@ -81,24 +81,29 @@ std::int64_t SafeTensorView::elements() const {
 }
 
 std::vector<float> SafeTensorView::to_float() const {
-  const auto count = static_cast<std::size_t>(elements());
-  std::vector<float> values(count);
-  const auto load = [this](std::size_t i, auto zero) {
-    std::memcpy(&zero, data + i * sizeof zero, sizeof zero);  // tensors may start at any byte
+  std::vector<float> values(static_cast<std::size_t>(elements()));
+  to_float(0, values);
+  return values;
+}
+
+void SafeTensorView::to_float(std::int64_t first, std::span<float> values) const {
+  const std::byte* start = data + static_cast<std::size_t>(first) * size_of(dtype);
+  const auto load = [start](std::size_t i, auto zero) {
+    std::memcpy(&zero, start + i * sizeof zero, sizeof zero);  // tensors may start at any byte
     return zero;
   };
   switch (dtype) {
     case SafeDtype::kF32:
-      if (count > 0) std::memcpy(values.data(), data, count * sizeof(float));
+      if (!values.empty()) std::memcpy(values.data(), start, values.size_bytes());
       break;
     case SafeDtype::kF64:
-      for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<float>(load(i, double{}));
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(load(i, double{}));
       break;
     case SafeDtype::kF16:
-      for (std::size_t i = 0; i < count; ++i) values[i] = half_to_float(load(i, std::uint16_t{}));
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = half_to_float(load(i, std::uint16_t{}));
       break;
     case SafeDtype::kBF16:
-      for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t i = 0; i < values.size(); ++i) {
         values[i] = std::bit_cast<float>(static_cast<std::uint32_t>(load(i, std::uint16_t{})) << 16);
       }
       break;
@@ -106,7 +111,6 @@ std::vector<float> SafeTensorView::to_float() const {
       fail("tensor {}: type {} where a floating-point type is expected", printable(name, 200),
            name_of(dtype));
   }
-  return values;
 }
 
 struct SafeTensorsFile::Impl {

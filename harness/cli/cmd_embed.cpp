@@ -1,6 +1,7 @@
 #include "core/log.h"
 #include "harness/cli/command.h"
 #include "harness/cli/model_flags.h"
+#include "harness/console/usage.h"
 #include "harness/eval/commands.h"
 
 namespace qcface::cli {
@@ -18,7 +19,7 @@ void add_embed(CLI::App& root, Commands& commands) {
   table.add("--data", flags->data, "Folder of pictures, read with its subfolders");
   table.add("--out", flags->out, "Folder for embeddings.npy, filenames.npy, magnitudes.csv");
   command.run = [flags] {
-    require(!flags->data.empty(), "--data is missing: give the folder of the pictures");
+    require_usage(!flags->data.empty(), "--data is missing: give the folder of the pictures");
     EmbeddingRun run(flags->model);
     eval::EmbedOptions options;
     options.images = flags->data;

@@ -15,6 +15,10 @@ bool interrupted();
 int interrupt_signal();
 const char* interrupt_name();
 
+/// For commands that have nothing to save: after a signal the process leaves at the latest after so many seconds, with the
+/// same line and exit status, wherever it is (a model that is being read, a batch that is being computed). 0: no limit.
+void limit_stop_time(int seconds);
+
 /// Ends a command that has nothing to save; main turns it into one line and the exit status 128 + signal. No Error, so
 /// that code which reports an Error and goes on does not hold a stop back.
 struct Interrupted : std::runtime_error {

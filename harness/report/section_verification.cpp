@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "core/text.h"
 #include "harness/report/html.h"
 #include "harness/report/roc_plot.h"
 #include "harness/report/sections.h"
@@ -105,7 +106,7 @@ std::string part(const VerificationData& data, bool heading) {
     if (conditions.is_object() && conditions.contains(key) && conditions[key].is_string()) {
       html += fmt::format(" <span class=\"soft\">\xC2\xB7 {}</span> <code>{}</code>",
                           key == std::string("pair_list") ? "list" : key,
-                          escape_html(conditions[key].get<std::string>()));
+                          escape_html(from_json_text(conditions[key].get<std::string>())));
     }
   }
   html += "</p>\n";
@@ -119,7 +120,7 @@ std::string part(const VerificationData& data, bool heading) {
   if (const json constants = verify.value("qmf_constants", json::object()); !constants.empty()) {
     html += fmt::format("<p class=\"sub\">Quality-aware score: alpha {:g}, beta {:g} ({}).</p>\n",
                         number_at(constants, "alpha"), number_at(constants, "beta"),
-                        escape_html(constants.value("source", std::string())));
+                        escape_html(from_json_text(constants.value("source", std::string()))));
   }
   html += tar_table(cosine, qmf, number_at(pairs, "different"));
 

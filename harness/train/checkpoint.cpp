@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "core/text.h"
 #include "harness/model/tensor_file.h"
 #include "nn/sgd.h"
@@ -16,18 +17,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Metadata as JSON, at most as deep as this program writes it: a foreign file must not exhaust the stack.
 nlohmann::ordered_json parse_metadata(const std::map<std::string, std::string>& metadata, const char* key) {
-  constexpr int kDeepest = 8;
   const auto found = metadata.find(key);
   require(found != metadata.end(), "{} is missing", key);
-  const auto shallow = [&](int depth, nlohmann::ordered_json::parse_event_t, nlohmann::ordered_json&) {
-    require(depth <= kDeepest, "{} nests deeper than {} levels", key, kDeepest);
-    return true;
-  };
-  auto json = nlohmann::ordered_json::parse(found->second, shallow, /*allow_exceptions=*/false);
-  require(json.is_object(), "{} is not a JSON object", key);
-  return json;
+  const auto json = try_parse_json<nlohmann::ordered_json>(found->second);
+  require(json && json->is_object(), "{} is not a JSON object", key);
+  return *json;
 }
 
 // What stands under `key`, for a message.

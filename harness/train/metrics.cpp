@@ -9,6 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "core/log.h"
 
 namespace qcface::train {
@@ -41,7 +42,7 @@ void MetricsFile::open(const std::filesystem::path& path, std::int64_t last_step
     int damaged = 0, number = 0;
     for (std::string line; std::getline(lines, line);) {
       ++number;
-      const auto record = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+      const auto record = try_parse_json(line).value_or(nlohmann::json());
       const auto step = step_of(record);
       if (step && *step <= last_step) kept += line + '\n';
       if (step || ++damaged > kNamedLines) continue;

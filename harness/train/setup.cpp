@@ -1,19 +1,16 @@
 #include "harness/train/setup.h"
 
-#include <fcntl.h>
-#include <omp.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include "core/atomic_file.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "harness/console/compute_threads.h"
+#include "harness/console/usage.h"
 #include "harness/train/checkpoint_files.h"
 
 namespace qcface::train {
@@ -21,29 +18,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Makes a folder and a file in it, so that one that cannot be written stops the run before its work.
-void require_writable(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  require(!error, "{}: cannot be made: {}; the run needs it for its results", folder.string(),
-          error.message());
-  const fs::path probe = folder / "probe.tmp";
-  const int fd = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  require(fd >= 0, "{}: cannot be written: {}; the run needs it for its results", folder.string(),
-          std::strerror(errno));
-  ::close(fd);
-  fs::remove(probe, error);
-}
-
 void prepare_run_folder(const TrainOptions& options, const std::optional<CheckpointFacts>& resume) {
   const fs::path run(options.pth_save_fold);
   require((resume && is_of_run(resume->path, run)) || !has_checkpoints(run),
           "--pth-save-fold {}: holds checkpoints of another run; go on with it (--resume {}), name another "
           "folder, or remove it",
           run.string(), run.string());
-  require_writable(run / "checkpoints");
-  require_writable(run / "plots");
-  if (!options.eval_data.empty() || !options.degrade_data.empty()) require_writable(run / "eval");
+  // Before the work whose results go there.
+  const char* flag = "--pth-save-fold";
+  require_writable_folder(run / "checkpoints", flag);
+  require_writable_folder(run / "plots", flag);
+  if (!options.eval_data.empty() || !options.degrade_data.empty())
+    require_writable_folder(run / "eval", flag);
 }
 
 struct Resume {
@@ -53,15 +39,16 @@ struct Resume {
 
 Resume settle_resume(OptionTable& table, TrainOptions& options) {
   for (const char* key : {"config", "weight_path", "head", "start-epoch"}) {
-    require(!table.given(key),
-            "--resume and --{} contradict each other: a resumed run takes its configuration, weights and "
-            "position "
-            "from the checkpoint",
-            key);
+    require_usage(
+        !table.given(key),
+        "--resume and --{} contradict each other: a resumed run takes its configuration, weights and "
+        "position "
+        "from the checkpoint",
+        key);
   }
   std::error_code error;
   const fs::path named = options.resume.empty() ? fs::path(options.pth_save_fold) : fs::path(options.resume);
-  require(fs::exists(named, error), "--resume {}: no such file or folder", named.string());
+  require_usage(fs::exists(named, error), "--resume {}: no such file or folder", named.string());
   const bool folder = fs::is_directory(named, error);
   const std::string run = table.given("pth-save-fold")
                               ? options.pth_save_fold
@@ -73,11 +60,12 @@ Resume settle_resume(OptionTable& table, TrainOptions& options) {
   for (const std::string& key : table.keys()) {
     if (!table.given(key) || may_change_on_resume(key)) continue;
     const auto stored = facts.config.find(key);
-    require(stored == facts.config.end() || *stored == wanted.at(key),
-            "--{} {} differs from the checkpoint's {}: a resumed run keeps what shapes the training; leave "
-            "the flag out, or "
-            "start a new run from these weights with --weight_path",
-            key, wanted.at(key).dump(), stored == facts.config.end() ? "" : stored->dump());
+    require_usage(
+        stored == facts.config.end() || *stored == wanted.at(key),
+        "--{} {} differs from the checkpoint's {}: a resumed run keeps what shapes the training; leave "
+        "the flag out, or "
+        "start a new run from these weights with --weight_path",
+        key, wanted.at(key).dump(), stored == facts.config.end() ? "" : stored->dump());
   }
   table.apply_config(facts.config, facts.path.string());
   options.pth_save_fold = run;
@@ -92,8 +80,8 @@ SettledRun settle_run(OptionTable& table, TrainOptions& options) {
     resume.emplace(settle_resume(table, options));
   } else if (!options.config.empty()) {
     table.apply_config_file(options.config);
-    require(!table.chosen("resume"),
-            "{}: \"resume\" belongs on the command line, not in a configuration file", options.config);
+    require_usage(!table.chosen("resume"),
+                  "{}: \"resume\" belongs on the command line, not in a configuration file", options.config);
   }
   check_contradictions(table, options);
   check_train_options(options);
@@ -118,20 +106,21 @@ DeviceKind choose_device(const TrainOptions& options) {
       require(gpus > 0, "--device cuda: no usable GPU: {}; use --device cpu", reason);
     }
     if (gpus > 0) {
-      require(options.gpu_id.size() == 1, "--gpu_id: this version trains on one GPU, but {} were named",
-              options.gpu_id.size());
-      require(options.gpu_id[0] >= 0 && options.gpu_id[0] < gpus,
-              "--gpu_id {}: there are {} GPUs, numbered from 0", options.gpu_id[0], gpus);
+      require_usage(options.gpu_id.size() == 1, "--gpu_id: this version trains on one GPU, but {} were named",
+                    options.gpu_id.size());
+      require_usage(options.gpu_id[0] >= 0 && options.gpu_id[0] < gpus,
+                    "--gpu_id {}: there are {} GPUs, numbered from 0", options.gpu_id[0], gpus);
       return DeviceKind::kCuda;
     }
     log::info("device: cpu (no usable GPU: {})", reason);
   }
-  require(options.precision == "fp32", "--precision {}: the CPU computes in fp32 only", options.precision);
+  require_usage(options.precision == "fp32", "--precision {}: the CPU computes in fp32 only",
+                options.precision);
   return DeviceKind::kCpu;
 }
 
 int compute_threads(const TrainOptions& options) {
-  return options.threads > 0 ? options.threads : omp_get_max_threads();
+  return settle_threads(options.threads, 2 * options.workers);  // a verification loads beside the training
 }
 
 }  // namespace qcface::train
