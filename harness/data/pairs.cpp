@@ -89,12 +89,6 @@ class Reader {
     }
     finder_.require_all();
     require(pairs_.size() > 0, "{}: no pairs in this list", list_.string());
-    const bool same = pairs_.same.front() != 0;
-    require(
-        std::count(pairs_.same.begin(), pairs_.same.end(), pairs_.same.front()) !=
-            static_cast<std::ptrdiff_t>(pairs_.size()),
-        "{}: all {} pairs are of {}, expected pairs of both kinds: no accuracy or threshold can be measured",
-        list_.string(), pairs_.size(), same ? "the same identity" : "different identities");
     pairs_.images = finder_.take_images();
     return std::move(pairs_);
   }

@@ -25,7 +25,7 @@ struct PairList {
 /// LFW's own form is told by its counts in the first line or by rows of four fields: `name n1 n2` (same) and
 /// `name1 n1 name2 n2` (different) -> <root>/<name>/<name>_<n, 4 digits>.<suffix>.
 /// Throws Error naming list file and line: a row that is none of these, pictures that are not there (the first few and
-/// how many), another number of pairs than announced; and for a list without pairs or with pairs of one kind only.
+/// how many), another number of pairs than announced; and for a list without pairs.
 PairList read_pairs(const std::filesystem::path& list, const std::filesystem::path& root);
 
 }  // namespace qcface::data

@@ -27,6 +27,7 @@ QmfConstants fit_constants(Embedder& embedder, const VerifyOptions& options, Qma
   require(!options.fit_images.empty(), "fit of the quality-aware score: needs a folder of training pictures");
   if (!options.fit_pairs.empty()) {
     const data::PairList list = data::read_pairs(options.fit_pairs, options.fit_images);
+    require_both_kinds(list, options.fit_pairs.string());
     embeddings = extract_embeddings(embedder, list.images, options.extract);
     material = pair_material(embeddings, list.pairs, list.same);
     source = fmt::format("fitted on {}", options.fit_pairs.string());
@@ -94,6 +95,7 @@ nlohmann::json conditions_json(const std::map<std::string, std::string>& conditi
 
 VerifyResult run_eval_verify(Embedder& embedder, const VerifyOptions& options) {
   const data::PairList pairs = data::read_pairs(options.pairs, options.images);
+  require_measurable(pairs, options.pairs.string());
   require_writable_folder(options.out, "--out");  // before the long part
   std::optional<QmagFit> fit;
   const std::optional<QmfConstants> constants = choose_constants(embedder, options, fit);

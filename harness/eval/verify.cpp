@@ -1,6 +1,7 @@
 #include "harness/eval/verify.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 
 #include "core/error.h"
@@ -76,6 +77,19 @@ PairMaterial pair_material(const Embeddings& embeddings, std::span<const std::pa
     material.same.push_back(same[i]);
   }
   return material;
+}
+
+void require_both_kinds(const data::PairList& pairs, const std::string& what) {
+  const auto same = std::count(pairs.same.begin(), pairs.same.end(), 1);
+  const auto all = static_cast<std::ptrdiff_t>(pairs.size());
+  require(same > 0 && same < all, "{} holds {} pairs of one person and {} of two: both kinds are needed",
+          what, same, all - same);
+}
+
+void require_measurable(const data::PairList& pairs, const std::string& what) {
+  require_both_kinds(pairs, what);
+  require(pairs.size() >= kFolds, "{} holds {} pairs: 10-fold verification needs at least {}", what,
+          pairs.size(), kFolds);
 }
 
 VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& embeddings,

@@ -9,8 +9,8 @@
 #include "harness/console/progress.h"
 #include "harness/eval/commands.h"
 #include "harness/eval/degradation.h"
-#include "harness/eval/kfold.h"
 #include "harness/eval/results.h"
+#include "harness/eval/verify.h"
 
 namespace qcface::train {
 namespace {
@@ -20,19 +20,6 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kEvalBatch = 64;
 
 fs::path levels_file(const TrainOptions& options) { return fs::path(options.degrade_data) / "levels.csv"; }
-
-// What 10-fold accuracy and ROC need, found before hours of training instead of after its first epoch.
-void require_measurable(const EvalSet& set) {
-  const auto same = std::count(set.pairs.same.begin(), set.pairs.same.end(), 1);
-  const auto all = static_cast<std::ptrdiff_t>(set.pairs.size());
-  require(
-      same > 0 && same < all,
-      "--eval-data {}: pairs.list holds {} pairs of one person and {} of two: verification needs both kinds",
-      set.folder.string(), same, all - same);
-  require(all >= eval::kFolds,
-          "--eval-data {}: pairs.list holds {} pairs: 10-fold verification needs at least {}",
-          set.folder.string(), all, eval::kFolds);
-}
 
 // Runs one of the final evaluations; false, with a warning, if it failed.
 bool succeeds(const std::string& what, const std::function<void()>& evaluate) {
@@ -92,7 +79,8 @@ std::vector<EvalSet> read_eval_sets(const TrainOptions& options) {
     const fs::path list = folders[i] / "pairs.list";
     require(fs::exists(list, error), "--eval-data {}: no pairs.list in it", folders[i].string());
     sets.push_back({names[i], folders[i], data::read_pairs(list, folders[i])});
-    require_measurable(sets.back());
+    eval::require_measurable(sets.back().pairs,
+                             fmt::format("--eval-data {}: pairs.list", folders[i].string()));
   }
   if (!options.degrade_data.empty()) {
     require(fs::exists(levels_file(options), error), "--degrade-data {}: no levels.csv in it",

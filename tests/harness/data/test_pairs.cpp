@@ -144,8 +144,6 @@ TEST_CASE("pair lists whose meaning is not certain are refused with their line")
   refuse("1 2\n", "line 1: expected 3 fields");
   refuse("1 2 2\n", "neither 1 (same) nor 0");  // a label in front, or a wrong one behind?
   refuse("1 1.jpg 2.jpg\n1.jpg 2.jpg 0\n", "line 1");
-  refuse("1 2 1\n1 2 1\n", "all 2 pairs are of the same identity");
-  refuse("1 2 0\n", "all 1 pairs are of different identities");
   refuse("1 2 1\n1 3 0\n", "line 2: there is no picture 3.jpg (or .png, ...) (" + (root / "3.jpg").string() +
                                " is a named pipe)");
   refuse("1 7 1\n1 8 0\n1 9 0\n1 10 0\n1 11 0\n1 12 0\n",
