@@ -16,6 +16,7 @@
 #include "harness/data/augment.h"
 #include "harness/data/image_folder.h"
 #include "harness/data/normalise.h"
+#include "harness/data/picture_list.h"
 #include "harness/data/pixel_ops.h"
 #include "harness/data/resize.h"
 #include "harness/data/synth.h"
@@ -79,7 +80,7 @@ int run(int argc, char** argv) {
     std::fputs(kUsage, stderr);
     return 2;
   }
-  const std::vector<std::string> files = list_pictures(args[0]);
+  const std::vector<std::string> files = list_pictures(args[0]).files;
   const double seconds = args.size() > 1 ? std::stod(args[1]) : 1.0;
   const int rounds = args.size() > 2 ? std::stoi(args[2]) : 3;
   measure(files, Upto::kNormalise, 0.2, 99);  // warm caches and tables

@@ -29,9 +29,12 @@ void add_embed(CLI::App& root, Commands& commands) {
     run.progress.clear();
     log::info(
         "{} embeddings of width {} in {}; magnitude {:.2f} / {:.2f} / {:.2f} (min / mean / max); {} pictures "
-        "unreadable",
+        "unreadable{}",
         result.pictures, result.width, options.out.string(), result.magnitude_min, result.magnitude_mean,
-        result.magnitude_max, result.corrupt.size());
+        result.magnitude_max, result.corrupt.size(),
+        result.left_out.count() > 0
+            ? fmt::format(", {} left out: {}", result.left_out.count(), result.left_out.describe())
+            : "");
     return 0;
   };
 }

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -49,12 +47,9 @@ void bench_stages(const ImageFolder& set, const DataBenchOptions& o, DataBenchRe
     const std::int64_t index = order[static_cast<std::size_t>(i % set.size())];
     double read = 0.0, decode = 0.0, augment = 0.0, resize = 0.0, normalise = 0.0;
     set.path(index, path);
-    timed(read, [&] {
-      std::ifstream file(path, std::ios::binary);
-      bytes.assign(std::istreambuf_iterator<char>(file), {});
-    });
     bool good = false;
-    timed(decode, [&] { good = decoder.decode(bytes, image).ok(); });
+    timed(read, [&] { good = decoder.read_file(path, bytes).ok(); });
+    if (good) timed(decode, [&] { good = decoder.decode(bytes, image).ok(); });
     if (!good) {
       ++result.corrupt;
       require(result.stage_pictures > 0 || i < 1000,

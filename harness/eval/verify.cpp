@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "harness/console/interrupt.h"
 
 namespace qcface::eval {
 namespace {
@@ -35,8 +36,10 @@ std::vector<double> insightface_distances(const Embeddings& embeddings,
   };
   std::vector<double> distances;
   distances.reserve(pairs.size());
-  for (const auto& [a, b] : pairs)
+  for (const auto& [a, b] : pairs) {
+    stop_if_interrupted();
     distances.push_back(squared_distance(vector_of(a, sum1), vector_of(b, sum2)));
+  }
   return distances;
 }
 
@@ -57,6 +60,7 @@ PairMaterial pair_material(const Embeddings& embeddings, std::span<const std::pa
   require(pairs.size() == same.size(), "pairs: {} pairs but {} labels", pairs.size(), same.size());
   PairMaterial material;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
+    stop_if_interrupted();
     const auto [a, b] = pairs[i];
     require(a >= 0 && b >= 0 && a < embeddings.count && b < embeddings.count,
             "pairs: pair {} names the pictures {} and {}, but there are {} embeddings", i, a, b,

@@ -163,7 +163,7 @@ fs::path go_back_to(const fs::path& run, const fs::path& checkpoint, std::int64_
       move_file(file, branch / "checkpoints" / file.filename());
       names += (names.empty() ? "" : ", ") + file.filename().string();
     }
-    log::warn("going on from step {}: {} of after it moved to {}, a run folder of its own", step, names,
+    log::warn("going on from step {}: what is later ({}) moved to {}, a run folder of its own", step, names,
               branch.string());
   }
   fs::path own = checkpoint_path(run, step);

@@ -135,7 +135,7 @@ TEST_CASE("going on from an earlier checkpoint leaves what came after it in a ru
       test::train(run, {"--resume", train::checkpoint_path(run, 3).string(), "--max-steps", "3"});
   INFO(back.output);
   REQUIRE(back.ok());
-  REQUIRE(back.says("step-000000004.safetensors, best.safetensors of after it moved to"));
+  REQUIRE(back.says("what is later (step-000000004.safetensors, best.safetensors) moved to"));
   REQUIRE(step_of(train::latest_checkpoint(run)) == 3);
   REQUIRE(names_in(run / "branch-1") ==
           std::set<std::string>{"checkpoints", "classes.txt", "config.json", "metrics.jsonl"});

@@ -1,4 +1,5 @@
 // What users do wrong, and what they see then. Nothing crashes and nothing is lost.
+#include <cmath>
 #include <fstream>
 
 #include "core/atomic_file.h"
