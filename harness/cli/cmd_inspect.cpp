@@ -35,7 +35,7 @@ bool is_float(SafeDtype dtype) {
 std::string statistics(const SafeTensorView& view) {
   const std::int64_t count = view.elements();
   if (!is_float(view.dtype) || count == 0) return "";
-  std::vector<float> block(std::size_t{1} << 20);
+  std::vector<float> block(static_cast<std::size_t>(std::min<std::int64_t>(count, 1 << 20)));
   std::int64_t bad = 0;
   float low = 0, high = 0;
   double square = 0;

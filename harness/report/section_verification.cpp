@@ -97,7 +97,8 @@ std::string part(const VerificationData& data, bool heading) {
   if (heading) {
     const std::string name = data.name.empty() ? "First pair list" : data.name;
     const bool named = conditions.is_object() && conditions.contains("set") && conditions["set"].is_string();
-    html += fmt::format("<h3>{}</h3>\n", escape_html(named ? conditions["set"].get<std::string>() : name));
+    html += fmt::format("<h3>{}</h3>\n",
+                        escape_html(named ? from_json_text(conditions["set"].get<std::string>()) : name));
   }
   html += fmt::format("<p>{:.0f} pairs ({:.0f} same, {:.0f} different) of {:.0f} pictures.",
                       number_at(pairs, "used"), number_at(pairs, "same"), number_at(pairs, "different"),

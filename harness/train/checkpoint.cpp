@@ -20,9 +20,13 @@ namespace fs = std::filesystem;
 nlohmann::ordered_json parse_metadata(const std::map<std::string, std::string>& metadata, const char* key) {
   const auto found = metadata.find(key);
   require(found != metadata.end(), "{} is missing", key);
-  const auto json = try_parse_json<nlohmann::ordered_json>(found->second);
-  require(json && json->is_object(), "{} is not a JSON object", key);
-  return *json;
+  try {
+    auto json = parse_json<nlohmann::ordered_json>(found->second);
+    require(json.is_object(), "it is a list or a single value");
+    return json;
+  } catch (const Error& error) {
+    fail("{} is not a JSON object: {}", key, error.what());
+  }
 }
 
 // What stands under `key`, for a message.
