@@ -6,7 +6,7 @@
 #include <string>
 
 #include "bench/timing.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 
 namespace qcface::bench {
 

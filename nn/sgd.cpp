@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "core/error.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/device/parallel.h"
 
 namespace qcface::nn {
 namespace {

@@ -19,7 +19,7 @@
 #include "bench/head/step_cuda.h"
 #include "bench/record.h"
 #include "harness/console/standard_streams.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "qcface/kernels.hpp"
 
 namespace {

@@ -4,9 +4,9 @@
 #include <cinttypes>
 
 #include "kernels/check.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/plan.h"
 #include "kernels/cuda/head.h"
+#include "kernels/device/parallel.h"
 
 namespace qcface::kernels {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/plan.h"
+#include "kernels/device/parallel.h"
 
 namespace qcface::kernels {
 namespace {

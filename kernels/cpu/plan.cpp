@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/cpu/parallel.h"
+#include "kernels/device/parallel.h"
 
 namespace qcface::kernels {
 namespace {

@@ -8,8 +8,8 @@
 #include <cstring>
 
 #include "kernels/check.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/plan.h"
+#include "kernels/device/parallel.h"
 
 namespace qcface::kernels {
 namespace {

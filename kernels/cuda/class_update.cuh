@@ -6,11 +6,11 @@
 #pragma once
 
 #include "kernels/cuda/class_update.h"
-#include "kernels/cuda/compensated.cuh"
-#include "kernels/cuda/device.cuh"
-#include "kernels/cuda/instructions/bulk_prefetch.cuh"
-#include "kernels/cuda/reduce.cuh"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/compensated.cuh"
+#include "kernels/device/device.cuh"
+#include "kernels/device/instructions/bulk_prefetch.cuh"
+#include "kernels/device/reduce.cuh"
+#include "kernels/device/types.cuh"
 
 namespace qcface::kernels::cuda {
 

@@ -1,7 +1,7 @@
 // From the run-time head and operand type to template arguments. Host code of .cu files.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 #include "kernels/heads/table.h"
 
 namespace qcface::kernels::cuda {

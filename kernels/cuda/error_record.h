@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #if defined(__CUDACC__) || defined(QCF_EMULATE)
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 #endif
 
 namespace qcface::kernels::cuda {

@@ -5,11 +5,11 @@
 // Bytes a chunk: reads 4 N chunk, writes 2 or 4 N chunk, all of it in L2. A row whose shift moves has its vector rescaled
 // (8 D bytes), which is rare after the first chunk: see ShiftPolicy.
 // Sums: a thread's share in fp32 (at most 32 values), over the block and over the chunks in double.
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/dispatch.h"
-#include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/stages.h"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/device.cuh"
+#include "kernels/device/reduce.cuh"
+#include "kernels/device/types.cuh"
 
 namespace qcface::kernels::cuda {
 namespace {

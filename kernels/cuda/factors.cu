@@ -1,10 +1,10 @@
 // Stage 4 between the two products of a chunk: cosines [N, chunk] -> G = factor_i exp(s N - log_shift_i) N' in the operand
 // type, 0 in the label's column (its part is added by the class update). Element-wise; the row's values are the block's.
 // Bytes a chunk: reads 4 N chunk, writes 2 or 4 N chunk, all of it in L2.
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/stages.h"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/device.cuh"
+#include "kernels/device/types.cuh"
 
 namespace qcface::kernels::cuda {
 namespace {

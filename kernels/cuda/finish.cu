@@ -2,10 +2,10 @@
 // In double throughout: N D work. One block a row.
 // Bytes a row: reads the vector, x and the label's row of w (4 D each, twice, from L1 the second time), writes what is
 // wanted of dx, dx_direction and dx_magnitude (4 D each).
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/dispatch.h"
-#include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/stages.h"
+#include "kernels/device/device.cuh"
+#include "kernels/device/reduce.cuh"
 
 namespace qcface::kernels::cuda {
 namespace {

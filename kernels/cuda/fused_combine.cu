@@ -1,8 +1,8 @@
 // Second half of a fused plan's first pass: the parts of the classes, each with its own shifts, become one sum a row.
 // Reads 4 parts N D bytes of partial vectors once, writes 4 N D. The order of the parts is fixed.
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/fused.h"
-#include "kernels/cuda/reduce.cuh"
+#include "kernels/device/device.cuh"
+#include "kernels/device/reduce.cuh"
 
 namespace qcface::kernels::cuda {
 namespace {

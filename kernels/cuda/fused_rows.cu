@@ -1,6 +1,6 @@
 // Row values of the second pass, side by side as its kernels stream them. Reads 20 N bytes, writes 16 N.
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/fused.h"
+#include "kernels/device/device.cuh"
 
 namespace qcface::kernels::cuda {
 namespace {

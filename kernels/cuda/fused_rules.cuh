@@ -10,9 +10,9 @@
 // fp32 at the end, exactly.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/fused.h"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/device.cuh"
+#include "kernels/device/types.cuh"
 #include "kernels/heads/table.h"
 
 namespace qcface::kernels::cuda {

@@ -29,11 +29,11 @@
 //   operand B    b[0]: k 2t.., column g   b[1]: k 2t + 8.., column g
 #pragma once
 
-#include "kernels/cuda/device.cuh"
-#include "kernels/cuda/instructions/cp_async.cuh"
-#include "kernels/cuda/instructions/ldmatrix.cuh"
-#include "kernels/cuda/instructions/mma.cuh"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/device.cuh"
+#include "kernels/device/instructions/cp_async.cuh"
+#include "kernels/device/instructions/ldmatrix.cuh"
+#include "kernels/device/instructions/mma.cuh"
+#include "kernels/device/types.cuh"
 
 namespace qcface::kernels::cuda {
 

@@ -16,7 +16,7 @@
 #include "kernels/cuda/class_update.h"
 #include "kernels/cuda/error_record.h"
 #include "kernels/cuda/fused.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "qcface/kernels.h"
 
 namespace qcface::kernels::cuda {

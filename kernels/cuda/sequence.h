@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/check.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "qcface/kernels.h"
 
 namespace qcface::kernels::cuda {

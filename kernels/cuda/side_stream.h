@@ -2,7 +2,7 @@
 // for events only, so that a capture of the context's stream takes the second one in and gets it back.
 #pragma once
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "qcface/kernels.h"
 
 namespace qcface::kernels::cuda {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/cuda/plan.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "qcface/kernels.h"
 
 namespace qcface::kernels::cuda {

@@ -2,10 +2,10 @@
 // The target cosine c_iy and S = |wh_y - c xh| are taken in double from the fp32 inputs: the margin's slope and the choice
 // of hard negatives hang on them, and sqrt(1 - c^2) has no digit left near theta = 0. One warp a row.
 // Bytes: reads x twice and w's label rows three times (4 D each, L1 after the first), the N labels once a row from L2.
-#include "kernels/cuda/device.cuh"
-#include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/stages.h"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/device.cuh"
+#include "kernels/device/reduce.cuh"
+#include "kernels/device/types.cuh"
 
 namespace qcface::kernels::cuda {
 namespace {

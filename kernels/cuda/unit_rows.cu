@@ -3,12 +3,12 @@
 // Bytes a row: reads 4 D, writes 4 D or 2 D (columns up to a multiple of 8 are zeroed).
 // A length that the caller keeps is summed in double, since cosines near 1 are made of it. Others are summed with their
 // rounding errors (compensated.cuh), and in double where a square would leave the range of fp32.
-#include "kernels/cuda/compensated.cuh"
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/dispatch.h"
-#include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/stages.h"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/compensated.cuh"
+#include "kernels/device/device.cuh"
+#include "kernels/device/reduce.cuh"
+#include "kernels/device/types.cuh"
 
 namespace qcface::kernels::cuda {
 namespace {

@@ -26,12 +26,12 @@
 // warp's 16, g = lane / 4, in S and in O alike, so O is rescaled from registers.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
-#include "kernels/cuda/instructions/mbarrier.cuh"
-#include "kernels/cuda/instructions/named_barrier.cuh"
-#include "kernels/cuda/instructions/tma.cuh"
-#include "kernels/cuda/instructions/wgmma.cuh"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/device.cuh"
+#include "kernels/device/instructions/mbarrier.cuh"
+#include "kernels/device/instructions/named_barrier.cuh"
+#include "kernels/device/instructions/tma.cuh"
+#include "kernels/device/instructions/wgmma.cuh"
+#include "kernels/device/types.cuh"
 
 namespace qcface::kernels::cuda {
 

@@ -1,5 +1,5 @@
 // CUDA's keywords and device functions for the host compiler, in the global namespace. Kernels include
-// kernels/cuda/device.cuh instead.
+// kernels/device/device.cuh instead.
 #pragma once
 
 #include <math.h>

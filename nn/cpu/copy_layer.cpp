@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/device/parallel.h"
 #include "nn/cpu/cpu_backend.h"
 
 namespace qcface::nn::cpu {

@@ -11,7 +11,7 @@
 #endif
 
 #include "core/error.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/device/parallel.h"
 
 namespace qcface::nn::cpu {
 namespace {

@@ -14,7 +14,7 @@
 #include <string>
 
 #include "core/error.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/device/parallel.h"
 #include "nn/cpu/cpu_backend.h"
 #include "nn/cpu/primitive.h"
 

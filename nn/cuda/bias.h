@@ -1,7 +1,7 @@
 // Bias of the fully connected layer and its gradient.
 #pragma once
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "nn/cuda/storage.h"
 
 namespace qcface::nn::cuda {

@@ -2,7 +2,7 @@
 // compile the formatting library once a kernel file.
 #pragma once
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 
 namespace qcface::nn::cuda {
 

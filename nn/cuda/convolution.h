@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "nn/cuda/storage.h"
 
 namespace qcface::nn::cuda {

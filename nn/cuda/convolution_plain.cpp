@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/device/parallel.h"
 #include "nn/cuda/convolution.h"
 #include "nn/cuda/plain_values.h"
 

@@ -44,7 +44,8 @@ CudaBackend::CudaBackend(const CudaOptions& options)
   check_cuda(cudaSetDevice(options.device_index), "CUDA device");
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "CUDA stream");
   try {
-    products_ = make_product_library(stream_, options.tf32);  // before cuDNN, which looks for cuBLASLt too
+    products_ = std::make_unique<MatrixProducts>(stream_,
+                                                 options.tf32);  // before cuDNN, which looks for cuBLASLt too
     convolutions_ = make_convolution_library(stream_, options.tf32);
     dropout_ = allocate(sizeof(DropoutRecord), "dropout record");
   } catch (...) {

@@ -12,7 +12,7 @@
 #include <memory>
 #include <string>
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "nn/backend.h"
 #include "nn/cuda/convolution.h"
 #include "nn/cuda/flatten.h"
@@ -72,7 +72,7 @@ class CudaBackend final : public Backend {
   StorageType type() const { return type_; }
   const CudaOptions& options() const { return options_; }
   ConvolutionLibrary& convolutions() const { return *convolutions_; }
-  ProductLibrary& products() const { return *products_; }
+  MatrixProducts& products() const { return *products_; }
   ValueLayout layout(const Value& value, int n) const { return layout_of(value, type_, n); }
   /// The record that dropout reads in this run: the key's own, or ours, filled from the key.
   const DropoutRecord* dropout_record(const DropoutKey& key) const;
@@ -85,7 +85,7 @@ class CudaBackend final : public Backend {
   std::string device_name_;
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<ConvolutionLibrary> convolutions_;
-  std::unique_ptr<ProductLibrary> products_;
+  std::unique_ptr<MatrixProducts> products_;
   mutable Memory staging_, dropout_;
 };
 

@@ -3,16 +3,14 @@
 #include <dlfcn.h>
 
 #include "core/error.h"
-#include "kernels/cuda/library_search.h"
+#include "kernels/device/library.h"
 
 namespace qcface::nn::cuda {
 
 DynamicLibrary::DynamicLibrary(const std::string& file, const std::string& purpose) {
-  const kernels::cuda::OpenedLibrary opened = kernels::cuda::open_library(file, RTLD_NOW | RTLD_GLOBAL);
-  require(opened.handle != nullptr,
-          "{} was not found ({} needs it). Tried: {}. Install it, or name its folder (a Python site-packages "
-          "folder will do) in QCFACE_LIBRARY_PATH",
-          file, purpose, opened.tried);
+  const qcface::cuda::OpenedLibrary opened =
+      qcface::cuda::open_library(file, purpose, RTLD_NOW | RTLD_GLOBAL);
+  require(opened.handle != nullptr, "{}", opened.error);
   handle_ = opened.handle;
   path_ = opened.path;
 }

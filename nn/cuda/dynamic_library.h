@@ -1,5 +1,5 @@
 // Libraries that are loaded when the CUDA backend is made, so that a run on the CPU does not pay for them and needs none
-// of them installed. kernels/cuda/library_search.h says where they are looked for.
+// of them installed. kernels/device/library.h says where they are looked for.
 #pragma once
 
 #include <string>

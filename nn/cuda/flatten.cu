@@ -7,12 +7,15 @@
 #include <cmath>
 
 #include "core/random.h"
+#include "kernels/device/philox.cuh"
 #include "nn/cuda/flat.cuh"
-#include "nn/cuda/philox.cuh"
 #include "nn/cuda/transpose.cuh"
 
 namespace qcface::nn::cuda {
 namespace {
+
+using qcface::cuda::PhiloxBlock;
+using qcface::cuda::stream_block;
 
 /// A thread draws one block of four words. The words are numbered over the whole batch of all ranks;
 /// `threshold` is compared with a word, 2^32 included.

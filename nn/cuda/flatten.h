@@ -2,7 +2,7 @@
 // to the channel-major order of iresnet.md (c * H * W + h * W + w).
 #pragma once
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "nn/cuda/storage.h"
 
 namespace qcface::nn::cuda {

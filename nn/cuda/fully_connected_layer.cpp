@@ -23,7 +23,7 @@ class FullyConnectedLayer final : public CompiledLayer {
     n_ = options.n;
     in_ = static_cast<std::int64_t>(x.shape.elements());
     out_ = y.shape.channels;
-    ProductLibrary& products = backend.products();
+    MatrixProducts& products = backend.products();
     forward_ = {type_, StorageType::kF32, n_, out_, in_, false, true};
     needs_.forward_scratch_bytes = products.prepare(forward_);
     needs_.x_in_backward = options.mode != Mode::kEval;
@@ -71,7 +71,7 @@ class FullyConnectedLayer final : public CompiledLayer {
   std::size_t weight_, bias_;
   StorageType type_ = StorageType::kF32;
   std::int64_t n_ = 0, in_ = 0, out_ = 0;
-  ProductShape forward_, weights_, data_;
+  MatrixProduct forward_, weights_, data_;
   std::size_t workspace_ = 0;  // then the 16-bit gradient of y
 };
 

@@ -4,7 +4,7 @@
 #include <array>
 #include <span>
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "nn/cuda/storage.h"
 
 namespace qcface::nn::cuda {

@@ -1,38 +1,49 @@
-// result [m, n] = op(a) op(b), row-major: the products of the fully connected layer, by cuBLASLt or, in builds that
-// emulate the device, plain loops. Sums are fp32 in an order that depends on the shape and the device alone.
+// result [m, n] = op(a) op(b), row-major and contiguous: the products of the fully connected layer (kernels/device/product.h).
 #pragma once
 
 #include <compare>
-#include <memory>
+#include <cstddef>
+#include <cstdint>
+#include <map>
 #include <string>
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/product.h"
+#include "kernels/device/runtime.h"
 #include "nn/cuda/storage.h"
 
 namespace qcface::nn::cuda {
 
-struct ProductShape {
+struct MatrixProduct {
   StorageType type = StorageType::kF32;    // of a and b
   StorageType result = StorageType::kF32;  // fp32, or the same as `type`
   std::int64_t m = 1, n = 1, k = 1;
   bool transpose_a = false;  // a is stored [k, m] instead of [m, k]
   bool transpose_b = false;  // b is stored [n, k] instead of [k, n]
-  auto operator<=>(const ProductShape&) const = default;
+  auto operator<=>(const MatrixProduct&) const = default;
 };
 
-class ProductLibrary {
+/// Keeps the algorithm of every shape that was prepared.
+class MatrixProducts {
  public:
-  virtual ~ProductLibrary() = default;
-  virtual std::string name() const = 0;
+  /// tf32: fp32 products may round their operands to TF32. `stream` is borrowed. Throws Error naming the library that was not
+  /// found.
+  MatrixProducts(cudaStream_t stream, bool tf32);
+  ~MatrixProducts();
+  MatrixProducts(const MatrixProducts&) = delete;
+  MatrixProducts& operator=(const MatrixProducts&) = delete;
+
+  std::string name() const { return qcface::cuda::products_name(); }
   /// Chooses the algorithm of a shape, once. Returns the bytes of workspace (256-byte aligned) that it wants. Throws
   /// Error naming the shape where there is none.
-  virtual std::size_t prepare(const ProductShape& shape) = 0;
-  /// Enqueued on the library's stream; device pointers, aligned to 16 bytes. The shape must have been prepared.
-  virtual void multiply(const ProductShape& shape, const void* a, const void* b, void* result,
-                        void* workspace) = 0;
-};
+  std::size_t prepare(const MatrixProduct& product);
+  /// Enqueued on the stream; device pointers, aligned to 16 bytes. The shape must have been prepared.
+  void multiply(const MatrixProduct& product, const void* a, const void* b, void* result, void* workspace);
 
-/// tf32: fp32 products may round their operands to TF32. `stream` is borrowed.
-std::unique_ptr<ProductLibrary> make_product_library(cudaStream_t stream, bool tf32);
+ private:
+  void* handle_ = nullptr;
+  cudaStream_t stream_;
+  bool tf32_;
+  std::map<MatrixProduct, qcface::cuda::Product> prepared_;
+};
 
 }  // namespace qcface::nn::cuda

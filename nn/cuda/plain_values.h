@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/types.cuh"
 #include "nn/cuda/storage.h"
 
 namespace qcface::nn::cuda {

@@ -11,7 +11,7 @@
 // Frozen or evaluation: batch_norm_from_running, pointwise_forward; backward as above with frozen = true.
 #pragma once
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "nn/cuda/storage.h"
 
 namespace qcface::nn::cuda {

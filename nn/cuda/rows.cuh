@@ -2,7 +2,7 @@
 // over the groups of rows.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 #include "nn/cuda/row_plan.h"
 
 namespace qcface::nn::cuda {

@@ -4,7 +4,7 @@
 // as nn/sgd.h, with one rounding per multiply-add.
 #pragma once
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "nn/cuda/storage.h"
 
 namespace qcface::nn::cuda {

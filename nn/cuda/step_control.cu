@@ -1,7 +1,7 @@
 // Scaling by a device scalar, and the flag that stops updates after a value that is not finite.
 #include "nn/cuda/step_control.h"
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 #include "nn/cuda/check.h"
 
 namespace qcface::nn::cuda {

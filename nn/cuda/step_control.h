@@ -1,7 +1,7 @@
 // Small kernels that steer a training step from device memory, so that the host need not wait for anything.
 #pragma once
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "nn/cuda/finite.h"
 
 namespace qcface::nn::cuda {

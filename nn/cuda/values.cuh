@@ -3,7 +3,7 @@
 
 #include <type_traits>
 
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/types.cuh"
 #include "nn/cuda/check.h"
 #include "nn/cuda/storage.h"
 

@@ -3,8 +3,8 @@
 
 #include <stdexcept>
 
-#include "kernels/cuda/reduce.cuh"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/reduce.cuh"
+#include "kernels/device/types.cuh"
 
 namespace qcface::test {
 

@@ -1,7 +1,7 @@
 // Host side of the kernels in basic_kernels.cu.
 #pragma once
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 
 namespace qcface::test {
 

@@ -1,11 +1,11 @@
 // Two small pipelined products, C[M, 64] = A[M, K] B[64, K]^T, right as they stand and wrong with one barrier
 // removed or one wait shortened: cp.async + ldmatrix + mma with all warps alike, and TMA + wgmma with a
 // producer warp.
-#include "kernels/cuda/instructions/cp_async.cuh"
-#include "kernels/cuda/instructions/ldmatrix.cuh"
-#include "kernels/cuda/instructions/mma.cuh"
-#include "kernels/cuda/instructions/tma.cuh"
-#include "kernels/cuda/instructions/wgmma.cuh"
+#include "kernels/device/instructions/cp_async.cuh"
+#include "kernels/device/instructions/ldmatrix.cuh"
+#include "kernels/device/instructions/mma.cuh"
+#include "kernels/device/instructions/tma.cuh"
+#include "kernels/device/instructions/wgmma.cuh"
 #include "tests/emulation/faults.h"
 #include "tests/support/device_buffer.h"
 #include "tests/support/hash_generator.h"

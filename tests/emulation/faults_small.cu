@@ -1,8 +1,8 @@
 // Small kernels with one bug each.
-#include "kernels/cuda/instructions/cp_async.cuh"
-#include "kernels/cuda/instructions/ldmatrix.cuh"
-#include "kernels/cuda/instructions/tma.cuh"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/instructions/cp_async.cuh"
+#include "kernels/device/instructions/ldmatrix.cuh"
+#include "kernels/device/instructions/tma.cuh"
+#include "kernels/device/types.cuh"
 #include "tests/emulation/faults.h"
 #include "tests/support/device_buffer.h"
 

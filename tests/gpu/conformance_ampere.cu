@@ -1,8 +1,8 @@
 // Conformance of what sm_80 offers.
-#include "kernels/cuda/instructions/cp_async.cuh"
-#include "kernels/cuda/instructions/ldmatrix.cuh"
-#include "kernels/cuda/instructions/mma.cuh"
-#include "kernels/cuda/reduce.cuh"
+#include "kernels/device/instructions/cp_async.cuh"
+#include "kernels/device/instructions/ldmatrix.cuh"
+#include "kernels/device/instructions/mma.cuh"
+#include "kernels/device/reduce.cuh"
 #include "tests/gpu/conformance_support.cuh"
 
 namespace qcface::test {

@@ -1,6 +1,6 @@
 // Conformance of what sm_90a adds: mbarrier, TMA, wgmma.
-#include "kernels/cuda/instructions/tma.cuh"
-#include "kernels/cuda/instructions/wgmma.cuh"
+#include "kernels/device/instructions/tma.cuh"
+#include "kernels/device/instructions/wgmma.cuh"
 #include "tests/gpu/conformance_support.cuh"
 
 namespace qcface::test {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "harness/console/standard_streams.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "tests/gpu/conformance.h"
 
 namespace {

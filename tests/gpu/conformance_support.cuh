@@ -6,7 +6,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/types.cuh"
 #include "tests/gpu/conformance.h"
 #include "tests/support/device_buffer.h"
 #include "tests/support/hash_generator.h"

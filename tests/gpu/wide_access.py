@@ -115,7 +115,7 @@ def check(source, ptx, listing=False):
 def notices():
     """Compiles one source with the load that this check was written for."""
     with tempfile.TemporaryDirectory() as folder:
-        header = Path("kernels/cuda/types.cuh")
+        header = Path("kernels/device/types.cuh")
         text = (ROOT / header).read_text()
         by_reference = text.replace("reinterpret_bits(From from)", "reinterpret_bits(const From& from)")
         assert by_reference != text, "types.cuh: reinterpret_bits(From from) is not there"

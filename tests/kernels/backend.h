@@ -14,7 +14,7 @@
 
 #if defined(QCF_EMULATE) || defined(QCFACE_TEST_CUDA)
 #define QCFACE_ON_CUDA 1
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "tests/support/device_buffer.h"
 #else
 #define QCFACE_ON_CUDA 0

@@ -67,7 +67,7 @@ TEST_CASE("cuda plan: extra memory is at most 64 MiB + 32 N D bytes for any numb
             args.dx = args.dw = &dummy;
             const cu::Plan plan =
                 cu::make_plan(QCF_PLAN_CHUNKED, device(9, l2), make_head_config(QCF_HEAD_QCFACE_CUR), args,
-                              cu::kCublasLtWorkspaceBytes, nullptr);
+                              qcface::cuda::kProductWorkspaceBytes, nullptr);
             largest = std::max(largest, plan.bytes);
             // every place 64-byte aligned and inside
             REQUIRE(plan.bytes % 64 == 0);
@@ -90,12 +90,12 @@ TEST_CASE("cuda plan: at the sizes of training the second buffer does not shrink
     args.unit_w = args.dx = args.dw = &dummy;
     const cu::Plan plan =
         cu::make_plan(QCF_PLAN_CHUNKED, device(9, 50 << 20), make_head_config(QCF_HEAD_QCFACE), args,
-                      cu::kCublasLtWorkspaceBytes, &dummy);
+                      qcface::cuda::kProductWorkspaceBytes, &dummy);
     REQUIRE(plan.chunk == 6400);
     REQUIRE(plan.second != nullptr);
     args.dw = nullptr;
     REQUIRE(cu::make_plan(QCF_PLAN_CHUNKED, device(9, 50 << 20), make_head_config(QCF_HEAD_QCFACE), args,
-                          cu::kCublasLtWorkspaceBytes, &dummy)
+                          qcface::cuda::kProductWorkspaceBytes, &dummy)
                 .second == nullptr);
   }
 }
@@ -119,12 +119,13 @@ TEST_CASE("cuda plan: a workspace for the largest batch holds every smaller one"
         args.n = batch;
         const qcf_head_config config = make_head_config(QCF_HEAD_QCFACE);
         const std::size_t workspace =
-            cu::largest_plan_bytes(kind, h100, config, args, cu::kCublasLtWorkspaceBytes);
+            cu::largest_plan_bytes(kind, h100, config, args, qcface::cuda::kProductWorkspaceBytes);
         std::size_t own = 0;
         for (std::int64_t n = 0; n <= batch; ++n) {
           args.n = n;
           const qcf_plan chosen = cu::choose_plan(h100, cu::shape_of(args), kind).plan;
-          own = cu::make_plan(chosen, h100, config, args, cu::kCublasLtWorkspaceBytes, nullptr).bytes;
+          own =
+              cu::make_plan(chosen, h100, config, args, qcface::cuda::kProductWorkspaceBytes, nullptr).bytes;
           if (own > workspace) FAIL("n " << n << " of " << batch << " needs " << own << " > " << workspace);
         }
         grown += own < workspace;

@@ -2,7 +2,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "kernels/cpu/parallel.h"
+#include "kernels/device/parallel.h"
 #include "tests/support/catch.h"
 
 namespace qcface {

@@ -1,4 +1,4 @@
-// Where a library is looked for is in tests/kernels/test_library_search.cpp.
+// Where a library is looked for is in tests/kernels/test_library.cpp.
 #include "nn/cuda/dynamic_library.h"
 
 #include <cstdlib>

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 
 namespace qcface::test {
 

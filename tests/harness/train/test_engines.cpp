@@ -11,7 +11,7 @@
 #ifdef QCF_EMULATE
 #include "kernels/cuda/plan.h"
 #endif
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 #include "nn/iresnet.h"
 #include "tests/support/catch.h"
 

@@ -2,7 +2,7 @@
 // register or shared memory is held, so one idle warp can ask for what a block will read much later.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 
 namespace qcface::cuda {
 

@@ -8,7 +8,7 @@
 
 #include <type_traits>
 
-#include "kernels/cuda/instructions/mbarrier.cuh"
+#include "kernels/device/instructions/mbarrier.cuh"
 #ifndef QCF_EMULATE
 #include <cuda.h>
 #endif

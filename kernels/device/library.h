@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-namespace qcface::kernels::cuda {
+namespace qcface::cuda {
 
 /// Files to try for a library of this name, in order; the bare name stands for the loader's own places.
 std::vector<std::filesystem::path> library_candidates(const std::string& file);
@@ -22,9 +22,9 @@ std::vector<std::filesystem::path> library_candidates(const std::string& file);
 struct OpenedLibrary {
   void* handle = nullptr;  // null if none could be opened; never closed: libraries of CUDA do not survive it
   std::string path;        // what was opened
-  std::string tried;       // if none: every candidate with the loader's reason
+  std::string error;       // if none: every candidate with the loader's reason, and what to do
 };
-/// Opens the first candidate that can be; flags as for dlopen.
-OpenedLibrary open_library(const std::string& file, int flags);
+/// Opens the first candidate that can be; flags as for dlopen, purpose as in "the convolutions on CUDA".
+OpenedLibrary open_library(const std::string& file, const std::string& purpose, int flags);
 
-}  // namespace qcface::kernels::cuda
+}  // namespace qcface::cuda

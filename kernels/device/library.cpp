@@ -1,4 +1,4 @@
-#include "kernels/cuda/library_search.h"
+#include "kernels/device/library.h"
 
 #include <dlfcn.h>
 
@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <system_error>
 
-namespace qcface::kernels::cuda {
+namespace qcface::cuda {
 namespace {
 
 namespace fs = std::filesystem;
@@ -103,20 +103,23 @@ std::vector<fs::path> library_candidates(const std::string& file) {
   return search.result;
 }
 
-OpenedLibrary open_library(const std::string& file, int flags) {
+OpenedLibrary open_library(const std::string& file, const std::string& purpose, int flags) {
   OpenedLibrary opened;
+  std::string tried;
   for (const fs::path& candidate : library_candidates(file)) {
     opened.handle = ::dlopen(candidate.c_str(), flags);
     if (opened.handle != nullptr) {
       opened.path = candidate.string();
-      opened.tried.clear();
       return opened;
     }
     const char* const reason = ::dlerror();
-    if (!opened.tried.empty()) opened.tried += "; ";
-    opened.tried += reason != nullptr ? reason : candidate.string();
+    if (!tried.empty()) tried += "; ";
+    tried += reason != nullptr ? reason : candidate.string();
   }
+  opened.error = file + " was not found (" + purpose + " needs it). Tried: " + tried +
+                 ". Install it, or name its folder (a Python site-packages folder will do) in "
+                 "QCFACE_LIBRARY_PATH";
   return opened;
 }
 
-}  // namespace qcface::kernels::cuda
+}  // namespace qcface::cuda

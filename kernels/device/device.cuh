@@ -13,7 +13,7 @@
 #include <tuple>
 #include <utility>
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/device/runtime.h"
 
 #ifdef QCF_EMULATE
 #include "kernels/emulation/device.h"
@@ -93,4 +93,4 @@ template <class... Parameters, class... Arguments>
 
 }  // namespace qcface::cuda
 
-#include "kernels/cuda/instructions/named_barrier.cuh"
+#include "kernels/device/instructions/named_barrier.cuh"

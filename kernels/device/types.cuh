@@ -1,7 +1,7 @@
 // Element types of tensors (float, __half, __nv_bfloat16): conversion and 16-byte access.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 
 namespace qcface::cuda {
 

@@ -1,9 +1,9 @@
 // The counter-based random numbers of core/random.h on the device: word by number, any thread any word.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 
-namespace qcface::nn::cuda {
+namespace qcface::cuda {
 
 /// Four words of Philox4x32-10 for a 128-bit counter and a 64-bit key.
 struct PhiloxBlock {
@@ -36,4 +36,4 @@ __device__ __forceinline__ PhiloxBlock stream_block(std::uint64_t seed, std::uin
                       static_cast<std::uint32_t>(seed >> 32) ^ (purpose << 20));
 }
 
-}  // namespace qcface::nn::cuda
+}  // namespace qcface::cuda

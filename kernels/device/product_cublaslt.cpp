@@ -1,17 +1,18 @@
-// The products through cuBLASLt. The library is opened at qcf_cuda_open and not linked: a program that stays on the CPU
-// does not pay its 200 MB. library_search.h says where it is looked for.
-#ifndef QCF_EMULATE
+// The products through cuBLASLt. The library is opened with the first handle and not linked: a program that stays on the
+// CPU does not pay its 200 MB. cuDNN, which opens it too, finds it by its name.
 #include <cublasLt.h>
 #include <dlfcn.h>
 
+#include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <string>
+#include <type_traits>
 
-#include "kernels/check.h"
-#include "kernels/cuda/library_search.h"
-#include "kernels/cuda/product.h"
+#include "kernels/device/library.h"
+#include "kernels/device/product.h"
 
-namespace qcface::kernels::cuda {
+namespace qcface::cuda {
 namespace {
 
 #define QCF_TEXT_OF(x) #x
@@ -22,6 +23,7 @@ constexpr const char* kLibrary = "libcublasLt.so." QCF_TEXT(CUBLAS_VER_MAJOR);
 struct Library {
   decltype(&cublasLtCreate) create = nullptr;
   decltype(&cublasLtDestroy) destroy = nullptr;
+  decltype(&cublasLtGetVersion) version = nullptr;
   decltype(&cublasLtMatmul) matmul = nullptr;
   decltype(&cublasLtMatmulAlgoGetHeuristic) heuristic = nullptr;
   decltype(&cublasLtMatmulDescInit_internal) describe_product = nullptr;
@@ -32,19 +34,16 @@ struct Library {
   std::string error;  // "" if all were found
 
   Library() {
-    const OpenedLibrary opened = open_library(kLibrary, RTLD_NOW | RTLD_LOCAL);
-    if (opened.handle == nullptr) {
-      error = std::string(kLibrary) + " was not found. Tried: " + opened.tried +
-              ". Install cuBLAS, or name its folder (a Python site-packages folder will do) in "
-              "QCFACE_LIBRARY_PATH";
-      return;
-    }
+    const OpenedLibrary opened = open_library(kLibrary, "products on CUDA", RTLD_NOW | RTLD_LOCAL);
+    error = opened.error;
+    if (opened.handle == nullptr) return;
     const auto find = [&](auto& function, const char* name) {
       function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(opened.handle, name));
       if (function == nullptr) error = std::string(kLibrary) + " lacks " + name;
     };
     find(create, "cublasLtCreate");
     find(destroy, "cublasLtDestroy");
+    find(version, "cublasLtGetVersion");
     find(matmul, "cublasLtMatmul");
     find(heuristic, "cublasLtMatmulAlgoGetHeuristic");
     find(describe_product, "cublasLtMatmulDescInit_internal");
@@ -73,47 +72,55 @@ cudaDataType_t data_type(qcf_type type) {
   return type == QCF_TYPE_F32 ? CUDA_R_32F : type == QCF_TYPE_BF16 ? CUDA_R_16BF : CUDA_R_16F;
 }
 
-qcf_status failed(qcf_context* context, cublasStatus_t status, const char* what, const ProductShape& s) {
-  return fail(context, QCF_UNSUPPORTED,
-              "cuBLASLt: %s of a product %lld x %lld x %lld (%s) failed with status %d", what,
-              static_cast<long long>(s.m), static_cast<long long>(s.n), static_cast<long long>(s.k),
-              qcf_type_name(s.type), static_cast<int>(status));
+bool failed(std::span<char> error, cublasStatus_t status, const char* what, const ProductShape& s) {
+  std::snprintf(error.data(), error.size(),
+                "cuBLASLt: %s of a product %lld x %lld x %lld (%s) failed with status %d", what,
+                static_cast<long long>(s.m), static_cast<long long>(s.n), static_cast<long long>(s.k),
+                qcf_type_name(s.type), static_cast<int>(status));
+  return false;
 }
 
 }  // namespace
 
-std::size_t product_workspace_bytes() { return kCublasLtWorkspaceBytes; }
-
-qcf_status open_products(qcf_context* context) {
+bool open_products(void** handle, std::span<char> error) {
   const Library& lib = library();
-  if (!lib.error.empty()) return fail(context, QCF_UNSUPPORTED, "%s", lib.error.c_str());
-  cublasLtHandle_t handle = nullptr;
-  const cublasStatus_t status = lib.create(&handle);
+  if (!lib.error.empty()) {
+    std::snprintf(error.data(), error.size(), "%s", lib.error.c_str());
+    return false;
+  }
+  cublasLtHandle_t made = nullptr;
+  const cublasStatus_t status = lib.create(&made);
   if (status != CUBLAS_STATUS_SUCCESS) {
-    return fail(context, QCF_UNSUPPORTED, "cuBLASLt: no handle, status %d", static_cast<int>(status));
+    std::snprintf(error.data(), error.size(), "cuBLASLt: no handle, status %d", static_cast<int>(status));
+    return false;
   }
-  context->cublaslt = handle;
-  return QCF_OK;
+  *handle = made;
+  return true;
 }
 
-void close_products(qcf_context* context) {
-  if (context->cublaslt != nullptr) (void)library().destroy(static_cast<cublasLtHandle_t>(context->cublaslt));
-  context->cublaslt = nullptr;
+void close_products(void* handle) {
+  if (handle != nullptr) (void)library().destroy(static_cast<cublasLtHandle_t>(handle));
 }
 
-qcf_status prepare_product(qcf_context* context, const ProductShape& s, void* workspace,
-                           std::size_t workspace_bytes, Product* product) {
-  if (context->cublaslt == nullptr) {
-    return fail(context, QCF_INVALID_ARGUMENT, "context.cublaslt is NULL: call qcf_cuda_open first");
-  }
+std::string products_name() {
+  const std::size_t version = library().version();  // major * 10000 + minor * 100 + patch
+  return "cuBLASLt " + std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
+         std::to_string(version % 100);
+}
+
+bool prepare_product(void* handle, const ProductShape& s, bool tf32, std::size_t workspace_bytes,
+                     Product* product, std::span<char> error) {
   const Library& lib = library();
-  if (!lib.error.empty()) return fail(context, QCF_UNSUPPORTED, "%s", lib.error.c_str());
+  if (!lib.error.empty()) {  // the handle is the caller's own
+    std::snprintf(error.data(), error.size(), "%s", lib.error.c_str());
+    return false;
+  }
   Detail d{};
   // cuBLASLt is column-major: a row-major matrix is its transpose, so C^T = op(B)^T op(A)^T with the operands swapped.
   const cublasOperation_t first = s.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
   const cublasOperation_t second = s.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
   const cublasComputeType_t compute =
-      s.type == QCF_TYPE_F32 && context->tf32 != 0 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+      s.type == QCF_TYPE_F32 && tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   cublasStatus_t status = lib.describe_product(&d.product, sizeof(d.product), compute, CUDA_R_32F);
   const auto also = [&](auto call) {
     if (status == CUBLAS_STATUS_SUCCESS) status = call();
@@ -131,8 +138,8 @@ qcf_status prepare_product(qcf_context* context, const ProductShape& s, void* wo
   also([&] {
     return matrix(&d.b, data_type(s.type), s.transpose_a ? s.m : s.k, s.transpose_a ? s.k : s.m, s.a_stride);
   });
-  also([&] { return matrix(&d.c, CUDA_R_32F, s.n, s.m, s.c_stride); });
-  if (status != CUBLAS_STATUS_SUCCESS) return failed(context, status, "the description", s);
+  also([&] { return matrix(&d.c, data_type(s.c_type), s.n, s.m, s.c_stride); });
+  if (status != CUBLAS_STATUS_SUCCESS) return failed(error, status, "the description", s);
 
   cublasLtMatmulPreferenceOpaque_t preference{};
   // In-place reduction adds in the order in which blocks arrive; the other kinds add in a fixed order.
@@ -160,29 +167,27 @@ qcf_status prepare_product(qcf_context* context, const ProductShape& s, void* wo
   cublasLtMatmulHeuristicResult_t result{};
   int found = 0;
   also([&] {
-    return lib.heuristic(static_cast<cublasLtHandle_t>(context->cublaslt), &d.product, &d.a, &d.b, &d.c, &d.c,
+    return lib.heuristic(static_cast<cublasLtHandle_t>(handle), &d.product, &d.a, &d.b, &d.c, &d.c,
                          &preference, 1, &result, &found);
   });
+  if (status == CUBLAS_STATUS_SUCCESS && found == 1) status = result.state;
   if (status != CUBLAS_STATUS_SUCCESS || found == 0)
-    return failed(context, status, "the choice of an algorithm", s);
+    return failed(error, status, "the choice of an algorithm", s);
   d.algorithm = result.algo;
   product->shape = s;
-  product->workspace = workspace;
-  product->workspace_bytes = workspace_bytes;
+  product->workspace_bytes = result.workspaceSize;
   std::memcpy(product->detail, &d, sizeof(d));
-  return QCF_OK;
+  return true;
 }
 
-qcf_status run_product(qcf_context* context, const Product& product, float alpha, const void* a,
-                       const void* b, float beta, float* c) {
+bool run_product(void* handle, const Product& product, float alpha, const void* a, const void* b, float beta,
+                 void* c, void* workspace, cudaStream_t stream, std::span<char> error) {
   Detail d;
   std::memcpy(&d, product.detail, sizeof(d));
   const cublasStatus_t status =
-      library().matmul(static_cast<cublasLtHandle_t>(context->cublaslt), &d.product, &alpha, b, &d.a, a, &d.b,
-                       &beta, c, &d.c, c, &d.c, &d.algorithm, product.workspace, product.workspace_bytes,
-                       static_cast<cudaStream_t>(context->stream));
-  return status == CUBLAS_STATUS_SUCCESS ? QCF_OK : failed(context, status, "the launch", product.shape);
+      library().matmul(static_cast<cublasLtHandle_t>(handle), &d.product, &alpha, b, &d.a, a, &d.b, &beta, c,
+                       &d.c, c, &d.c, &d.algorithm, workspace, product.workspace_bytes, stream);
+  return status == CUBLAS_STATUS_SUCCESS || failed(error, status, "the launch", product.shape);
 }
 
-}  // namespace qcface::kernels::cuda
-#endif
+}  // namespace qcface::cuda

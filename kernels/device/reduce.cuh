@@ -3,7 +3,7 @@
 // (one-dimensional) block.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 
 namespace qcface::cuda {
 

@@ -14,8 +14,8 @@
 // Range: outside kLeast .. kMost the caller takes doubles, so that no square overflows or vanishes.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/device.cuh"
+#include "kernels/device/types.cuh"
 
 namespace qcface::cuda {
 

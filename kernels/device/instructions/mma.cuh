@@ -3,7 +3,7 @@
 
 #include <type_traits>
 
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/types.cuh"
 
 namespace qcface::cuda {
 

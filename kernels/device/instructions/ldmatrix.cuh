@@ -2,7 +2,7 @@
 // takes.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 
 namespace qcface::cuda {
 

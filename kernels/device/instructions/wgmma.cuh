@@ -12,8 +12,8 @@
 
 #include <type_traits>
 
-#include "kernels/cuda/instructions/mbarrier.cuh"
-#include "kernels/cuda/types.cuh"
+#include "kernels/device/instructions/mbarrier.cuh"
+#include "kernels/device/types.cuh"
 
 namespace qcface::cuda {
 
@@ -220,7 +220,7 @@ __device__ __forceinline__ void warpgroup_registers_decrease() {
 }  // namespace qcface::cuda
 
 #ifndef QCF_EMULATE
-#include "kernels/cuda/instructions/wgmma_asm.cuh"
+#include "kernels/device/instructions/wgmma_asm.cuh"
 #endif
 
 namespace qcface::cuda {

@@ -7,7 +7,7 @@
 //          such wait, on a fresh barrier, passes at once
 #pragma once
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 
 namespace qcface::cuda {
 

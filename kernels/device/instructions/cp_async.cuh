@@ -2,7 +2,7 @@
 // for. The other threads of the block see the data after the wait and a barrier.
 #pragma once
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 
 namespace qcface::cuda {
 

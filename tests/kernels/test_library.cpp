@@ -1,5 +1,5 @@
 // Where NVIDIA's libraries are looked for; empty files stand for them, so no GPU and no library is needed.
-#include "kernels/cuda/library_search.h"
+#include "kernels/device/library.h"
 
 #include <dlfcn.h>
 
@@ -15,8 +15,8 @@ namespace qcface::test {
 namespace {
 
 namespace fs = std::filesystem;
-using kernels::cuda::library_candidates;
-using kernels::cuda::open_library;
+using qcface::cuda::library_candidates;
+using qcface::cuda::open_library;
 
 constexpr const char* kFile = "libqcface-test.so.9";
 
@@ -102,18 +102,18 @@ TEST_CASE("libraries: what cannot be opened is told with the reason, and the nex
   const TemporaryFolder folder;
   const fs::path broken = put(folder / kFile);
   const Variable path("QCFACE_LIBRARY_PATH", folder.path().string());
-  const auto none = open_library(kFile, RTLD_NOW | RTLD_LOCAL);
+  const auto none = open_library(kFile, "this test", RTLD_NOW | RTLD_LOCAL);
   REQUIRE(none.handle == nullptr);
   REQUIRE(none.path.empty());
-  INFO(none.tried);
-  REQUIRE(none.tried.find(broken.string()) != std::string::npos);
-  REQUIRE(none.tried.find("; ") != std::string::npos);  // and the loader's own answer
+  INFO(none.error);
+  REQUIRE(none.error.find(broken.string()) != std::string::npos);
+  REQUIRE(none.error.find("; ") != std::string::npos);  // and the loader's own answer
 
   put(folder / "libm.so.6");
-  const auto next = open_library("libm.so.6", RTLD_NOW | RTLD_LOCAL);
+  const auto next = open_library("libm.so.6", "this test", RTLD_NOW | RTLD_LOCAL);
   REQUIRE(next.handle != nullptr);
   REQUIRE(next.path == "libm.so.6");
-  REQUIRE(next.tried.empty());
+  REQUIRE(next.error.empty());
 }
 
 }  // namespace qcface::test
