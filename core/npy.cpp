@@ -113,24 +113,6 @@ std::size_t element_bytes(const std::string& path, const std::string& dtype) {
   fail("{}: element type {} where <f4, <f8, <i4, <i8, |u1 or <U.. is expected", path, printable(dtype, 40));
 }
 
-void append_utf8(std::string& out, std::uint32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0 | (c >> 6));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0 | (c >> 12));
-    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | ((c >> 18) & 0x07));
-    out += static_cast<char>(0x80 | ((c >> 12) & 0x3F));
-    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  }
-}
-
 // As Python's surrogateescape: a byte that is not UTF-8 is U+DC00 + byte, so any file name survives and
 // os.fsencode() finds the file.
 constexpr std::uint32_t kEscape = 0xDC00, kFirstEscaped = 0xDC80, kLastEscaped = 0xDCFF;
@@ -139,11 +121,8 @@ std::vector<std::uint32_t> utf8_to_ucs4(std::string_view text) {
   std::vector<std::uint32_t> out;
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);
-    const auto lead = static_cast<unsigned char>(text[0]);
-    std::uint32_t value = length == 0 ? kEscape | lead : length == 1 ? lead : lead & (0x7Fu >> length);
-    for (std::size_t k = 1; k < length; ++k)
-      value = value << 6 | (static_cast<unsigned char>(text[k]) & 0x3Fu);
-    out.push_back(value);
+    out.push_back(length == 0 ? kEscape | static_cast<unsigned char>(text[0])
+                              : code_point(text.substr(0, length)));
     text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return out;

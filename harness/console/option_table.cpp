@@ -16,6 +16,8 @@ std::string join(const std::vector<std::string>& words, const char* separator) {
   return fmt::format("{}", fmt::join(words, separator));
 }
 
+OptionTable::Json json_of(const std::string& text) { return to_json_text(text); }
+
 OptionTable::Json json_of(const std::vector<std::string>& texts) {
   OptionTable::Json list = OptionTable::Json::array();
   for (const std::string& text : texts) list.push_back(to_json_text(text));
@@ -49,25 +51,8 @@ std::string OptionTable::shown(const Json& value) {
   return printable(value.dump(-1, ' ', false, Json::error_handler_t::replace), 100);
 }
 
-CLI::Option* OptionTable::add(const std::string& names, std::string& target, const std::string& help) {
-  CLI::Option* option = app_.add_option(names, target, help)->capture_default_str();
-  remember({key_of(names),
-            names,
-            help,
-            "",
-            {},
-            option,
-            to_json_text(target),
-            [&target] { return Json(to_json_text(target)); },
-            [&target](const Json& value, const std::string& name) {
-              require_usage(value.is_string(), "{} is {}, expected a text in \" \"", name, shown(value));
-              target = from_json_text(value.get_ref<const std::string&>());
-            }});
-  return option;
-}
-
-CLI::Option* OptionTable::add(const std::string& names, std::vector<std::string>& target,
-                              const std::string& help) {
+template <class T>
+CLI::Option* OptionTable::add_text(const std::string& names, T& target, const std::string& help, Setter set) {
   CLI::Option* option = app_.add_option(names, target, help)->capture_default_str();
   remember({key_of(names),
             names,
@@ -77,15 +62,26 @@ CLI::Option* OptionTable::add(const std::string& names, std::vector<std::string>
             option,
             json_of(target),
             [&target] { return json_of(target); },
-            [&target](const Json& value, const std::string& name) {
-              const bool texts = value.is_array() && std::all_of(value.begin(), value.end(),
-                                                                 [](const Json& v) { return v.is_string(); });
-              require_usage(texts, "{} is {}, expected a list of texts in [ ]", name, shown(value));
-              target.clear();
-              for (const Json& text : value)
-                target.push_back(from_json_text(text.get_ref<const std::string&>()));
-            }});
+            std::move(set)});
   return option;
+}
+
+CLI::Option* OptionTable::add(const std::string& names, std::string& target, const std::string& help) {
+  return add_text(names, target, help, [&target](const Json& value, const std::string& name) {
+    require_usage(value.is_string(), "{} is {}, expected a text in \" \"", name, shown(value));
+    target = from_json_text(value.get_ref<const std::string&>());
+  });
+}
+
+CLI::Option* OptionTable::add(const std::string& names, std::vector<std::string>& target,
+                              const std::string& help) {
+  return add_text(names, target, help, [&target](const Json& value, const std::string& name) {
+    const bool texts = value.is_array() &&
+                       std::all_of(value.begin(), value.end(), [](const Json& v) { return v.is_string(); });
+    require_usage(texts, "{} is {}, expected a list of texts in [ ]", name, shown(value));
+    target.clear();
+    for (const Json& text : value) target.push_back(from_json_text(text.get_ref<const std::string&>()));
+  });
 }
 
 CLI::Option* OptionTable::add_choice(const std::string& names, std::string& target,

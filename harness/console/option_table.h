@@ -73,6 +73,8 @@ class OptionTable {
   std::string markdown() const;
 
  private:
+  using Setter =
+      std::function<void(const Json&, const std::string& name)>;  // throws UsageError beginning with name
   struct Entry {
     std::string key;
     std::string names;
@@ -82,11 +84,13 @@ class OptionTable {
     CLI::Option* option;
     Json default_value;
     std::function<Json()> get;
-    std::function<void(const Json&, const std::string& name)> set;  // throws UsageError beginning with name
+    Setter set;
   };
 
   static std::string key_of(const std::string& names);
   const Entry& entry(const std::string& key) const;
+  template <class T>
+  CLI::Option* add_text(const std::string& names, T& target, const std::string& help, Setter set);
   void remember(Entry entry) { entries_.push_back(std::move(entry)); }
 
   // The library's own conversion takes "010" for eight and "0x10" for sixteen, and differs between its versions.

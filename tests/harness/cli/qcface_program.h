@@ -18,4 +18,29 @@ inline ProcessResult run_shell(const std::string& script, const ProcessOptions& 
   return run_process({"/bin/sh", "-c", script, QCFACE_EXECUTABLE}, options);
 }
 
+/// The smallest `data synth` there is.
+inline ProcessResult draw_tiny_faces(const std::string& out, int threads, const ProcessOptions& options) {
+  return run_qcface({"data",
+                     "synth",
+                     "--out",
+                     out,
+                     "--identities",
+                     "2",
+                     "--pictures",
+                     "2",
+                     "--size",
+                     "32",
+                     "--verify-identities",
+                     "2",
+                     "--pairs",
+                     "20",
+                     "--threads",
+                     std::to_string(threads),
+                     "--verify-pictures",
+                     "6",
+                     "--degrade-sources",
+                     "0"},
+                    options);
+}
+
 }  // namespace qcface::test

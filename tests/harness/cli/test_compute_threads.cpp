@@ -36,27 +36,7 @@ TEST_CASE("data synth works where no further thread can start, and says so", "[c
   const test::TemporaryFolder folder;
   test::ProcessOptions options;
   options.no_threads = true;
-  const auto result = test::run_qcface({"data",
-                                        "synth",
-                                        "--out",
-                                        (folder / "faces").string(),
-                                        "--identities",
-                                        "2",
-                                        "--pictures",
-                                        "2",
-                                        "--verify-identities",
-                                        "2",
-                                        "--verify-pictures",
-                                        "6",
-                                        "--pairs",
-                                        "20",
-                                        "--degrade-sources",
-                                        "0",
-                                        "--size",
-                                        "32",
-                                        "--threads",
-                                        "16"},
-                                       options);
+  const auto result = test::draw_tiny_faces((folder / "faces").string(), 16, options);
   INFO(result.output);
   CHECK(result.status == 0);
   CHECK(result.says("--threads 16: the system lets only 1 run"));

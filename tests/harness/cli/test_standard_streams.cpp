@@ -44,27 +44,7 @@ TEST_CASE("closed standard streams do not become the files of a run", "[cli]") {
   test::ProcessOptions options;
   options.closed = {0, 1, 2};
   options.working_folder = folder.path().string();
-  const test::ProcessResult result = test::run_qcface({"data",
-                                                       "synth",
-                                                       "--out",
-                                                       "faces",
-                                                       "--identities",
-                                                       "1",
-                                                       "--pictures",
-                                                       "1",
-                                                       "--verify-identities",
-                                                       "2",
-                                                       "--verify-pictures",
-                                                       "6",
-                                                       "--pairs",
-                                                       "20",
-                                                       "--degrade-sources",
-                                                       "0",
-                                                       "--size",
-                                                       "32",
-                                                       "--threads",
-                                                       "1"},
-                                                      options);
+  const test::ProcessResult result = test::draw_tiny_faces("faces", 1, options);
   CHECK(result.status == 0);
   CHECK(result.output.empty());
   const std::string list = read_file(folder / "faces/verify/pairs.list");
