@@ -1,11 +1,11 @@
 // Files that are either whole or absent: written under a temporary name in the same folder, synced, renamed,
-// and the folder synced. A full disk, a kill or a power cut leaves the file of the same name as it was.
+// and the folder synced. A full disk, a kill or a power cut leaves the file of the same name as it was. Files of one
+// result go through a FileGroup, so that they change together.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
+#include <deque>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -13,7 +13,8 @@ namespace qcface {
 
 class AtomicFile {
  public:
-  /// Opens "<path>.tmp" beside path. Throws Error naming the file.
+  /// Opens "<path>.tmp" beside path. Throws Error naming the file; also where path is a folder, a device or a pipe, which
+  /// the rename would replace.
   explicit AtomicFile(std::filesystem::path path);
   /// Without commit() the temporary file is removed.
   ~AtomicFile();
@@ -27,10 +28,33 @@ class AtomicFile {
   void commit();
 
  private:
+  friend class FileGroup;
+  void finish();        // sync and close: from here on the rename is all that can fail
+  void put_in_place();  // rename over path
+  void sync_folder() const;
+
   std::filesystem::path path_;
   std::filesystem::path temporary_;
   int fd_ = -1;
+  bool finished_ = false;  // whole under its temporary name
 };
+
+/// Files of one result. Every file is whole and synced before the first one is renamed: an error or a stop before that
+/// leaves all of them as they were, and between the renames there is nothing left to do that takes time or room.
+class FileGroup {
+ public:
+  /// The reference holds until the group ends. Its commit() is not for the caller.
+  AtomicFile& add(const std::filesystem::path& path) { return files_.emplace_back(path); }
+  /// Without it nothing changes. The last file added is renamed last.
+  void commit();
+
+ private:
+  std::deque<AtomicFile> files_;
+};
+
+/// Makes the folder where it is missing and tries it with a file, which it removes. To be called before hours of work
+/// whose result goes there. Throws Error: "--out DIR: cannot be written: Read-only file system".
+void require_writable_folder(const std::filesystem::path& folder, std::string_view flag);
 
 /// Whole file in one call.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);

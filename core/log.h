@@ -1,5 +1,5 @@
 // Logging goes through spdlog: progress and results to stdout, warnings and errors to stderr (see
-// harness/cli/console.h). This header only keeps the slow spdlog headers out of everything else's way.
+// harness/console/logging.h). This header only keeps the slow spdlog headers out of everything else's way.
 #pragma once
 
 #include <spdlog/spdlog.h>

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cctype>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/text.h"
 
 namespace qcface {
 namespace {
@@ -22,6 +25,7 @@ class HeaderParser {
 
   void parse(NpyArray& array) {
     expect('{');
+    bool has_shape = false;
     while (peek() != '}') {
       const std::string key = quoted();
       expect(':');
@@ -32,12 +36,14 @@ class HeaderParser {
         if (word() != "False") error("Fortran order; save the array in C order");
       } else if (key == "shape") {
         shape(array.shape);
+        has_shape = true;
       } else {
         error("an unknown key");
       }
       if (peek() == ',') ++at_;
     }
     if (array.dtype.empty()) error("no descr");
+    if (!has_shape) error("no shape");
   }
 
  private:
@@ -69,13 +75,15 @@ class HeaderParser {
     return value;
   }
   void shape(std::vector<std::int64_t>& extents) {
+    constexpr int kDigits = 15;  // more than any file holds, far from overflow
+    extents.clear();
     expect('(');
     while (peek() != ')') {
       std::int64_t value = 0;
       int digits = 0;
       for (; at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])); ++at_, ++digits) {
+        if (digits == kDigits) error("an extent is too large");
         value = value * 10 + (text_[at_] - '0');
-        if (digits > 17) error("an extent is too large");
       }
       if (digits == 0) error("an extent is expected");
       extents.push_back(value);
@@ -96,52 +104,32 @@ std::size_t element_bytes(const std::string& path, const std::string& dtype) {
   if (dtype == "|u1" || dtype == "<u1") return 1;
   if (dtype.size() > 2 && dtype.size() < 9 && dtype.starts_with("<U") &&
       std::all_of(dtype.begin() + 2, dtype.end(), [](unsigned char c) { return std::isdigit(c); })) {
-    return 4 * std::stoull(dtype.substr(2));
+    const std::size_t width = std::stoull(dtype.substr(2));
+    require(width > 0, "{}: text of width 0 where <U1 or wider is expected", path);
+    return 4 * width;
   }
   if (dtype.find('O') != std::string::npos)
     fail("{}: an object array (a pickle); it is not read, it could run code", path);
-  fail("{}: element type {} where <f4, <f8, <i4, <i8, |u1 or <U.. is expected", path, dtype);
+  fail("{}: element type {} where <f4, <f8, <i4, <i8, |u1 or <U.. is expected", path, printable(dtype, 40));
 }
 
-void append_utf8(std::string& out, std::uint32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0 | (c >> 6));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0 | (c >> 12));
-    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | ((c >> 18) & 0x07));
-    out += static_cast<char>(0x80 | ((c >> 12) & 0x3F));
-    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  }
-}
+// As Python's surrogateescape: a byte that is not UTF-8 is U+DC00 + byte, so any file name survives and
+// os.fsencode() finds the file.
+constexpr std::uint32_t kEscape = 0xDC00, kFirstEscaped = 0xDC80, kLastEscaped = 0xDCFF;
 
-// Undecodable bytes become their own code point, so that any file name survives.
-std::vector<std::uint32_t> utf8_to_ucs4(const std::string& text) {
+std::vector<std::uint32_t> utf8_to_ucs4(std::string_view text) {
   std::vector<std::uint32_t> out;
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t length = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 0;
-    bool valid = length > 0 && i + length <= text.size();
-    std::uint32_t value = length == 1 ? lead : lead & (0x7Fu >> length);
-    for (std::size_t k = 1; valid && k < length; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      valid = (next & 0xC0) == 0x80;
-      value = (value << 6) | (next & 0x3Fu);
-    }
-    out.push_back(valid ? value : lead);
-    i += valid ? length : 1;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    out.push_back(length == 0 ? kEscape | static_cast<unsigned char>(text[0])
+                              : code_point(text.substr(0, length)));
+    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return out;
 }
 
-void write_array(const std::filesystem::path& path, const std::string& dtype,
-                 std::span<const std::int64_t> shape, const void* data, std::size_t bytes) {
+void write_array(AtomicFile& file, const std::string& dtype, std::span<const std::int64_t> shape,
+                 const void* data, std::size_t bytes) {
   std::string header = "{'descr': '" + dtype + "', 'fortran_order': False, 'shape': (";
   for (const std::int64_t extent : shape) header += std::to_string(extent) + ", ";
   if (shape.size() > 1) header.erase(header.size() - 2);
@@ -150,11 +138,16 @@ void write_array(const std::filesystem::path& path, const std::string& dtype,
   header.append(63 - (10 + header.size()) % 64, ' ');  // data starts on a multiple of 64
   header += '\n';
   const auto length = static_cast<std::uint16_t>(header.size());
-  AtomicFile file(path);
   file.write(std::string_view("\x93NUMPY\x01\x00", 8));
   file.write(&length, sizeof length);
   file.write(header);
   file.write(data, bytes);
+}
+
+template <class... Args>
+void write_alone(const std::filesystem::path& path, const Args&... args) {
+  AtomicFile file(path);
+  write_npy(file, args...);
   file.commit();
 }
 
@@ -198,6 +191,11 @@ std::vector<std::string> NpyArray::to_strings() const {
       std::uint32_t c = 0;
       std::memcpy(&c, data.data() + (i * width + k) * 4, 4);
       if (c == 0) break;
+      if (c >= kFirstEscaped && c <= kLastEscaped) {
+        names[i] += static_cast<char>(c & 0xFF);
+        continue;
+      }
+      require(c <= 0x10FFFF && (c < 0xD800 || c >= 0xE000), "NPY text {}: {:#x} is no character", i, c);
       append_utf8(names[i], c);
     }
   }
@@ -225,10 +223,14 @@ NpyArray read_npy(const std::filesystem::path& path) {
   NpyArray array;
   HeaderParser(name, std::string_view(file).substr(start, header_bytes), start).parse(array);
   std::size_t expected = element_bytes(name, array.dtype);
+  std::size_t extents = expected;  // those that are not zero: a zero among them must not hide an overflow
   for (const std::int64_t extent : array.shape) {
-    require(extent == 0 || expected <= file.size() / static_cast<std::size_t>(extent),
-            "{}: shape needs more bytes than the file holds", name);
-    expected *= static_cast<std::size_t>(extent);
+    const auto value = static_cast<std::size_t>(extent);
+    require(value == 0 || extents <= INT64_MAX / value, "{}: shape overflows", name);
+    extents *= std::max<std::size_t>(value, 1);
+    require(value == 0 || expected <= file.size() / value, "{}: shape needs more bytes than the file holds",
+            name);
+    expected *= value;
   }
   const std::size_t data_start = start + header_bytes;
   require(file.size() - data_start >= expected, "{}: byte {}: {} data bytes where {} are expected", name,
@@ -238,17 +240,15 @@ NpyArray read_npy(const std::filesystem::path& path) {
   return array;
 }
 
-void write_npy(const std::filesystem::path& path, std::span<const float> data,
-               std::span<const std::int64_t> shape) {
-  write_array(path, "<f4", shape, data.data(), data.size_bytes());
+void write_npy(AtomicFile& file, std::span<const float> data, std::span<const std::int64_t> shape) {
+  write_array(file, "<f4", shape, data.data(), data.size_bytes());
 }
 
-void write_npy(const std::filesystem::path& path, std::span<const std::uint8_t> data,
-               std::span<const std::int64_t> shape) {
-  write_array(path, "|u1", shape, data.data(), data.size_bytes());
+void write_npy(AtomicFile& file, std::span<const std::uint8_t> data, std::span<const std::int64_t> shape) {
+  write_array(file, "|u1", shape, data.data(), data.size_bytes());
 }
 
-void write_npy(const std::filesystem::path& path, std::span<const std::string> names) {
+void write_npy(AtomicFile& file, std::span<const std::string> names) {
   std::size_t width = 1;
   std::vector<std::vector<std::uint32_t>> texts;
   for (const std::string& name : names) {
@@ -259,7 +259,21 @@ void write_npy(const std::filesystem::path& path, std::span<const std::string> n
   for (std::size_t i = 0; i < texts.size(); ++i)
     std::copy(texts[i].begin(), texts[i].end(), data.begin() + static_cast<std::ptrdiff_t>(i * width));
   const std::int64_t shape[] = {static_cast<std::int64_t>(names.size())};
-  write_array(path, "<U" + std::to_string(width), shape, data.data(), data.size() * 4);
+  write_array(file, "<U" + std::to_string(width), shape, data.data(), data.size() * 4);
+}
+
+void write_npy(const std::filesystem::path& path, std::span<const float> data,
+               std::span<const std::int64_t> shape) {
+  write_alone(path, data, shape);
+}
+
+void write_npy(const std::filesystem::path& path, std::span<const std::uint8_t> data,
+               std::span<const std::int64_t> shape) {
+  write_alone(path, data, shape);
+}
+
+void write_npy(const std::filesystem::path& path, std::span<const std::string> names) {
+  write_alone(path, names);
 }
 
 }  // namespace qcface

@@ -1,12 +1,15 @@
-// NPY 1.0 to 3.0: reads f4, f8, i8, i4, u1 and U (UCS-4 text) in C order; object arrays (pickles) are
-// rejected.
+// NPY 1.0 to 3.0: reads f4, f8, i8, i4, u1 and U (UCS-4 text) in C order; object arrays (pickles) are rejected. Names are
+// bytes: those that are not UTF-8 are written as Python's surrogateescape does, and come back as they were.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "core/atomic_file.h"
 
 namespace qcface {
 
@@ -16,17 +19,20 @@ struct NpyArray {
   std::vector<std::byte> data;  // C order
   std::int64_t elements() const;
   std::vector<double> to_double() const;        // any numeric type
-  std::vector<std::string> to_strings() const;  // "<U..", as UTF-8
+  std::vector<std::string> to_strings() const;  // "<U..", as UTF-8; U+DC80.. are bytes
   std::span<const std::uint8_t> as_u8() const;  // requires "|u1"
 };
 
 /// Throws Error naming the file and byte offset for anything malformed.
 NpyArray read_npy(const std::filesystem::path& path);
-/// Writes atomically.
+/// Write atomically; the forms that take an AtomicFile write into a file of a FileGroup and leave the commit to it.
 void write_npy(const std::filesystem::path& path, std::span<const float> data,
                std::span<const std::int64_t> shape);
 void write_npy(const std::filesystem::path& path, std::span<const std::uint8_t> data,
                std::span<const std::int64_t> shape);
 void write_npy(const std::filesystem::path& path, std::span<const std::string> names);  // "<U..", 1-d
+void write_npy(AtomicFile& file, std::span<const float> data, std::span<const std::int64_t> shape);
+void write_npy(AtomicFile& file, std::span<const std::uint8_t> data, std::span<const std::int64_t> shape);
+void write_npy(AtomicFile& file, std::span<const std::string> names);
 
 }  // namespace qcface

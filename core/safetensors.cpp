@@ -9,13 +9,16 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
-#include <nlohmann/json.hpp>
+#include <string_view>
 #include <unordered_map>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "core/open_file.h"
+#include "core/text.h"
 
 namespace qcface {
 namespace {
@@ -42,6 +45,15 @@ const DtypeName& entry(SafeDtype dtype) { return kDtypes[static_cast<std::size_t
 
 // The format's reference reader refuses larger headers; so does this one.
 constexpr std::uint64_t kLargestHeader = 100'000'000;
+constexpr std::size_t kMostExtents = 64;  // as in NumPy and PyTorch
+
+nlohmann::json parse_header(const std::string& path, std::string_view text) {
+  try {
+    return parse_json(text);
+  } catch (const Error& error) {
+    fail("{}: header at byte 8 is malformed: {}", path, error.what());
+  }
+}
 
 float half_to_float(std::uint16_t h) {
   const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000u) << 16;
@@ -69,31 +81,36 @@ std::int64_t SafeTensorView::elements() const {
 }
 
 std::vector<float> SafeTensorView::to_float() const {
-  const auto count = static_cast<std::size_t>(elements());
-  std::vector<float> values(count);
-  const auto load = [this](std::size_t i, auto zero) {
-    std::memcpy(&zero, data + i * sizeof zero, sizeof zero);  // tensors may start at any byte
+  std::vector<float> values(static_cast<std::size_t>(elements()));
+  to_float(0, values);
+  return values;
+}
+
+void SafeTensorView::to_float(std::int64_t first, std::span<float> values) const {
+  const std::byte* start = data + static_cast<std::size_t>(first) * size_of(dtype);
+  const auto load = [start](std::size_t i, auto zero) {
+    std::memcpy(&zero, start + i * sizeof zero, sizeof zero);  // tensors may start at any byte
     return zero;
   };
   switch (dtype) {
     case SafeDtype::kF32:
-      if (count > 0) std::memcpy(values.data(), data, count * sizeof(float));
+      if (!values.empty()) std::memcpy(values.data(), start, values.size_bytes());
       break;
     case SafeDtype::kF64:
-      for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<float>(load(i, double{}));
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(load(i, double{}));
       break;
     case SafeDtype::kF16:
-      for (std::size_t i = 0; i < count; ++i) values[i] = half_to_float(load(i, std::uint16_t{}));
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = half_to_float(load(i, std::uint16_t{}));
       break;
     case SafeDtype::kBF16:
-      for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t i = 0; i < values.size(); ++i) {
         values[i] = std::bit_cast<float>(static_cast<std::uint32_t>(load(i, std::uint16_t{})) << 16);
       }
       break;
     default:
-      fail("tensor {}: type {} where a floating-point type is expected", name, name_of(dtype));
+      fail("tensor {}: type {} where a floating-point type is expected", printable(name, 200),
+           name_of(dtype));
   }
-  return values;
 }
 
 struct SafeTensorsFile::Impl {
@@ -128,21 +145,28 @@ void SafeTensorsFile::Impl::map() {
   base = static_cast<const std::byte*>(address);
 }
 
-SafeTensorView SafeTensorsFile::Impl::parse_tensor(const std::string& name, const nlohmann::json& item,
+SafeTensorView SafeTensorsFile::Impl::parse_tensor(const std::string& tensor, const nlohmann::json& item,
                                                    std::uint64_t data_start) const {
+  const std::string name = printable(tensor, 200);  // for messages
   SafeTensorView view;
-  view.name = name;
+  view.name = tensor;
   const auto& dtype = item.at("dtype").get_ref<const std::string&>();
   const auto known =
       std::find_if(kDtypes.begin(), kDtypes.end(), [&](const DtypeName& d) { return dtype == d.name; });
-  require(known != kDtypes.end(), "{}: tensor {}: unknown type {}", path, name, dtype);
+  require(known != kDtypes.end(), "{}: tensor {}: unknown type {}", path, name, printable(dtype, 40));
   view.dtype = known->dtype;
   std::uint64_t expected = known->bytes;
-  for (const auto& extent : item.at("shape")) {
+  std::uint64_t extents = expected;  // those that are not zero: a zero among them must not hide an overflow
+  const auto& shape = item.at("shape");
+  require(shape.is_array() && shape.size() <= kMostExtents,
+          "{}: tensor {}: its shape must be a list of at most {} extents", path, name, kMostExtents);
+  for (const auto& extent : shape) {
     require(extent.is_number_unsigned(), "{}: tensor {}: an extent is not a non-negative integer", path,
             name);
     const auto value = extent.get<std::uint64_t>();
-    require(value == 0 || expected <= UINT64_MAX / 2 / value, "{}: tensor {}: shape overflows", path, name);
+    require(value <= INT64_MAX && (value == 0 || extents <= INT64_MAX / value),
+            "{}: tensor {}: shape overflows", path, name);
+    extents *= std::max<std::uint64_t>(value, 1);
     expected *= value;
     view.shape.push_back(static_cast<std::int64_t>(value));
   }
@@ -175,7 +199,7 @@ void SafeTensorsFile::Impl::parse() {
   const std::uint64_t data_start = 8 + header_bytes;
   const char* text = reinterpret_cast<const char*>(base) + 8;
   try {
-    const auto header = nlohmann::json::parse(text, text + header_bytes);
+    const auto header = parse_header(path, {text, header_bytes});
     require(header.is_object(), "{}: header at byte 8 is not a JSON object", path);
     for (const auto& [name, item] : header.items()) {
       if (name == "__metadata__") {
@@ -185,7 +209,7 @@ void SafeTensorsFile::Impl::parse() {
       }
     }
   } catch (const nlohmann::json::exception& error) {
-    fail("{}: header at byte 8 is malformed: {}", path, error.what());
+    fail("{}: header at byte 8 is malformed: {}", path, json_problem(error));
   }
   std::stable_sort(tensors.begin(), tensors.end(),
                    [](const auto& a, const auto& b) { return a.data < b.data; });

@@ -35,6 +35,8 @@ struct SafeTensorView {
   std::int64_t elements() const;
   /// Values as float, converted from F32, F64, F16 or BF16; any other type is an Error naming the tensor.
   std::vector<float> to_float() const;
+  /// The same of the values from `first` on, as many as `values` holds.
+  void to_float(std::int64_t first, std::span<float> values) const;
 };
 
 class SafeTensorsFile {

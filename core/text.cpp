@@ -10,6 +10,14 @@ namespace {
 
 constexpr std::uint32_t kEscapeBegin = 0xEF80, kEscapeEnd = 0xF000;  // private use
 
+bool is_escape(std::string_view sequence) {
+  if (sequence.size() != 3) return false;
+  const std::uint32_t c = code_point(sequence);
+  return c >= kEscapeBegin && c < kEscapeEnd;
+}
+
+}  // namespace
+
 std::uint32_t code_point(std::string_view sequence) {
   const auto lead = static_cast<unsigned char>(sequence[0]);
   if (sequence.size() == 1) return lead;
@@ -18,20 +26,23 @@ std::uint32_t code_point(std::string_view sequence) {
   return value;
 }
 
-bool is_escape(std::string_view sequence) {
-  if (sequence.size() != 3) return false;
-  const std::uint32_t c = code_point(sequence);
-  return c >= kEscapeBegin && c < kEscapeEnd;
+void append_utf8(std::string& out, std::uint32_t c) {
+  if (c < 0x80) {
+    out += static_cast<char>(c);
+  } else if (c < 0x800) {
+    out += static_cast<char>(0xC0 | (c >> 6));
+    out += static_cast<char>(0x80 | (c & 0x3F));
+  } else if (c < 0x10000) {
+    out += static_cast<char>(0xE0 | (c >> 12));
+    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
+    out += static_cast<char>(0x80 | (c & 0x3F));
+  } else {
+    out += static_cast<char>(0xF0 | ((c >> 18) & 0x07));
+    out += static_cast<char>(0x80 | ((c >> 12) & 0x3F));
+    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
+    out += static_cast<char>(0x80 | (c & 0x3F));
+  }
 }
-
-void append_escape(std::string& out, unsigned char byte) {  // byte >= 0x80
-  const std::uint32_t c = 0xEF00u | byte;
-  out += static_cast<char>(0xE0 | (c >> 12));
-  out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-  out += static_cast<char>(0x80 | (c & 0x3F));
-}
-
-}  // namespace
 
 std::size_t utf8_length(std::string_view bytes) {
   if (bytes.empty()) return 0;
@@ -57,7 +68,7 @@ std::string to_json_text(std::string_view bytes) {
       out += bytes.substr(0, length);
       bytes.remove_prefix(length);
     } else {
-      append_escape(out, static_cast<unsigned char>(bytes[0]));
+      append_utf8(out, 0xEF00u | static_cast<unsigned char>(bytes[0]));  // 0x80 or more: ASCII is UTF-8
       bytes.remove_prefix(1);
     }
   }

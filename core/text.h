@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,9 @@ std::string from_json_text(std::string_view text);
 /// " ... (N bytes)". A foreign file's names cannot move the cursor or fill the screen.
 std::string printable(std::string_view bytes, std::size_t limit = 4096);
 
+/// The code point of a valid sequence, and the sequence of a code point (U+0000 to U+10FFFF) put behind `out`.
+std::uint32_t code_point(std::string_view sequence);
+void append_utf8(std::string& out, std::uint32_t code_point);
 /// Length of the valid UTF-8 sequence (no surrogate, nothing overlong) at the start of `bytes`; 0 if there is none.
 std::size_t utf8_length(std::string_view bytes);
 

@@ -24,7 +24,7 @@ packages=(
   g++ cmake ninja-build
   libdnnl-dev                                                  # convolutions on the CPU
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev  # pictures
-  libjpeg-dev                                                  # JPEG with damage reports
+  libjpeg-dev libpng-dev libtiff-dev libwebp-dev               # the same formats with damage reports
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev     # configuration, command line, logging
 )
 if $tests; then

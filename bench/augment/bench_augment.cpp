@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "core/error.h"
+#include "harness/console/standard_streams.h"
 #include "harness/data/augment.h"
 #include "harness/data/image_folder.h"
 #include "harness/data/normalise.h"
+#include "harness/data/picture_list.h"
 #include "harness/data/pixel_ops.h"
 #include "harness/data/resize.h"
 #include "harness/data/synth.h"
@@ -54,8 +56,13 @@ double measure(const std::vector<std::string>& files, Upto upto, double seconds,
   return static_cast<double>(count) / elapsed;
 }
 
+constexpr const char* kUsage =
+    "usage: qcface_bench_augment make FOLDER [identities pictures] | FOLDER [seconds] [rounds]\n";
+
 int run(int argc, char** argv) {
   const std::vector<std::string> args(argv + 1, argv + argc);
+  if (!args.empty() && (args[0] == "--help" || args[0] == "-h"))
+    qcface::print_and_exit("qcface_bench_augment", kUsage);
   if (args.size() >= 2 && args[0] == "make") {
     SynthOptions options;
     options.out = args[1];
@@ -70,12 +77,10 @@ int run(int argc, char** argv) {
     return 0;
   }
   if (args.empty()) {
-    std::fprintf(
-        stderr,
-        "usage: qcface_bench_augment make FOLDER [identities pictures] | FOLDER [seconds] [rounds]\n");
+    std::fputs(kUsage, stderr);
     return 2;
   }
-  const std::vector<std::string> files = list_pictures(args[0]);
+  const std::vector<std::string> files = list_pictures(args[0]).files;
   const double seconds = args.size() > 1 ? std::stod(args[1]) : 1.0;
   const int rounds = args.size() > 2 ? std::stoi(args[2]) : 3;
   measure(files, Upto::kNormalise, 0.2, 99);  // warm caches and tables
@@ -97,10 +102,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "qcface_bench_augment: %s\n", error.what());
-    return 1;
-  }
+  return qcface::run_program("qcface_bench_augment", [&] { return run(argc, argv); });
 }

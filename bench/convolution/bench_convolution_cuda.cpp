@@ -16,6 +16,7 @@
 
 #include "bench/convolution/convolution_case.h"
 #include "bench/timing.h"
+#include "harness/console/standard_streams.h"
 
 namespace {
 
@@ -36,10 +37,16 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
+constexpr const char* kUsage =
+    "usage: qcface_bench_convolution_cuda [--batch 512] [--shapes 64x112,128x56,256x14] [--types "
+    "bf16,f16,f32]\n"
+    "         [--seconds 0.2] [--budget S] [--json FILE]\n";
+
 Options parse(int argc, char** argv) {
   Options o;
   for (int i = 1; i < argc; i += 2) {
     const std::string flag = argv[i];
+    if (flag == "--help" || flag == "-h") qcface::print_and_exit("qcface_bench_convolution_cuda", kUsage);
     if (i + 1 == argc) throw std::invalid_argument(flag + ": unknown option or missing value");
     const std::string value = argv[i + 1];
     if (flag == "--shapes") {
@@ -178,10 +185,6 @@ int run(const Options& o, const std::string& command) {
 int main(int argc, char** argv) {
   std::string command = "qcface_bench_convolution_cuda";
   for (int i = 1; i < argc; ++i) command += std::string(" ") + argv[i];
-  try {
-    return run(parse(argc, argv), command);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "qcface_bench_convolution_cuda: %s\n", error.what());
-    return 1;
-  }
+  return qcface::run_program("qcface_bench_convolution_cuda",
+                             [&] { return run(parse(argc, argv), command); });
 }

@@ -19,6 +19,7 @@
 #include "bench/head/products.h"
 #include "bench/head/reference.h"
 #include "bench/record.h"
+#include "harness/console/standard_streams.h"
 #include "qcface/kernels.hpp"
 
 namespace {
@@ -385,7 +386,7 @@ int run(const HeadOptions& o, const std::string& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
+  return qcface::run_program("qcface_bench_head", [&] {
     HeadOptions defaults;
     defaults.k = {93431};
     defaults.types = {"f32"};
@@ -396,8 +397,5 @@ int main(int argc, char** argv) {
     if (o.threads == 0) o.threads = omp_get_max_threads();
     omp_set_num_threads(o.threads);  // the products and the flush take as many threads as the step
     return run(o, command_line(argc, argv));
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "qcface_bench_head: %s\n", error.what());
-    return 1;
-  }
+  });
 }

@@ -18,6 +18,7 @@
 #include "bench/head/products_cuda.h"
 #include "bench/head/step_cuda.h"
 #include "bench/record.h"
+#include "harness/console/standard_streams.h"
 #include "kernels/device/runtime.h"
 #include "qcface/kernels.hpp"
 
@@ -302,7 +303,7 @@ int run(const HeadOptions& o, const std::string& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
+  return qcface::run_program("qcface_bench_head_cuda", [&] {
     HeadOptions defaults;
     defaults.n = {512};
     defaults.k = {93431, 360232, 1000000};
@@ -311,8 +312,5 @@ int main(int argc, char** argv) {
     defaults.sgd = true;
     defaults.timing = {0.4, 0.1, 10, 400};  // more than 200 combinations by default, and events are precise
     return run(parse_head_options(argc, argv, defaults), command_line(argc, argv));
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "qcface_bench_head_cuda: %s\n", error.what());
-    return 1;
-  }
+  });
 }

@@ -7,6 +7,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "harness/console/standard_streams.h"
+
 namespace qcface::bench {
 namespace {
 
@@ -35,11 +37,13 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
-std::int64_t positive(const std::string& flag, const std::string& value) {
+std::int64_t positive(const std::string& flag, const std::string& value,
+                      std::int64_t most = 1'000'000'000'000) {
   char* end = nullptr;
   const long long number = std::strtoll(value.c_str(), &end, 10);
-  if (end == value.c_str() || *end != '\0' || number < 1)
-    throw std::invalid_argument(flag + " " + value + ": expected a number above 0");
+  if (end == value.c_str() || *end != '\0' || number < 1 || number > most)
+    throw std::invalid_argument(flag + " " + value + ": expected a whole number from 1 to " +
+                                std::to_string(most));
   return number;
 }
 
@@ -83,8 +87,7 @@ HeadOptions parse_head_options(int argc, char** argv, HeadOptions o) {
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
     if (flag == "--help" || flag == "-h") {
-      std::printf("usage: %s [options]\n%s", argv[0], kUsage);
-      std::exit(0);
+      print_and_exit(argv[0], std::string("usage: ") + argv[0] + " [options]\n" + kUsage);
     }
     if (flag == "--sgd" || flag == "--dw" || flag == "--forward") {
       o.sgd = flag == "--sgd";
@@ -119,7 +122,7 @@ HeadOptions parse_head_options(int argc, char** argv, HeadOptions o) {
     } else if (flag == "--isa") {
       o.isa = one_of(flag, value, {"auto", "baseline", "avx2", "avx512"});
     } else if (flag == "--threads") {
-      o.threads = static_cast<int>(positive(flag, value));
+      o.threads = static_cast<int>(positive(flag, value, 1024));
     } else if (flag == "--seconds") {
       o.timing.seconds = seconds(flag, value);
     } else if (flag == "--warmup") {

@@ -60,7 +60,7 @@ def one_peer(a):
         return torch.from_numpy(v).reshape(rows, columns).to(a.device)
 
     class Published(torch.nn.Module):
-        """The qcface heads in the published style, sound where the published code is not (see docs/method.md): the
+        """The qcface heads in the published style, sound where the published code is not (see docs/math.md section 10): the
         guidance pairs row with row, hard means above the row's own margin. Weights [D, K] as published."""
 
         def __init__(self, weight, head, s=64.0, m=0.5, ua=100.0, la=1.0, eps=1e-3, mv_a=1.12):

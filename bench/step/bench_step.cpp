@@ -3,16 +3,20 @@
 // Input, initial weights and the gradient of the embeddings (a fixed probe) are given by formulas that peer_torch.py
 // repeats, so that both run the same step; --check FILE stores the first step's results for compare.py.
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "bench/step/weights.h"
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "harness/console/standard_streams.h"
 #include "nn/iresnet.h"
 #include "nn/network.h"
 #include "nn/sgd.h"
@@ -30,17 +34,33 @@ struct Options {
   std::string check, json;
 };
 
+constexpr const char* kUsage =
+    "usage: qcface_bench_step [options]\n"
+    "  --arch A         ir18, ir34, ir50, ir100 or mini; default ir18\n"
+    "  --batch N --threads T --steps S --warmup S\n"
+    "  --dropout P      default 0.4\n"
+    "  --profile        time of each layer, to standard error\n"
+    "  --json FILE      write the result\n"
+    "  --check FILE     write the first step's results, for compare.py\n";
+
 Options parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
+    if (flag == "--help" || flag == "-h") print_and_exit("qcface_bench_step", kUsage);
     if (flag == "--profile") {
       options.profile = true;
       continue;
     }
     require(i + 1 < argc, "{}: a value is missing", flag);
     const std::string value = argv[++i];
-    const auto number = [&] { return std::stoi(value); };
+    const auto number = [&] {
+      int parsed = 0;
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), parsed);
+      require(error == std::errc() && end == value.data() + value.size() && parsed <= 65536,
+              "{} {}: expected a whole number up to 65536", flag, value);
+      return parsed;
+    };
     if (flag == "--arch")
       options.arch = value;
     else if (flag == "--batch")
@@ -52,16 +72,13 @@ Options parse(int argc, char** argv) {
     else if (flag == "--warmup")
       options.warmup = number();
     else if (flag == "--dropout")
-      options.dropout = std::stod(value);
+      options.dropout = std::strtod(value.c_str(), nullptr);
     else if (flag == "--check")
       options.check = value;
     else if (flag == "--json")
       options.json = value;
     else
-      fail(
-          "unknown flag {}; known: --arch --batch --threads --steps --warmup --dropout --check --json "
-          "--profile",
-          flag);
+      fail("{}: unknown option (--help lists them)", flag);
   }
   require(options.batch >= 2 && options.threads >= 1 && options.steps >= 1 && options.warmup >= 0,
           "--batch must be at least 2, --threads and --steps at least 1");
@@ -144,10 +161,5 @@ int run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(parse(argc, argv));
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "qcface_bench_step: %s\n", error.what());
-    return 1;
-  }
+  return qcface::run_program("qcface_bench_step", [&] { return run(parse(argc, argv)); });
 }

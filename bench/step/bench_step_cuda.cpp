@@ -20,6 +20,7 @@
 #include "bench/step/options_cuda.h"
 #include "bench/step/weights.h"
 #include "core/error.h"
+#include "harness/console/standard_streams.h"
 #include "harness/train/step_engine.h"
 
 namespace {
@@ -319,10 +320,6 @@ int run(const StepOptions& o, const std::string& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(parse_step_options(argc, argv), command_line(argc, argv));
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "qcface_bench_step_cuda: %s\n", error.what());
-    return 1;
-  }
+  return qcface::run_program("qcface_bench_step_cuda",
+                             [&] { return run(parse_step_options(argc, argv), command_line(argc, argv)); });
 }

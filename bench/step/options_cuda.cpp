@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "harness/console/standard_streams.h"
 #include "nn/iresnet.h"
 
 namespace qcface::bench {
@@ -82,8 +83,7 @@ StepOptions parse_step_options(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
     if (flag == "--help" || flag == "-h") {
-      std::printf("usage: %s [options]\n%s", argv[0], kUsage);
-      std::exit(0);
+      print_and_exit(argv[0], std::string("usage: ") + argv[0] + " [options]\n" + kUsage);
     }
     if (flag == "--no-parts" || flag == "--count") {
       (flag == "--count" ? o.count : o.parts) = flag == "--count";

@@ -2,7 +2,9 @@
 
 #include "core/log.h"
 #include "harness/cli/command.h"
+#include "harness/console/compute_threads.h"
 #include "harness/console/progress.h"
+#include "harness/console/usage.h"
 #include "harness/data/bench.h"
 #include "harness/data/synth.h"
 
@@ -17,18 +19,22 @@ void add_synth(CLI::App& root, Commands& commands) {
   auto out = std::make_shared<std::string>("faces");
   OptionTable& table = *command.table;
   table.add("--out", *out, "Folder to make");
-  table.add("--identities", options->identities, "Training identities");
-  table.add("--pictures", options->pictures_per_identity, "Pictures of each training identity");
-  table.add("--verify-identities", options->verify_identities, "Held-out identities");
-  table.add("--verify-pictures", options->verify_pictures, "Pictures of each held-out identity");
-  table.add("--pairs", options->pairs, "Verification pairs, half of them of the same identity");
-  table.add("--degrade-sources", options->degrade_sources,
-            "Clean pictures that the degradation series starts from");
-  table.add("--degraded-share", options->degraded_share, "Share of the training pictures that is degraded");
-  table.add("--seed", options->seed, "Seed; the same seed gives the same files");
-  table.add("--size", options->size, "Side of the pictures in pixels");
-  table.add("--quality", options->quality, "JPEG quality of the files");
-  table.add("--threads", options->threads, "Threads; 0 takes all cores");
+  table.add_number("--identities", options->identities, 1, 1'000'000, "Training identities");
+  table.add_number("--pictures", options->pictures_per_identity, 1, 10'000,
+                   "Pictures of each training identity");
+  table.add_number("--verify-identities", options->verify_identities, 2, 100'000, "Held-out identities");
+  table.add_number("--verify-pictures", options->verify_pictures, 2, 1000,
+                   "Pictures of each held-out identity");
+  table.add_number("--pairs", options->pairs, 20, 10'000'000,
+                   "Verification pairs, half of them of the same identity");
+  table.add_number("--degrade-sources", options->degrade_sources, 0, 100'000,
+                   "Clean pictures that the degradation series starts from");
+  table.add_number("--degraded-share", options->degraded_share, 0, 1,
+                   "Share of the training pictures that is degraded");
+  table.add_number("--seed", options->seed, 0, kLargestSeed, "Seed; the same seed gives the same files");
+  table.add_number("--size", options->size, 32, 1024, "Side of the pictures in pixels");
+  table.add_number("--quality", options->quality, 1, 100, "JPEG quality of the files");
+  table.add_number("--threads", options->threads, 0, kMostThreads, "Threads; 0 takes all cores");
   command.run = [options, out] {
     options->out = *out;
     Progress progress("drawing faces", 1000);
@@ -56,14 +62,15 @@ void add_bench(CLI::App& root, Commands& commands) {
   auto options = std::make_shared<Options>();
   OptionTable& table = *command.table;
   table.add("--data_dirs", options->data_dirs, "Image folders, separated by commas");
-  table.add("-j,--workers", options->bench.loader.workers, "Data loading threads");
-  table.add("-b,--batch-size", options->bench.loader.batch_size, "Pictures a batch");
+  table.add_number("-j,--workers", options->bench.loader.workers, 0, kMostWorkers, "Data loading threads");
+  table.add_number("-b,--batch-size", options->bench.loader.batch_size, 1, 65536, "Pictures a batch");
   table.add_choice("--augment", options->augment, {"published", "none"}, "Training augmentation");
-  table.add("--stage-seconds", options->bench.stage_seconds, "Time for the stages on one thread");
-  table.add("--loader-seconds", options->bench.loader_seconds, "Time for the loader");
-  table.add("--seed", options->bench.loader.seed, "Seed of the augmentation");
+  table.add_number("--stage-seconds", options->bench.stage_seconds, 0, 86400,
+                   "Time for the stages on one thread");
+  table.add_number("--loader-seconds", options->bench.loader_seconds, 0, 86400, "Time for the loader");
+  table.add_number("--seed", options->bench.loader.seed, 0, kLargestSeed, "Seed of the augmentation");
   command.run = [options] {
-    require(!options->data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to load");
+    require_usage(!options->data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to load");
     const auto set = data::scan_image_folder(data::split_roots(options->data_dirs));
     for (const std::string& warning : set.warnings()) log::warn("{}", warning);
     options->bench.loader.augment =

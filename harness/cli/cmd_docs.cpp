@@ -13,7 +13,15 @@ void add_docs(CLI::App& root, Commands& commands) {
   command.run = [&commands] {
     fmt::print(
         "# Command line\n\nMade by `qcface docs > docs/command-line.md` from the option tables; do not "
-        "edit.\n");
+        "edit.\n\nExit status: 0 done; 1 an error, said in one sentence; 2 an error of usage (unknown option "
+        "or "
+        "command, a value out of range), also of a value in a configuration file; 128 + the signal's number "
+        "after "
+        "SIGINT, SIGTERM, SIGHUP or SIGUSR1: `qcface train` saves first ([training](training.md)), every "
+        "other command "
+        "ends within about a second. Where the system refuses threads (a container's limit), fewer are used "
+        "and a "
+        "warning says so.\n");
     for (const auto& each : commands) {
       if (each->name == "docs") continue;
       std::string arguments;

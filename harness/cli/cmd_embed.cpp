@@ -1,6 +1,7 @@
 #include "core/log.h"
 #include "harness/cli/command.h"
 #include "harness/cli/model_flags.h"
+#include "harness/console/usage.h"
 #include "harness/eval/commands.h"
 
 namespace qcface::cli {
@@ -18,7 +19,7 @@ void add_embed(CLI::App& root, Commands& commands) {
   table.add("--data", flags->data, "Folder of pictures, read with its subfolders");
   table.add("--out", flags->out, "Folder for embeddings.npy, filenames.npy, magnitudes.csv");
   command.run = [flags] {
-    require(!flags->data.empty(), "--data is missing: give the folder of the pictures");
+    require_usage(!flags->data.empty(), "--data is missing: give the folder of the pictures");
     EmbeddingRun run(flags->model);
     eval::EmbedOptions options;
     options.images = flags->data;
@@ -28,9 +29,12 @@ void add_embed(CLI::App& root, Commands& commands) {
     run.progress.clear();
     log::info(
         "{} embeddings of width {} in {}; magnitude {:.2f} / {:.2f} / {:.2f} (min / mean / max); {} pictures "
-        "unreadable",
+        "unreadable{}",
         result.pictures, result.width, options.out.string(), result.magnitude_min, result.magnitude_mean,
-        result.magnitude_max, result.corrupt.size());
+        result.magnitude_max, result.corrupt.size(),
+        result.left_out.count() > 0
+            ? fmt::format(", {} left out: {}", result.left_out.count(), result.left_out.describe())
+            : "");
     return 0;
   };
 }

@@ -1,6 +1,7 @@
 #include "core/log.h"
 #include "harness/cli/command.h"
 #include "harness/cli/model_flags.h"
+#include "harness/console/usage.h"
 #include "harness/eval/commands.h"
 #include "harness/eval/results.h"
 
@@ -17,19 +18,19 @@ struct VerifyFlags {
 
 void settle_qmf(const OptionTable& table, const VerifyFlags& flags, eval::VerifyOptions& options) {
   if (flags.qmf == "given") {
-    require(table.given("alpha") && table.given("beta"), "--qmf given needs --alpha and --beta");
+    require_usage(table.given("alpha") && table.given("beta"), "--qmf given needs --alpha and --beta");
     options.qmf = eval::QmfChoice::kGiven;
   } else if (flags.qmf == "preset") {
-    require(!flags.preset.empty(), "--qmf preset needs --preset, for example qcface/ir50");
+    require_usage(!flags.preset.empty(), "--qmf preset needs --preset, for example qcface/ir50");
     options.qmf = eval::QmfChoice::kPreset;
   } else if (flags.qmf == "fit") {
-    require(!flags.fit_data.empty(),
-            "--qmf fit needs --fit-data: a folder of training identities, or one with --fit-pairs");
+    require_usage(!flags.fit_data.empty(),
+                  "--qmf fit needs --fit-data: a folder of training identities, or one with --fit-pairs");
     options.qmf = eval::QmfChoice::kFit;
   } else {
     for (const char* key : {"alpha", "beta", "preset", "fit-pairs", "fit-data"}) {
-      require(!table.given(key),
-              "--{} and --qmf off contradict each other: choose --qmf given, preset or fit", key);
+      require_usage(!table.given(key),
+                    "--{} and --qmf off contradict each other: choose --qmf given, preset or fit", key);
     }
   }
   options.alpha = flags.alpha;
@@ -53,17 +54,17 @@ void add_verify(CLI::App& root, Commands& commands) {
   table.add("--out", flags->out, "Folder for verify.json, roc.csv, roc.svg, magnitudes.csv");
   table.add_choice("--qmf", flags->qmf, {"off", "given", "preset", "fit"},
                    "Constants of the quality-aware score");
-  table.add("--alpha", flags->alpha, "Constant alpha, with --qmf given");
-  table.add("--beta", flags->beta, "Constant beta, with --qmf given");
+  table.add_number("--alpha", flags->alpha, -1e6, 1e6, "Constant alpha, with --qmf given");
+  table.add_number("--beta", flags->beta, -1e6, 1e6, "Constant beta, with --qmf given");
   table.add("--preset", flags->preset, "Published constants by name, with --qmf preset");
   table.add("--fit-data", flags->fit_data, "Folder to fit the constants on, with --qmf fit");
   table.add("--fit-pairs", flags->fit_pairs,
             "Pair list over --fit-data; empty: pairs are drawn from its identities");
-  table.add("--fit-seed", flags->fit_seed, "Seed of that draw");
+  table.add_number("--fit-seed", flags->fit_seed, 0, kLargestSeed, "Seed of that draw");
   table.add_choice("--fit-space", flags->fit_space, {"sigmoid", "raw"},
                    "sigmoid re-creates the published constants");
   command.run = [flags, &table] {
-    require(!flags->data.empty(), "--data is missing: give the folder of the pictures");
+    require_usage(!flags->data.empty(), "--data is missing: give the folder of the pictures");
     eval::VerifyOptions options;
     settle_qmf(table, *flags, options);
     EmbeddingRun run(flags->model);
@@ -94,7 +95,7 @@ void add_degradation(CLI::App& root, Commands& commands) {
   table.add("--data", flags->data, "Folder with levels.csv (file,source,kind,level) and its pictures");
   table.add("--out", flags->out, "Folder for degradation.json");
   command.run = [flags] {
-    require(!flags->data.empty(), "--data is missing: give the folder with levels.csv");
+    require_usage(!flags->data.empty(), "--data is missing: give the folder with levels.csv");
     EmbeddingRun run(flags->model);
     eval::DegradationOptions options;
     options.levels = std::filesystem::path(flags->data) / "levels.csv";

@@ -1,30 +1,80 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "core/json.h"
+#include "core/text.h"
 #include "harness/cli/command.h"
+#include "harness/console/interrupt.h"
 #include "harness/model/model.h"
 
 namespace qcface::cli {
 namespace {
+
+// What is printed of a file that somebody else made; --all lifts the limits on numbers of lines.
+constexpr std::size_t kMostTensors = 1000;
+constexpr std::size_t kMostLines = 200;  // of a metadata value
+constexpr std::size_t kMostKeys = 100;   // of the metadata
+constexpr std::size_t kLongestName = 200, kLongestLine = 1000;
 
 bool is_float(SafeDtype dtype) {
   return dtype == SafeDtype::kF32 || dtype == SafeDtype::kF64 || dtype == SafeDtype::kF16 ||
          dtype == SafeDtype::kBF16;
 }
 
-// Range and root mean square of a tensor, or that it holds values that are not finite.
+// Range and root mean square of a tensor, or that it holds values that are not finite. A block at a time: class weights
+// may be larger than memory.
 std::string statistics(const SafeTensorView& view) {
-  if (!is_float(view.dtype) || view.elements() == 0) return "";
-  const std::vector<float> values = view.to_float();
-  const auto bad = std::count_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
-  if (bad > 0) return fmt::format("{} values are NaN or infinite", bad);
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  const std::int64_t count = view.elements();
+  if (!is_float(view.dtype) || count == 0) return "";
+  std::vector<float> block(static_cast<std::size_t>(std::min<std::int64_t>(count, 1 << 20)));
+  std::int64_t bad = 0;
+  float low = 0, high = 0;
   double square = 0;
-  for (const float v : values) square += static_cast<double>(v) * v;
-  return fmt::format("min {:.4g} max {:.4g} rms {:.4g}", *low, *high,
-                     std::sqrt(square / static_cast<double>(values.size())));
+  bool any = false;
+  for (std::int64_t first = 0; first < count;) {
+    stop_if_interrupted();
+    const auto size = std::min<std::int64_t>(count - first, static_cast<std::int64_t>(block.size()));
+    const std::span<float> values(block.data(), static_cast<std::size_t>(size));
+    view.to_float(first, values);
+    for (const float v : values) {
+      if (!std::isfinite(v)) {
+        ++bad;
+        continue;
+      }
+      low = any ? std::min(low, v) : v;
+      high = any ? std::max(high, v) : v;
+      any = true;
+      square += static_cast<double>(v) * v;
+    }
+    first += size;
+  }
+  if (bad > 0) return fmt::format("{} values are NaN or infinite", bad);
+  return fmt::format("min {:.4g} max {:.4g} rms {:.4g}", low, high,
+                     std::sqrt(square / static_cast<double>(count)));
+}
+
+void print_metadata(const std::string& key, const std::string& value, std::size_t most_lines) {
+  const auto json = try_parse_json<nlohmann::ordered_json>(value);
+  const bool object = json && json->is_object();
+  const std::string text = object ? json->dump(2) : value;
+  fmt::print("{}:{}", printable(key, kLongestName), object ? "\n" : " ");
+  std::string_view rest = text;
+  for (std::size_t line = 0; line < most_lines; ++line) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    fmt::print("{}\n", printable(rest.substr(0, end), kLongestLine));
+    if (end == rest.size()) return;
+    rest.remove_prefix(end + 1);
+  }
+  fmt::print("  and {} more bytes (--all shows them)\n", rest.size());
 }
 
 int inspect(const std::string& path, bool all) {
@@ -33,9 +83,13 @@ int inspect(const std::string& path, bool all) {
   for (const SafeTensorView& view : file.tensors()) bytes += view.bytes;
   fmt::print("{}: {} tensors, {:.1f} MiB\n", path, file.tensors().size(),
              static_cast<double>(bytes) / (1 << 20));
+  std::size_t keys = 0;
   for (const auto& [key, value] : file.metadata()) {
-    const auto json = nlohmann::ordered_json::parse(value, nullptr, false);
-    fmt::print("{}:{}{}\n", key, json.is_object() ? "\n" : " ", json.is_object() ? json.dump(2) : value);
+    if (!all && ++keys > kMostKeys) {
+      fmt::print("and {} more keys of metadata (--all shows them)\n", file.metadata().size() - kMostKeys);
+      break;
+    }
+    print_metadata(key, value, all ? value.size() + 1 : kMostLines);
   }
   try {
     const auto config = model::backbone_of(file, path);
@@ -43,16 +97,20 @@ int inspect(const std::string& path, bool all) {
   } catch (const Error&) {
     fmt::print("backbone: none that is known\n");
   }
-  std::size_t hidden = 0;
+  std::size_t hidden = 0, shown = 0, more = 0;
   for (const SafeTensorView& view : file.tensors()) {
     const bool detail = view.name.starts_with("momentum.") || view.name.ends_with("num_batches_tracked");
     if (detail && !all) {
       ++hidden;
-      continue;
+    } else if (shown == kMostTensors && !all) {
+      ++more;
+    } else {
+      ++shown;
+      fmt::print("  {:<44} {:<5} [{}]  {}\n", printable(view.name, kLongestName), name_of(view.dtype),
+                 fmt::join(view.shape, ", "), statistics(view));
     }
-    fmt::print("  {:<44} {:<5} [{}]  {}\n", view.name, name_of(view.dtype), fmt::join(view.shape, ", "),
-               statistics(view));
   }
+  if (more > 0) fmt::print("  and {} more tensors (--all shows them)\n", more);
   if (hidden > 0) fmt::print("  and {} tensors of momentum and batch counters (--all shows them)\n", hidden);
   return 0;
 }
@@ -65,7 +123,8 @@ void add_inspect(CLI::App& root, Commands& commands) {
   auto file = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false);
   command.app->add_option("FILE", *file, "The file")->required();
-  command.table->add_flag("--all", *all, "Also momentum and batch counters");
+  command.table->add_flag("--all", *all,
+                          "Also momentum and batch counters, and however many lines there are");
   command.run = [file, all] { return inspect(*file, *all); };
 }
 

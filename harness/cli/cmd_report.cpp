@@ -15,7 +15,8 @@ void add_report(CLI::App& root, Commands& commands) {
   OptionTable& table = *command.table;
   table.add("--out", options->out, "HTML file; empty: RUN/report.html");
   table.add("--title", options->title, "Title of the page; empty: the folder's name");
-  table.add("--pictures", options->pictures, "Pictures of lowest, and of highest, magnitude shown");
+  table.add_number("--pictures", options->pictures, 1, 1000,
+                   "Pictures of lowest, and of highest, magnitude shown");
   command.run = [options] {
     report::ReportOptions report;
     report.run = options->run;

@@ -2,6 +2,8 @@
 
 #include "core/communicator.h"
 #include "harness/cli/command.h"
+#include "harness/console/interrupt.h"
+#include "harness/train/setup.h"
 #include "harness/train/trainer.h"
 
 namespace qcface::cli {
@@ -11,10 +13,12 @@ void add_train(CLI::App& root, Commands& commands) {
   auto options = std::make_shared<train::TrainOptions>();
   train::add_train_options(*command.table, *options);
   command.run = [options, &table = *command.table] {
-    const auto resume = train::settle_options(table, *options);
+    const auto run = train::settle_run(table, *options);
     const auto communicator = make_single_communicator();
-    train::run_training(*options, train::run_configuration(table), resume, *communicator);
-    return 0;
+    const auto result =
+        train::run_training(*options, train::run_configuration(table), run.resume, *communicator);
+    if (result.interrupted) return 128 + interrupt_signal();
+    return result.evaluation_failed ? 1 : 0;
   };
 }
 

@@ -1,10 +1,15 @@
 // qcface: train, resume, evaluate and inspect QCFace models.
-#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
 
-#include "core/log.h"
 #include "harness/cli/command.h"
+#include "harness/cli/command_line.h"
+#include "harness/cli/failure.h"
 #include "harness/console/interrupt.h"
 #include "harness/console/logging.h"
+#include "harness/console/standard_streams.h"
+#include "harness/data/opencv_threads.h"
 
 namespace qcface::cli {
 
@@ -46,34 +51,26 @@ int run(int argc, char** argv) {
     root.get_subcommand(group)->description(std::string(group) == "eval" ? "Measure a model"
                                                                          : "Make and time picture sets");
   }
-  if (argc > 1 && argv[1][0] != '-') {
-    const auto known = root.get_subcommands([&](const CLI::App* app) { return app->get_name() == argv[1]; });
-    require(!known.empty(), "unknown command {}; `qcface --help` lists the commands", argv[1]);
-  }
-  try {
-    root.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return root.exit(error);  // help and version: 0; a wrong option: its message, non-zero
-  }
-  for (const auto& command : commands) {
-    if (command->app->parsed()) return command->run();
-  }
-  return 1;
+  const Command* command = parse_command_line(root, commands, argc, argv);
+  if (command == nullptr) return 0;
+  constexpr int kStopSeconds = 1;
+  if (command->name != "train") limit_stop_time(kStopSeconds);  // training saves first
+  return command->run();
 }
 
 }  // namespace
 }  // namespace qcface::cli
 
 int main(int argc, char** argv) {
+  qcface::open_standard_streams();
+  int status = 1;
   try {
     qcface::start_logging();
     qcface::install_interrupt_handlers();
-    return qcface::cli::run(argc, argv);
-  } catch (const qcface::Interrupted& stop) {
-    qcface::log::warn("{}", stop.what());
-    return 128 + qcface::interrupt_signal();
-  } catch (const std::exception& error) {
-    qcface::log::error("{}", error.what());  // to stderr, and to the run's log.txt
+    qcface::data::keep_opencv_on_one_thread();
+    status = qcface::cli::run(argc, argv);
+  } catch (...) {
+    status = qcface::cli::report_failure();
   }
-  return 1;
+  return qcface::end_standard_output(status, "qcface");
 }

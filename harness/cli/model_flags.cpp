@@ -1,7 +1,8 @@
 #include "harness/cli/model_flags.h"
 
 #include "core/device.h"
-#include "core/log.h"
+#include "harness/console/compute_threads.h"
+#include "harness/console/usage.h"
 
 namespace qcface::cli {
 
@@ -9,9 +10,9 @@ void ModelFlags::add_to(OptionTable& table) {
   table.add("--weights", weights, "Checkpoint, or a safetensors file with a backbone");
   table.add("--arch", arch, "Architecture that the file must hold; empty: told from the file");
   table.add_choice("--device", device, {"auto", "cuda", "cpu"}, "Where to run");
-  table.add("--threads", threads, "Compute threads; 0 takes all cores");
-  table.add("-j,--workers", workers, "Data loading threads");
-  table.add("-b,--batch-size", batch_size, "Pictures a batch");
+  table.add_number("--threads", threads, 0, kMostThreads, "Compute threads; 0 takes all cores");
+  table.add_number("-j,--workers", workers, 0, kMostWorkers, "Data loading threads");
+  table.add_number("-b,--batch-size", batch_size, 1, 65536, "Pictures a batch");
   table.add_choice("--flip", flip, {"none", "average", "norm_weighted_avg", "pre_norm_vector_add", "concat"},
                    "Fusion of a picture's embedding with its mirror image's");
 }
@@ -25,11 +26,8 @@ DeviceKind ModelFlags::chosen_device() const {
 }
 
 model::Model ModelFlags::load() const {
-  require(!weights.empty(), "--weights is missing: give a checkpoint or a safetensors file");
-  require(batch_size >= 1, "--batch-size is {}, expected at least 1", batch_size);
-  require(workers >= 0, "--workers is {}, expected at least 0", workers);
-  require(threads >= 0, "--threads is {}, expected at least 0", threads);
-  return model::load_model(weights, threads, arch, chosen_device());
+  require_usage(!weights.empty(), "--weights is missing: give a checkpoint or a safetensors file");
+  return model::load_model(weights, settle_threads(threads, workers), arch, chosen_device());
 }
 
 eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {

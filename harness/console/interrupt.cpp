@@ -4,12 +4,14 @@
 
 #include <array>
 #include <csignal>
+#include <cstring>
 #include <string>
 
 namespace qcface {
 namespace {
 
 volatile std::sig_atomic_t caught = 0;
+volatile std::sig_atomic_t stop_seconds = 0;
 
 struct SignalName {
   int number;
@@ -20,7 +22,17 @@ constexpr std::array<SignalName, 4> kSignals{
 
 extern "C" void on_signal(int signal) {
   if (caught != 0 && signal == SIGINT) ::_exit(128 + SIGINT);
-  if (caught == 0) caught = signal;
+  if (caught != 0) return;
+  caught = signal;
+  if (stop_seconds > 0) ::alarm(static_cast<unsigned>(stop_seconds));
+}
+
+// Only what a signal handler may call.
+extern "C" void on_time_up(int) {
+  for (const char* part : {"warning: stopped by ", interrupt_name(), "\n"}) {
+    if (::write(STDERR_FILENO, part, std::strlen(part)) < 0) break;
+  }
+  ::_exit(128 + caught);
 }
 
 }  // namespace
@@ -40,6 +52,12 @@ void install_interrupt_handlers() {
   // A reader that has gone, a limit on file size: both are to arrive as errors of write(), not as death.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
+}
+
+void limit_stop_time(int seconds) {
+  stop_seconds = seconds;
+  std::signal(SIGALRM, on_time_up);
+  ::alarm(interrupted() ? static_cast<unsigned>(seconds) : 0);  // 0 calls off one that runs already
 }
 
 bool interrupted() { return caught != 0; }

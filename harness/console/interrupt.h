@@ -15,6 +15,18 @@ bool interrupted();
 int interrupt_signal();
 const char* interrupt_name();
 
+/// For work that has nothing to save: after a signal the process leaves at the latest after so many seconds, with the
+/// same line and exit status, wherever it is (a model that is being read, a batch that is being computed). 0: no limit.
+void limit_stop_time(int seconds);
+/// The same for a part of a command.
+class StopLimit {
+ public:
+  explicit StopLimit(int seconds) { limit_stop_time(seconds); }
+  ~StopLimit() { limit_stop_time(0); }
+  StopLimit(const StopLimit&) = delete;
+  StopLimit& operator=(const StopLimit&) = delete;
+};
+
 /// Ends a command that has nothing to save; main turns it into one line and the exit status 128 + signal. No Error, so
 /// that code which reports an Error and goes on does not hold a stop back.
 struct Interrupted : std::runtime_error {

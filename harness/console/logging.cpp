@@ -4,7 +4,11 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+#include <cstdio>
 #include <memory>
+#include <string>
+#include <system_error>
 
 #include "core/error.h"
 
@@ -35,11 +39,20 @@ void start_logging() {
   err->set_pattern("%l: %v");
   logger() = std::make_shared<spdlog::logger>("qcface", spdlog::sinks_init_list{out, err});
   logger()->flush_on(spdlog::level::info);
+  // A full disk under log.txt: said once, not by the library in its own words for every line.
+  logger()->set_error_handler([](const std::string& problem) {
+    static std::atomic<bool> said{false};
+    if (!said.exchange(true)) std::fprintf(stderr, "warning: a log line was lost: %s\n", problem.c_str());
+  });
   spdlog::set_default_logger(logger());
 }
 
 void log_to_file(const std::filesystem::path& path) {
   start_logging();
+  std::error_code missing;
+  const auto status = std::filesystem::status(path, missing);
+  require(!std::filesystem::exists(status) || std::filesystem::is_regular_file(status),
+          "{}: the log cannot be written: not a regular file", path.string());
   try {
     auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string(), false);
     file->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");

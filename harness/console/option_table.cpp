@@ -1,26 +1,41 @@
 #include "harness/console/option_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include "core/atomic_file.h"
+#include "core/json.h"
 
 namespace qcface {
 namespace {
 
-// A JSON integer may stand for a real number, nothing else is converted: "0.1" is not 0.1.
-bool same_kind(const OptionTable::Json& wanted, const OptionTable::Json& given) {
-  if (wanted.is_number_float()) return given.is_number();
-  if (wanted.is_number()) return given.is_number_integer() && (!wanted.is_number_unsigned() || given >= 0);
-  return wanted.type() == given.type();
+std::string join(const std::vector<std::string>& words, const char* separator) {
+  return fmt::format("{}", fmt::join(words, separator));
 }
 
-std::string join(const std::vector<std::string>& words, const char* separator) {
-  std::string text;
-  for (const std::string& word : words) {
-    if (!text.empty()) text += separator;
-    text += word;
-  }
-  return text;
+OptionTable::Json json_of(const std::string& text) { return to_json_text(text); }
+
+OptionTable::Json json_of(const std::vector<std::string>& texts) {
+  OptionTable::Json list = OptionTable::Json::array();
+  for (const std::string& text : texts) list.push_back(to_json_text(text));
+  return list;
+}
+
+void require_choice(const std::string& value, const std::vector<std::string>& choices,
+                    const std::string& name) {
+  require_usage(std::find(choices.begin(), choices.end(), value) != choices.end(),
+                "{} is {}, expected one of {}{}", name, value.empty() ? "empty" : printable(value, 100),
+                join(choices, ", "), did_you_mean(value, choices));
+}
+
+// Replaces every `from` by `to`.
+std::string replaced(const std::string& text, char from, std::string_view to) {
+  std::string result;
+  for (const char c : text) c == from ? result += to : result += c;
+  return result;
 }
 
 }  // namespace
@@ -32,17 +47,76 @@ std::string OptionTable::key_of(const std::string& names) {
   return names.substr(dashes + 2, end == std::string::npos ? end : end - dashes - 2);
 }
 
+std::string OptionTable::shown(const Json& value) {
+  return printable(value.dump(-1, ' ', false, Json::error_handler_t::replace), 100);
+}
+
+template <class T>
+CLI::Option* OptionTable::add_text(const std::string& names, T& target, const std::string& help, Setter set) {
+  CLI::Option* option = app_.add_option(names, target, help)->capture_default_str();
+  remember({key_of(names),
+            names,
+            help,
+            "",
+            {},
+            option,
+            json_of(target),
+            [&target] { return json_of(target); },
+            std::move(set)});
+  return option;
+}
+
+CLI::Option* OptionTable::add(const std::string& names, std::string& target, const std::string& help) {
+  return add_text(names, target, help, [&target](const Json& value, const std::string& name) {
+    require_usage(value.is_string(), "{} is {}, expected a text in \" \"", name, shown(value));
+    target = from_json_text(value.get_ref<const std::string&>());
+  });
+}
+
+CLI::Option* OptionTable::add(const std::string& names, std::vector<std::string>& target,
+                              const std::string& help) {
+  return add_text(names, target, help, [&target](const Json& value, const std::string& name) {
+    const bool texts = value.is_array() &&
+                       std::all_of(value.begin(), value.end(), [](const Json& v) { return v.is_string(); });
+    require_usage(texts, "{} is {}, expected a list of texts in [ ]", name, shown(value));
+    target.clear();
+    for (const Json& text : value) target.push_back(from_json_text(text.get_ref<const std::string&>()));
+  });
+}
+
 CLI::Option* OptionTable::add_choice(const std::string& names, std::string& target,
                                      const std::vector<std::string>& choices, const std::string& help) {
   CLI::Option* option = add(names, target, help + " (" + join(choices, "|") + ")");
-  option->check(CLI::IsMember(choices));
-  entries_.back().choices = choices;
+  Entry& entry = entries_.back();
+  const auto check = [choices, name = "--" + entry.key](const std::string& text) {
+    require_choice(text, choices, name);
+    return std::string();
+  };
+  option->check(CLI::Validator(check, ""));
+  entry.set = [set = entry.set, choices, &target](const Json& value, const std::string& name) {
+    const std::string before = target;
+    set(value, name);
+    const std::string given = std::exchange(target, before);
+    require_choice(given, choices, name);
+    target = given;
+  };
   return option;
 }
 
 CLI::Option* OptionTable::add_flag(const std::string& names, bool& target, const std::string& help) {
   CLI::Option* option = app_.add_flag(names, target, help);
-  remember(names, option, help, target);
+  remember({key_of(names),
+            names,
+            help,
+            "",
+            {},
+            option,
+            Json(target),
+            [&target] { return Json(target); },
+            [&target](const Json& value, const std::string& name) {
+              require_usage(value.is_boolean(), "{} is {}, expected true or false", name, shown(value));
+              target = value.get<bool>();
+            }});
   return option;
 }
 
@@ -54,36 +128,26 @@ const OptionTable::Entry& OptionTable::entry(const std::string& key) const {
 }
 
 void OptionTable::apply_config_file(const std::filesystem::path& path) {
+  const std::string text = read_file(path);
   Json config;
   try {
-    config = Json::parse(read_file(path), nullptr, true, /*ignore_comments=*/true);
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: not a configuration file: {}", path.string(), error.what());
+    config = parse_json<Json>(text, /*ignore_comments=*/true);
+  } catch (const Error& error) {
+    throw UsageError(fmt::format("{}: not a configuration file: {}", path.string(), error.what()));
   }
   apply_config(config, path.string());
 }
 
 void OptionTable::apply_config(const Json& config, const std::string& source) {
-  require(config.is_object(), "{}: a configuration is a JSON object of option names and values", source);
+  require_usage(config.is_object(), "{}: a configuration is a JSON object of option names and values",
+                source);
   for (const auto& [key, value] : config.items()) {
     const auto found = std::find_if(entries_.begin(), entries_.end(),
                                     [&, &name = key](const Entry& e) { return e.key == name; });
-    require(found != entries_.end(), "{}: unknown option \"{}\"; see --help for the names", source, key);
+    require_usage(found != entries_.end(), "{}: unknown option \"{}\"{}", source, printable(key, 100),
+                  did_you_mean(key, keys()));
     if (found->option->count() > 0) continue;
-    require(same_kind(found->default_value, value), "{}: option \"{}\" is {}, expected a value like {}",
-            source, key, value.dump(), found->default_value.dump());
-    if (!found->choices.empty()) {
-      const auto& text = value.get_ref<const std::string&>();
-      require(std::find(found->choices.begin(), found->choices.end(), text) != found->choices.end(),
-              "{}: option \"{}\" is \"{}\", expected one of {}", source, key, text,
-              join(found->choices, ", "));
-    }
-    try {
-      found->set(value);
-    } catch (const nlohmann::json::exception&) {
-      fail("{}: option \"{}\" is {}, expected a value like {}", source, key, value.dump(),
-           found->default_value.dump());
-    }
+    found->set(value, fmt::format("{}: option \"{}\"", source, key));
     from_file_.insert(key);
   }
 }
@@ -103,17 +167,13 @@ std::vector<std::string> OptionTable::keys() const {
 }
 
 std::string OptionTable::markdown() const {
-  std::string text = "| option | default | meaning |\n|---|---|---|\n";
+  std::string text = "| option | default | range | meaning |\n|---|---|---|---|\n";
   for (const Entry& e : entries_) {
-    std::string help = e.help;
-    for (std::size_t at = 0; (at = help.find('|', at)) != std::string::npos; at += 2) help.insert(at, "\\");
-    std::string names = e.names;
-    for (std::size_t at = 0; (at = names.find(',', at)) != std::string::npos; at += 4)
-      names.replace(at, 1, "`, `");
     const std::string value =
         e.default_value.is_string() ? e.default_value.get<std::string>() : e.default_value.dump();
-    text += "| `" + names + "` | " + (value.empty() || value == "[]" ? "" : "`" + value + "`") + " | " +
-            help + " |\n";
+    text += fmt::format("| `{}` | {} | {} | {} |\n", replaced(e.names, ',', "`, `"),
+                        value.empty() || value == "[]" ? "" : "`" + value + "`", e.range,
+                        replaced(e.help, '|', "\\|"));
   }
   return text;
 }

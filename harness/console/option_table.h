@@ -1,9 +1,11 @@
 // One table of options makes the parser, the help, the defaults, the configuration file, the printed resolved
 // configuration and docs/command-line.md. A value on the command line wins over --config, which wins over the
-// default. Unknown keys and wrong types in a configuration file stop with a message that names them.
+// default. Unknown keys, wrong types and numbers out of range stop with a UsageError that names them, wherever the
+// value comes from. Text is bytes: paths need not be UTF-8; in JSON it is encoded as to_json_text() does.
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -11,7 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "core/text.h"
+#include "harness/console/number.h"
+#include "harness/console/usage.h"
 
 namespace qcface {
 
@@ -23,12 +27,28 @@ class OptionTable {
   OptionTable(const OptionTable&) = delete;
   OptionTable& operator=(const OptionTable&) = delete;
 
-  /// names as CLI11 writes them ("-b,--batch-size"); the key in configuration files is the first long name
-  /// without its dashes. `target` holds the default and receives the value.
+  /// Text, or a list of texts. names as CLI11 writes them ("-b,--batch-size"); the key in configuration files is the
+  /// first long name without its dashes. `target` holds the default and receives the value.
+  CLI::Option* add(const std::string& names, std::string& target, const std::string& help);
+  CLI::Option* add(const std::string& names, std::vector<std::string>& target, const std::string& help);
+  /// A number, or a list of numbers, each from low to high. A std::array takes as many values as it has elements.
   template <class T>
-  CLI::Option* add(const std::string& names, T& target, const std::string& help) {
+  CLI::Option* add_number(const std::string& names, T& target, typename NumberOf<T>::type low,
+                          typename NumberOf<T>::type high, const std::string& help) {
+    const NumberRange<typename NumberOf<T>::type> range{low, high};
     CLI::Option* option = app_.add_option(names, target, help)->capture_default_str();
-    remember(names, option, help, target);
+    check_numbers(option, range, "--" + key_of(names));
+    remember({key_of(names),
+              names,
+              help,
+              range.text(),
+              {},
+              option,
+              Json(target),
+              [&target] { return Json(target); },
+              [&target, range](const Json& value, const std::string& name) {
+                read_numbers(value, name, range, target);
+              }});
     return option;
   }
   /// A text option limited to the listed values.
@@ -41,7 +61,7 @@ class OptionTable {
   void apply_config_file(const std::filesystem::path& path);
   /// The same from an object; `source` names it in messages.
   void apply_config(const Json& config, const std::string& source);
-  /// Every option with its present value, in table order.
+  /// Every option with its present value, in table order. Can always be written, and given back to apply_config().
   Json resolved() const;
   /// True if the option was given on the command line. `key` as in configuration files.
   bool given(const std::string& key) const;
@@ -49,35 +69,61 @@ class OptionTable {
   bool chosen(const std::string& key) const { return given(key) || from_file_.count(key) > 0; }
   /// Keys of all options, in table order.
   std::vector<std::string> keys() const;
-  /// A Markdown table: option, default, meaning.
+  /// A Markdown table: option, default, range, meaning.
   std::string markdown() const;
 
  private:
+  using Setter =
+      std::function<void(const Json&, const std::string& name)>;  // throws UsageError beginning with name
   struct Entry {
     std::string key;
     std::string names;
     std::string help;
+    std::string range;  // of a number
     std::vector<std::string> choices;
     CLI::Option* option;
     Json default_value;
     std::function<Json()> get;
-    std::function<void(const Json&)> set;
+    Setter set;
   };
 
   static std::string key_of(const std::string& names);
   const Entry& entry(const std::string& key) const;
+  template <class T>
+  CLI::Option* add_text(const std::string& names, T& target, const std::string& help, Setter set);
+  void remember(Entry entry) { entries_.push_back(std::move(entry)); }
+
+  // The library's own conversion takes "010" for eight and "0x10" for sixteen, and differs between its versions.
+  template <class T>
+  static void check_numbers(CLI::Option* option, const NumberRange<T>& range, const std::string& name) {
+    const auto check = [range, name](std::string& text) {
+      text = fmt::format("{}", range.from_text(text, name));
+      return std::string();
+    };
+    option->transform(CLI::Validator(check, range.text()));
+  }
 
   template <class T>
-  void remember(const std::string& names, CLI::Option* option, const std::string& help, T& target) {
-    entries_.push_back({key_of(names),
-                        names,
-                        help,
-                        {},
-                        option,
-                        Json(target),
-                        [&target] { return Json(target); },
-                        [&target](const Json& value) { target = value.get<T>(); }});
+  static void read_numbers(const Json& value, const std::string& name, const NumberRange<T>& range,
+                           T& target) {
+    target = range.from_json(value, name);
   }
+  template <class T>
+  static void read_numbers(const Json& value, const std::string& name, const NumberRange<T>& range,
+                           std::vector<T>& target) {
+    require_usage(value.is_array(), "{} is {}, expected a list of numbers in [ ]", name, shown(value));
+    std::vector<T> numbers;
+    for (const Json& element : value) numbers.push_back(range.from_json(element, name));
+    target = std::move(numbers);
+  }
+  template <class T, std::size_t N>
+  static void read_numbers(const Json& value, const std::string& name, const NumberRange<T>& range,
+                           std::array<T, N>& target) {
+    require_usage(value.is_array() && value.size() == N, "{} is {}, expected a list of {} numbers in [ ]",
+                  name, shown(value), N);
+    for (std::size_t i = 0; i < N; ++i) target[i] = range.from_json(value[i], name);
+  }
+  static std::string shown(const Json& value);
 
   CLI::App& app_;
   std::vector<Entry> entries_;

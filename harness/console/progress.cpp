@@ -70,7 +70,10 @@ void Progress::update(std::size_t done, const std::string& note) {
   if (tenth == last_tenth_ || (since < kPlainLineSeconds && !last)) return;
   last_tenth_ = tenth;
   last_draw_ = now;
-  fmt::print(stderr, "{} {}/{} {} {}% {}\n", title_, done_, total_, unit_, done * 100 / total_, note);
+  // fmt::print would throw where nobody reads standard error any more.
+  const std::string line =
+      fmt::format("{} {}/{} {} {}% {}\n", title_, done_, total_, unit_, done * 100 / total_, note);
+  std::fputs(line.c_str(), stderr);
   std::fflush(stderr);
 }
 
@@ -88,7 +91,7 @@ void Progress::draw(const std::string& note, double seconds) {
   }
   if (!note.empty()) line += "  " + note;
   line.resize(std::min(line.size(), terminal_width() - 1));
-  fmt::print(stderr, "\r\x1b[K{}", line);
+  std::fputs(("\r\x1b[K" + line).c_str(), stderr);
   std::fflush(stderr);
   drawn_ = true;
 }

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "core/error.h"
+#include "harness/console/interrupt.h"
 #include "harness/data/augment.h"
 #include "harness/data/pixel_ops.h"
 
@@ -43,16 +42,14 @@ void bench_stages(const ImageFolder& set, const DataBenchOptions& o, DataBenchRe
   const auto begin = Clock::now();
   auto reported = begin;
   for (std::int64_t i = 0; seconds_since(begin) < o.stage_seconds; ++i) {
+    stop_if_interrupted();
     if (o.max_pictures > 0 && i >= o.max_pictures) break;
     const std::int64_t index = order[static_cast<std::size_t>(i % set.size())];
     double read = 0.0, decode = 0.0, augment = 0.0, resize = 0.0, normalise = 0.0;
     set.path(index, path);
-    timed(read, [&] {
-      std::ifstream file(path, std::ios::binary);
-      bytes.assign(std::istreambuf_iterator<char>(file), {});
-    });
     bool good = false;
-    timed(decode, [&] { good = decoder.decode(bytes, image).ok(); });
+    timed(read, [&] { good = decoder.read_file(path, bytes).ok(); });
+    if (good) timed(decode, [&] { good = decoder.decode(bytes, image).ok(); });
     if (!good) {
       ++result.corrupt;
       require(result.stage_pictures > 0 || i < 1000,
@@ -100,6 +97,7 @@ void bench_loader(const ImageFolder& set, const DataBenchOptions& o, DataBenchRe
   for (std::int64_t epoch = 0; more; ++epoch) {
     loader.start_epoch(epoch);
     while (loader.next() != nullptr) {
+      stop_if_interrupted();
       more = seconds_since(begin) < o.loader_seconds &&
              (o.max_pictures == 0 || loader.stats().pictures < o.max_pictures);
       if (!more) break;

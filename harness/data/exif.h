@@ -1,5 +1,4 @@
-// The few header fields that are needed before a picture is decoded: EXIF orientation, and the size a file
-// claims.
+// EXIF orientation of a picture file.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +13,13 @@ namespace qcface::data {
 /// bounds.
 std::optional<std::uint32_t> tiff_tag(std::span<const std::uint8_t> tiff, std::uint16_t tag);
 
+/// Orientation (1..8) that a TIFF block names; 1 when it is none or says nothing.
+int tiff_orientation(std::span<const std::uint8_t> tiff);
+
 /// Orientation (1..8) of the body of a JPEG APP1 marker; 1 when it is no EXIF block or says nothing.
 int exif_orientation(std::span<const std::uint8_t> app1);
 
 /// What has to be done to a picture stored with this orientation (1..8) to see it upright.
 Turn turn_of_orientation(int orientation);
-
-struct ClaimedSize {
-  std::uint64_t width = 0, height = 0;
-};
-/// Width and height in the header of a PNG, BMP, PNM, TIFF or WebP file; nothing for other data.
-std::optional<ClaimedSize> claimed_size(std::span<const std::uint8_t> bytes);
 
 }  // namespace qcface::data

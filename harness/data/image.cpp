@@ -1,6 +1,5 @@
 #include "harness/data/image.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,12 +7,15 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <new>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <utility>
 #include <vector>
 
 #include "core/error.h"
+#include "core/open_file.h"
+#include "harness/data/decoders.h"
 #include "harness/data/exif.h"
 #include "harness/data/jpeg.h"
 
@@ -40,17 +42,12 @@ void Image::copy_from(const Image& other) {
 struct ImageDecoder::Impl {
   JpegCodec jpeg;
   Image turned;
-  cv::Mat bgr;
   std::vector<std::uint8_t> file;
 
-  DecodeResult read(const std::string& path, std::size_t& bytes);
   DecodeResult decode(std::span<const std::uint8_t> bytes, Image& out);
-  DecodeResult decode_opencv(std::span<const std::uint8_t> bytes, Image& out);
 };
 
 namespace {
-
-DecodeResult refuse(DecodeStatus status, std::string reason) { return {status, std::move(reason), 0}; }
 
 struct Descriptor {
   int fd;
@@ -59,15 +56,14 @@ struct Descriptor {
   }
 };
 
-}  // namespace
-
-DecodeResult ImageDecoder::Impl::read(const std::string& path, std::size_t& bytes) {
-  const Descriptor file_descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+// Reads into a buffer that only grows; `bytes` is how much of it the file fills.
+DecodeResult read_into(const std::string& path, std::vector<std::uint8_t>& file, std::size_t& bytes) {
+  std::string problem;
+  const Descriptor file_descriptor{try_open_regular(path, problem)};
+  if (file_descriptor.fd < 0) return refuse(DecodeStatus::kUnreadable, std::move(problem));
   struct stat status {};
-  if (file_descriptor.fd < 0 || ::fstat(file_descriptor.fd, &status) != 0) {
+  if (::fstat(file_descriptor.fd, &status) != 0)
     return refuse(DecodeStatus::kUnreadable, std::strerror(errno));
-  }
-  if (!S_ISREG(status.st_mode)) return refuse(DecodeStatus::kUnreadable, "not a regular file");
   const auto size = static_cast<std::size_t>(status.st_size);
   constexpr std::size_t kMaxFileBytes = std::size_t{1} << 30;
   if (size > kMaxFileBytes) return refuse(DecodeStatus::kTooLarge, "file of more than 1 GiB");
@@ -83,57 +79,36 @@ DecodeResult ImageDecoder::Impl::read(const std::string& path, std::size_t& byte
   return {};
 }
 
-DecodeResult ImageDecoder::Impl::decode_opencv(std::span<const std::uint8_t> bytes, Image& out) {
-  if (const auto size = claimed_size(bytes)) {
-    if (size->width > kMaxSide || size->height > kMaxSide || size->width * size->height > kMaxPixels) {
-      return refuse(DecodeStatus::kTooLarge,
-                    fmt::format("{} x {} pixels is more than this program reads", size->width, size->height));
-    }
-  }
-  try {
-    const cv::Mat source(1, static_cast<int>(bytes.size()), CV_8U, const_cast<std::uint8_t*>(bytes.data()));
-    // imdecode() returns the destination as it was when it fails: the picture before would stand in for this one.
-    bgr.release();
-    const cv::Mat decoded = cv::imdecode(source, cv::IMREAD_COLOR, &bgr);
-    if (decoded.empty() || decoded.type() != CV_8UC3) {
-      const bool known = claimed_size(bytes).has_value();
-      return refuse(
-          known ? DecodeStatus::kCorrupt : DecodeStatus::kUnknownFormat,
-          known ? "the picture data is damaged or ends early" : "not a picture format this program knows");
-    }
-    if (decoded.cols > kMaxSide || decoded.rows > kMaxSide) {
-      return refuse(DecodeStatus::kTooLarge, fmt::format("{} x {} pixels is more than this program reads",
-                                                         decoded.cols, decoded.rows));
-    }
-    out.reshape(decoded.rows, decoded.cols);
-    cv::Mat rgb(decoded.rows, decoded.cols, CV_8UC3, out.data());
-    cv::cvtColor(decoded, rgb, cv::COLOR_BGR2RGB);
-  } catch (const cv::Exception& error) {
-    return refuse(DecodeStatus::kCorrupt, error.err.empty() ? "OpenCV cannot decode it" : error.err);
-  } catch (const std::bad_alloc&) {
-    return refuse(DecodeStatus::kTooLarge, "not enough memory to decode it");
-  }
-  return {};
-}
+}  // namespace
 
 DecodeResult ImageDecoder::Impl::decode(std::span<const std::uint8_t> bytes, Image& out) {
   if (bytes.empty()) return refuse(DecodeStatus::kEmpty, "empty file");
-  const bool jpeg_magic = bytes.size() >= 3 && bytes[0] == 0xFF && bytes[1] == 0xD8 && bytes[2] == 0xFF;
-  if (!jpeg_magic) return decode_opencv(bytes, out);
   int orientation = 1;
-  std::string reason;
-  switch (jpeg.decode(bytes, kMaxSide, kMaxPixels, out, orientation, reason)) {
-    case JpegStatus::kOk:
-      turn_of_orientation(orientation).apply(out, turned);
-      return {};
-    case JpegStatus::kDamaged:
-      return refuse(DecodeStatus::kCorrupt, std::move(reason));
-    case JpegStatus::kTooLarge:
-      return refuse(DecodeStatus::kTooLarge, std::move(reason));
-    case JpegStatus::kForeignColour:
-      break;
+  DecodeResult result;
+  try {
+    if (has_prefix(bytes, "\xFF\xD8\xFF")) {
+      result = jpeg.decode(bytes, out, orientation);
+    } else if (is_png(bytes)) {
+      result = decode_png(bytes, out, orientation);
+    } else if (is_webp(bytes)) {
+      result = decode_webp(bytes, out, orientation);
+    } else if (is_tiff(bytes)) {
+      result = decode_tiff(bytes, out, orientation);
+    } else if (is_pnm(bytes)) {
+      result = decode_pnm(bytes, out);
+    } else if (is_bmp(bytes)) {
+      result = decode_bmp(bytes, out);
+    } else if (const std::string_view foreign = foreign_format(bytes); !foreign.empty()) {
+      return refuse(DecodeStatus::kUnknownFormat,
+                    fmt::format("{}, which this program does not read: convert it to JPEG or PNG", foreign));
+    } else {
+      return refuse(DecodeStatus::kUnknownFormat, "not a picture format this program knows");
+    }
+    if (result.ok()) turn_of_orientation(orientation).apply(out, turned);
+  } catch (const std::bad_alloc&) {
+    return refuse(DecodeStatus::kTooLarge, "not enough memory to decode it");
   }
-  return decode_opencv(bytes, out);
+  return result;
 }
 
 ImageDecoder::ImageDecoder() : impl_(std::make_unique<Impl>()) {}
@@ -147,9 +122,16 @@ DecodeResult ImageDecoder::decode(std::span<const std::uint8_t> bytes, Image& ou
 
 DecodeResult ImageDecoder::decode_file(const std::string& path, Image& out) {
   std::size_t bytes = 0;
-  DecodeResult result = impl_->read(path, bytes);
+  DecodeResult result = read_into(path, impl_->file, bytes);
   if (result.ok()) result = impl_->decode({impl_->file.data(), bytes}, out);
   result.file_bytes = bytes;
+  return result;
+}
+
+DecodeResult ImageDecoder::read_file(const std::string& path, std::vector<std::uint8_t>& bytes) {
+  std::size_t size = 0;
+  const DecodeResult result = read_into(path, bytes, size);
+  bytes.resize(size);
   return result;
 }
 

@@ -1,6 +1,6 @@
 // Pictures in memory and their decoding. A picture is RGB, 8 bit, rows without padding; the decoder follows
 // data-formats.md section 11: read as colour, EXIF turn applied, alpha dropped, grey copied to three
-// channels.
+// channels, 16 bits cut to their upper 8.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/aligned_buffer.h"
 
@@ -51,10 +52,10 @@ struct DecodeResult {
   bool ok() const { return status == DecodeStatus::kOk; }
 };
 
-/// Decodes JPEG through libjpeg (whose warnings tell a damaged file from a whole one; pixels are those of
-/// cv::imdecode) and every other format through OpenCV. Bad input never throws: the reason comes back. A file
-/// that decodes only in part (truncated, damaged) counts as corrupt. One decoder a thread; buffers are
-/// reused.
+/// Decodes JPEG, PNG, WebP, TIFF, BMP and PNM (P1 to P6), told apart by their first bytes, through the libraries of those
+/// formats with their messages turned into reasons. Bad input never throws and nothing is printed: the reason comes back. A
+/// file that decodes only in part (truncated, damaged) counts as corrupt; what cannot be read as it looks is refused. One
+/// decoder a thread; buffers are reused.
 class ImageDecoder {
  public:
   /// Pictures wider or higher than this, or with more than kMaxPixels pixels, are refused unread.
@@ -67,6 +68,8 @@ class ImageDecoder {
   ImageDecoder& operator=(ImageDecoder&&) noexcept;
 
   DecodeResult decode_file(const std::string& path, Image& out);
+  /// The file alone, for measuring; only regular files of at most 1 GiB are read.
+  static DecodeResult read_file(const std::string& path, std::vector<std::uint8_t>& bytes);
   DecodeResult decode(std::span<const std::uint8_t> bytes, Image& out);
 
  private:

@@ -1,45 +1,27 @@
 #include "harness/data/image_folder.h"
 
 #include <algorithm>
-#include <array>
-#include <cctype>
 #include <limits>
 #include <map>
 
 #include "core/error.h"
+#include "harness/console/interrupt.h"
+#include "harness/data/left_out.h"
+#include "harness/data/picture_list.h"
 
 namespace qcface::data {
 namespace fs = std::filesystem;
 
-bool has_picture_suffix(std::string_view name) {
-  static constexpr std::array<std::string_view, 12> kSuffixes = {
-      ".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".webp", ".tiff", ".tif", ".jpe"};
-  const std::size_t dot = name.rfind('.');
-  if (dot == std::string_view::npos || dot == 0) return false;
-  const std::string_view suffix = name.substr(dot);
-  return std::any_of(kSuffixes.begin(), kSuffixes.end(), [&](std::string_view known) {
-    return std::equal(suffix.begin(), suffix.end(), known.begin(), known.end(),
-                      [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
-  });
-}
-
 namespace {
-
-struct Ignored {
-  std::int64_t dot_files = 0, unknown_suffix = 0, wrong_kind = 0;
-  std::string example;
-  void note(std::int64_t& counter, const fs::path& path) {
-    if (dot_files + unknown_suffix + wrong_kind == 0) example = path.string();
-    ++counter;
-  }
-};
 
 // Names of one folder in byte order. std::string compares as unsigned bytes.
 std::vector<fs::directory_entry> sorted_entries(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::directory_entry> entries;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    stop_if_interrupted();
     entries.push_back(*it);
+  }
   require(!error, "{}: cannot read the folder ({})", folder.string(), error.message());
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return a.path().filename().native() < b.path().filename().native();
@@ -48,6 +30,12 @@ std::vector<fs::directory_entry> sorted_entries(const fs::path& folder) {
 }
 
 bool is_dot(const fs::path& path) { return path.filename().native().starts_with('.'); }
+
+// False also for a link that leads to itself.
+bool is_folder(const fs::directory_entry& entry) {
+  std::error_code ignored;
+  return entry.is_directory(ignored);
+}
 
 void require_folder(const fs::path& folder, const char* what) {
   std::error_code error;
@@ -93,11 +81,11 @@ class ImageFolderBuilder {
     std::vector<std::string> pictures;
     for (const fs::directory_entry& identity : sorted_entries(root)) {
       if (is_dot(identity.path())) {
-        ignored_.note(ignored_.dot_files, identity.path());
+        left_out_.note(LeftOut::kDotFile, identity.path());
         continue;
       }
-      if (!identity.is_directory()) {
-        ignored_.note(ignored_.wrong_kind, identity.path());
+      if (!is_folder(identity)) {
+        if (left_out_.takes_file(identity)) left_out_.note(LeftOut::kUnexpectedPlace, identity.path());
         continue;
       }
       collect(identity.path(), pictures);
@@ -111,18 +99,12 @@ class ImageFolderBuilder {
     }
     require(set_.size() > before,
             "{}: no pictures found. Expected <root>/<identity>/<picture> with picture suffixes such as .jpg "
-            "or .png",
-            root.string());
+            "or .png{}",
+            root.string(), left_out_.count() > 0 ? "; left out: " + left_out_.describe() : "");
   }
 
   ImageFolder finish() {
-    const std::int64_t ignored = ignored_.dot_files + ignored_.unknown_suffix + ignored_.wrong_kind;
-    if (ignored > 0) {
-      warn(fmt::format(
-          "{} entries are no pictures and were ignored ({} dot files, {} unknown suffixes, {} in a place "
-          "where they are not expected), for example {}",
-          ignored, ignored_.dot_files, ignored_.unknown_suffix, ignored_.wrong_kind, ignored_.example));
-    }
+    if (left_out_.count() > 0) warn(fmt::format("left out: {}", left_out_.describe()));
     if (empty_folders_ > 0) {
       warn(fmt::format("{} identity folders hold no pictures and got no label, for example {}",
                        empty_folders_, empty_example_));
@@ -142,12 +124,12 @@ class ImageFolderBuilder {
     pictures.clear();
     for (const fs::directory_entry& entry : sorted_entries(identity)) {
       if (is_dot(entry.path())) {
-        ignored_.note(ignored_.dot_files, entry.path());
-      } else if (entry.is_directory()) {
-        ignored_.note(ignored_.wrong_kind, entry.path());
+        left_out_.note(LeftOut::kDotFile, entry.path());
+      } else if (is_folder(entry)) {
+        left_out_.note(LeftOut::kUnexpectedPlace, entry.path());
       } else if (!has_picture_suffix(entry.path().filename().native())) {
-        ignored_.note(ignored_.unknown_suffix, entry.path());
-      } else {
+        left_out_.note(LeftOut::kUnknownSuffix, entry.path());
+      } else if (left_out_.takes_file(entry)) {
         pictures.push_back(entry.path().filename().string());
       }
     }
@@ -161,7 +143,7 @@ class ImageFolderBuilder {
   }
 
   ImageFolder set_;
-  Ignored ignored_;
+  LeftOut left_out_;
   std::int64_t empty_folders_ = 0;
   std::string empty_example_;
   std::map<std::string, std::int64_t> label_of_name_;
@@ -223,25 +205,6 @@ std::vector<fs::path> split_roots(std::string_view comma_separated) {
     if (comma == std::string_view::npos) return roots;
     begin = comma + 1;
   }
-}
-
-std::vector<std::string> list_pictures(const fs::path& folder) {
-  require_folder(folder, "the picture folder");
-  std::vector<std::string> found;
-  std::error_code error;
-  fs::recursive_directory_iterator it(folder, fs::directory_options::follow_directory_symlink, error), end;
-  for (; !error && it != end; it.increment(error)) {
-    if (is_dot(it->path())) {
-      if (it->is_directory()) it.disable_recursion_pending();
-      continue;
-    }
-    if (!it->is_directory() && has_picture_suffix(it->path().filename().native()))
-      found.push_back(it->path().string());
-  }
-  require(!error, "{}: cannot read the folder ({})", folder.string(), error.message());
-  require(!found.empty(), "{}: no pictures found", folder.string());
-  std::sort(found.begin(), found.end());
-  return found;
 }
 
 }  // namespace qcface::data

@@ -32,7 +32,7 @@ class ImageFolder {
   std::string relative_path(std::int64_t index) const;
   /// Identity names by label; with merge_by_name one name a label.
   const std::vector<std::string>& class_names() const { return class_names_; }
-  /// What the user should be told once: ignored entries (counts and an example), empty folders, one identity
+  /// What the user should be told once: entries left out (counts and examples), empty folders, one identity
   /// only.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
@@ -49,19 +49,13 @@ class ImageFolder {
 };
 
 /// Scans the roots in the order given. Identities, and the pictures of one, in byte order of their names;
-/// labels run on over all roots. Dot files and unknown suffixes are ignored, empty folders use no label.
+/// labels run on over all roots. Dot files, unknown suffixes and what is no regular file are left out with a warning, empty
+/// folders use no label.
 /// merge_by_name gives identities of one name in several roots one label (that of the first). Throws Error
 /// naming the folder: missing, not a folder, or without any picture.
 ImageFolder scan_image_folder(std::span<const std::filesystem::path> roots, bool merge_by_name = false);
 
 /// "a,b" -> {a, b}; throws Error for an empty list or an empty entry.
 std::vector<std::filesystem::path> split_roots(std::string_view comma_separated);
-
-/// Known picture suffixes (.jpg .jpeg .jpe .png .bmp .pgm .ppm .pbm .pnm .webp .tif .tiff), any case.
-bool has_picture_suffix(std::string_view name);
-
-/// All pictures below a folder, recursively, in byte order of their relative paths (for `embed`); dot entries
-/// are ignored. Throws Error naming the folder when it is missing or holds no picture.
-std::vector<std::string> list_pictures(const std::filesystem::path& folder);
 
 }  // namespace qcface::data

@@ -10,6 +10,7 @@
 #include <jpeglib.h>
 
 #include "core/error.h"
+#include "harness/data/decoders.h"
 #include "harness/data/exif.h"
 
 namespace qcface::data {
@@ -92,7 +93,7 @@ struct JpegCodec::Impl {
   ErrorState in_error{};
   ErrorState out_error{};
   Destination destination{};
-  std::vector<std::uint8_t> encoded;
+  std::vector<std::uint8_t> encoded, ink;
 
   bool encode(const Image& image, int quality, bool swap_rb, std::size_t& bytes);
 };
@@ -120,78 +121,94 @@ JpegCodec::~JpegCodec() {
 
 namespace {
 
-enum class Step { kOk, kFailed, kTooLarge, kForeignColour };
-
 // Header, then size check, then pixels, in two calls so that `out` can be reshaped (which may throw) outside
-// the reach of longjmp.
-Step read_header(jpeg_decompress_struct& in, ErrorState& error, std::span<const std::uint8_t> bytes,
-                 int max_side, std::int64_t max_pixels) {
+// the reach of longjmp. False: error.text says why.
+bool read_header(jpeg_decompress_struct& in, ErrorState& error, std::span<const std::uint8_t> bytes) {
   error.damaged = false;
   error.text[0] = '\0';
   if (setjmp(error.jump) != 0) {
     jpeg_abort_decompress(&in);
-    return Step::kFailed;
+    return false;
   }
   jpeg_mem_src(&in, bytes.data(), bytes.size());
   jpeg_read_header(&in, TRUE);
-  if (in.image_width > static_cast<JDIMENSION>(max_side) ||
-      in.image_height > static_cast<JDIMENSION>(max_side) ||
-      std::int64_t{in.image_width} * in.image_height > max_pixels) {
-    jpeg_abort_decompress(&in);
-    return Step::kTooLarge;
-  }
-  if (in.jpeg_color_space == JCS_CMYK || in.jpeg_color_space == JCS_YCCK ||
-      in.jpeg_color_space == JCS_UNKNOWN) {
-    jpeg_abort_decompress(&in);
-    return Step::kForeignColour;
-  }
-  return Step::kOk;
+  return true;
 }
 
-Step read_pixels(jpeg_decompress_struct& in, ErrorState& error, bool swap_rb, Image& out) {
+bool has_ink(const jpeg_decompress_struct& in) {
+  return in.jpeg_color_space == JCS_CMYK || in.jpeg_color_space == JCS_YCCK;
+}
+
+// C, M, Y and K are stored with 0 for full ink.
+void convert_ink(const std::uint8_t* cmyk, JDIMENSION width, std::uint8_t* rgb) {
+  for (JDIMENSION x = 0; x < width; ++x, cmyk += 4, rgb += 3) {
+    for (int c = 0; c < 3; ++c) {
+      const int product = cmyk[c] * cmyk[3] + 128;
+      rgb[c] = static_cast<std::uint8_t>(((product >> 8) + product) >> 8);  // rounded product / 255
+    }
+  }
+}
+
+// `ink` has room for kRowsAtOnce rows of four bytes a pixel where the file holds CMYK.
+bool read_pixels(jpeg_decompress_struct& in, ErrorState& error, bool swap_rb, std::uint8_t* ink, Image& out) {
   if (setjmp(error.jump) != 0) {
     jpeg_abort_decompress(&in);
-    return Step::kFailed;
+    return false;
   }
-  in.out_color_space = swap_rb ? JCS_EXT_BGR : JCS_RGB;
+  in.out_color_space = ink != nullptr ? JCS_CMYK : swap_rb ? JCS_EXT_BGR : JCS_RGB;
   jpeg_start_decompress(&in);
   JSAMPROW rows[kRowsAtOnce];
   while (in.output_scanline < in.output_height) {
-    const JDIMENSION left = in.output_height - in.output_scanline;
+    const JDIMENSION first = in.output_scanline, left = in.output_height - first;
     const JDIMENSION count = left < kRowsAtOnce ? left : kRowsAtOnce;
-    for (JDIMENSION i = 0; i < count; ++i) rows[i] = out.row(static_cast<int>(in.output_scanline + i));
-    jpeg_read_scanlines(&in, rows, count);
+    for (JDIMENSION i = 0; i < count; ++i) {
+      rows[i] = ink != nullptr ? ink + i * 4 * in.output_width : out.row(static_cast<int>(first + i));
+    }
+    const JDIMENSION got = jpeg_read_scanlines(&in, rows, count);
+    for (JDIMENSION i = 0; ink != nullptr && i < got; ++i) {
+      convert_ink(rows[i], in.output_width, out.row(static_cast<int>(first + i)));
+    }
+  }
+  // In a file of several scans a component may have none; libjpeg takes it for grey without a warning.
+  for (int c = 0; c < in.num_components; ++c) {
+    if (in.comp_info[c].quant_table != nullptr || error.damaged) continue;
+    error.damaged = true;
+    std::snprintf(error.text, sizeof error.text, "the data of colour component %d is missing", c + 1);
   }
   jpeg_finish_decompress(&in);
-  return error.damaged ? Step::kFailed : Step::kOk;
+  return !error.damaged;
 }
 
 }  // namespace
 
-JpegStatus JpegCodec::decode(std::span<const std::uint8_t> bytes, int max_side, std::int64_t max_pixels,
-                             Image& out, int& orientation, std::string& reason) {
+DecodeResult JpegCodec::decode(std::span<const std::uint8_t> bytes, Image& out, int& orientation) {
   auto& in = impl_->in;
   auto& error = impl_->in_error;
   orientation = 1;
-  Step step = read_header(in, error, bytes, max_side, max_pixels);
-  if (step == Step::kOk) {
-    for (jpeg_saved_marker_ptr marker = in.marker_list; marker != nullptr; marker = marker->next) {
-      if (marker->marker != JPEG_APP0 + 1) continue;
-      orientation = exif_orientation({marker->data, marker->data_length});
-      if (orientation != 1) break;
-    }
-    out.reshape(static_cast<int>(in.image_height), static_cast<int>(in.image_width));
-    step = read_pixels(in, error, false, out);
+  if (!read_header(in, error, bytes)) return refuse(DecodeStatus::kCorrupt, error.text);
+  DecodeResult result;
+  if (in.jpeg_color_space == JCS_UNKNOWN) {
+    result = refuse(DecodeStatus::kUnknownFormat,
+                    fmt::format("JPEG of {} colour components, expected 1, 3 or 4", in.num_components));
+  } else {
+    result = reshape_checked(out, in.image_width, in.image_height);
   }
-  if (step == Step::kTooLarge) {
-    reason = fmt::format("{} x {} pixels is more than this program reads", in.image_width, in.image_height);
-    return JpegStatus::kTooLarge;
+  if (!result.ok()) {
+    jpeg_abort_decompress(&in);
+    return result;
   }
-  if (step == Step::kFailed) {
-    reason = error.text;
-    return JpegStatus::kDamaged;
+  for (jpeg_saved_marker_ptr marker = in.marker_list; marker != nullptr; marker = marker->next) {
+    if (marker->marker != JPEG_APP0 + 1) continue;
+    orientation = exif_orientation({marker->data, marker->data_length});
+    if (orientation != 1) break;
   }
-  return step == Step::kForeignColour ? JpegStatus::kForeignColour : JpegStatus::kOk;
+  std::uint8_t* ink = nullptr;
+  if (has_ink(in)) {
+    impl_->ink.resize(std::size_t{kRowsAtOnce} * 4 * in.image_width);
+    ink = impl_->ink.data();
+  }
+  if (!read_pixels(in, error, false, ink, out)) return refuse(DecodeStatus::kCorrupt, error.text);
+  return result;
 }
 
 bool JpegCodec::Impl::encode(const Image& image, int quality, bool swap_rb, std::size_t& bytes) {
@@ -235,10 +252,9 @@ std::span<const std::uint8_t> JpegCodec::encode(const Image& image, int quality,
 
 void JpegCodec::round_trip(Image& image, int quality, bool swap_rb) {
   const std::span<const std::uint8_t> bytes = encode(image, quality, swap_rb);
-  constexpr int kAnySide = 65535;
-  Step step = read_header(impl_->in, impl_->in_error, bytes, kAnySide, INT64_MAX);
-  if (step == Step::kOk) step = read_pixels(impl_->in, impl_->in_error, swap_rb, image);
-  if (step != Step::kOk) fail("JPEG round trip: {}", impl_->in_error.text);
+  bool good = read_header(impl_->in, impl_->in_error, bytes);
+  if (good) good = read_pixels(impl_->in, impl_->in_error, swap_rb, nullptr, image);
+  if (!good) fail("JPEG round trip: {}", impl_->in_error.text);
 }
 
 }  // namespace qcface::data

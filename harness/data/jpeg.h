@@ -12,8 +12,6 @@
 
 namespace qcface::data {
 
-enum class JpegStatus { kOk, kDamaged, kTooLarge, kForeignColour };
-
 /// One a thread.
 class JpegCodec {
  public:
@@ -22,11 +20,9 @@ class JpegCodec {
   JpegCodec(const JpegCodec&) = delete;
   JpegCodec& operator=(const JpegCodec&) = delete;
 
-  /// Decodes to RGB. orientation gets the EXIF turn (1..8, 1 = upright), which is not applied. kDamaged:
-  /// `reason` says what libjpeg found, out is undefined. kForeignColour: CMYK, which libjpeg does not
-  /// convert. kTooLarge: a side above max_side or more than max_pixels.
-  JpegStatus decode(std::span<const std::uint8_t> bytes, int max_side, std::int64_t max_pixels, Image& out,
-                    int& orientation, std::string& reason);
+  /// Decodes to RGB. orientation gets the EXIF turn (1..8, 1 = upright), which is not applied. CMYK and YCCK are read as
+  /// Adobe writes them, with 0 for full ink: C K / 255 is red.
+  DecodeResult decode(std::span<const std::uint8_t> bytes, Image& out, int& orientation);
 
   /// Encodes as baseline JPEG, 4:2:0. The result is valid until the next call. quality 1..100. swap_rb: the
   /// encoder is told that the first byte of a pixel is blue.

@@ -1,13 +1,17 @@
 #include "harness/data/loader.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <set>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -72,7 +76,8 @@ struct Loader::Impl {
   LoaderStats stats;
   std::vector<CorruptPicture> corrupt;
   std::set<std::int64_t> known_corrupt;
-  std::unique_ptr<PicturePipeline> own_pipeline;  // workers == 0
+  std::vector<std::unique_ptr<PicturePipeline>>
+      pipelines;  // one a worker; without workers the first is the caller's
   std::vector<std::thread> threads;
 
   Impl(const ImageFolder& set_, const LoaderOptions& options_);
@@ -85,7 +90,8 @@ struct Loader::Impl {
   void open_slot(std::int64_t b);
   bool take(std::int64_t& b, std::int64_t& position);
   void fill(PicturePipeline& pipeline, Slot& slot, std::int64_t position);
-  void work();
+  void start_workers();
+  void work(PicturePipeline& pipeline);
   void report_failures(Slot& slot);
   const Batch* next();
 };
@@ -118,8 +124,31 @@ Loader::Impl::Impl(const ImageFolder& set_, const LoaderOptions& options_)
     slot.valid.resize(rows);
   }
   next_fill = next_deliver = batches;  // nothing to do before start_epoch()
-  own_pipeline = std::make_unique<PicturePipeline>(options);
-  for (int i = 0; i < options.workers; ++i) threads.emplace_back([this] { work(); });
+  // Made here and not by the workers: an exception would end the process there.
+  pipelines.push_back(std::make_unique<PicturePipeline>(options));
+  start_workers();
+}
+
+// As many as the system lets start: batches are the same with any number, and without one next() does the work.
+void Loader::Impl::start_workers() {
+  std::string reason;
+  try {
+    const auto wanted = static_cast<std::size_t>(options.workers);
+    threads.reserve(wanted);
+    while (threads.size() < wanted) {
+      if (pipelines.size() == threads.size()) pipelines.push_back(std::make_unique<PicturePipeline>(options));
+      threads.emplace_back([this, pipeline = pipelines.back().get()] { work(*pipeline); });
+    }
+    return;
+  } catch (const std::system_error& error) {
+    reason = error.code().message();
+  } catch (const std::bad_alloc&) {
+    reason = "not enough memory";
+  }
+  static std::atomic<bool> said{false};  // once, and not for the loader of every evaluation
+  if (said.exchange(true)) return;
+  log::warn("--workers {}: the system lets {} start ({}); {}", options.workers, threads.size(), reason,
+            threads.empty() ? "pictures are loaded without them" : "loading goes on with these");
 }
 
 Loader::Impl::~Impl() {
@@ -208,8 +237,7 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
   if (complete) batch_ready.notify_all();
 }
 
-void Loader::Impl::work() {
-  PicturePipeline pipeline(options);
+void Loader::Impl::work(PicturePipeline& pipeline) {
   std::unique_lock lock(mutex);
   while (true) {
     std::int64_t b = 0, position = 0;
@@ -259,7 +287,7 @@ const Batch* Loader::Impl::next() {
     std::int64_t b = 0, position = 0;
     while (next_fill == next_deliver && take(b, position)) {
       lock.unlock();
-      fill(*own_pipeline, slot_of(b), position);
+      fill(*pipelines.front(), slot_of(b), position);
       lock.lock();
     }
   } else {

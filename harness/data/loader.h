@@ -71,7 +71,8 @@ struct LoaderStats {
 
 class Loader {
  public:
-  /// `set` is borrowed and must outlive the loader. Throws Error for an empty set or options out of range.
+  /// `set` is borrowed and must outlive the loader. Where the system refuses threads, fewer workers do the same work,
+  /// with one warning. Throws Error for an empty set or options out of range.
   Loader(const ImageFolder& set, const LoaderOptions& options);
   /// Stops the workers, whatever they are doing.
   ~Loader();

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "harness/console/interrupt.h"
 #include "harness/data/loader.h"
 
 namespace qcface::data {
@@ -27,6 +28,7 @@ ColourCheck check_colour_order(const ImageFolder& set, bool swap_rb, std::int64_
   const std::int64_t count = std::min(sample, set.size());
   double colourfulness = 0.0;  // mean of max - min over the channels
   for (std::int64_t i = 0; i < count; ++i) {
+    stop_if_interrupted();
     set.path(i * set.size() / count, path);
     if (!decoder.decode_file(path, image).ok() || image.bytes() == 0) continue;
     std::array<std::int64_t, 3> sum{};

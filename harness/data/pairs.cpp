@@ -1,141 +1,179 @@
 #include "harness/data/pairs.h"
 
-#include <charconv>
-#include <cmath>
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <optional>
+#include <span>
 #include <string_view>
-#include <system_error>
-#include <unordered_map>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/log.h"
+#include "harness/data/list_text.h"
+#include "harness/data/picture_finder.h"
+#include "harness/data/picture_list.h"
 
 namespace qcface::data {
 namespace fs = std::filesystem;
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+struct Row {
+  std::size_t line = 0;
+  std::vector<std::string> fields;
+};
 
-// Fields separated by blanks and at most one comma.
-std::vector<std::string_view> split(std::string_view line) {
-  std::vector<std::string_view> fields;
-  std::size_t at = 0;
-  while (at < line.size()) {
-    while (at < line.size() && is_blank(line[at])) ++at;
-    const std::size_t begin = at;
-    while (at < line.size() && !is_blank(line[at]) && line[at] != ',') ++at;
-    if (at > begin) fields.push_back(line.substr(begin, at - begin));
-    while (at < line.size() && is_blank(line[at])) ++at;
-    if (at < line.size() && line[at] == ',') {
-      ++at;
-      if (at == line.size()) fields.emplace_back();  // a comma at the end: an empty field
-    }
-  }
-  return fields;
+std::optional<bool> label_of(const std::string& field) {
+  const auto number = whole_number(field);
+  const std::string word = lower_case(field);
+  if (number == 1 || word == "true" || word == "same") return true;
+  if (number == 0 || word == "false" || word == "different") return false;
+  return std::nullopt;
 }
 
-// "12" and "12.0" are 12; anything else is no number.
-std::optional<std::int64_t> whole_number(std::string_view field) {
-  double value = 0.0;
-  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
-  constexpr double kLargest = 9.0e15;
-  if (error != std::errc{} || end != field.data() + field.size() || !(std::abs(value) <= kLargest) ||
-      value != std::floor(value)) {
-    return std::nullopt;
+// A name and the numbers of two of its pictures, or two names with a number each: a row of LFW's own lists.
+bool is_lfw_row(const Row& row) {
+  const auto& f = row.fields;
+  const auto name = [&](std::size_t i) { return !f[i].empty() && !whole_number(f[i]); };
+  const auto number = [&](std::size_t i) {
+    const auto value = whole_number(f[i]);
+    return value && *value >= 0;
+  };
+  if (f.size() == 3) return name(0) && number(1) && number(2);
+  return f.size() == 4 && name(0) && number(1) && name(2) && number(3);
+}
+
+bool all_numbers(const Row& row) {
+  return std::all_of(row.fields.begin(), row.fields.end(),
+                     [](const auto& f) { return whole_number(f).has_value(); });
+}
+
+Row split_row(const fs::path& list, const ListLine& line, bool first) {
+  static constexpr Separator kSeparators[] = {Separator::kTab, Separator::kComma, Separator::kSemicolon,
+                                              Separator::kBlanks, Separator::kBlanksOrComma};
+  Row row{line.number, {}};
+  for (const Separator separator : kSeparators) {
+    auto fields = split_fields(line.text, separator);
+    if (!fields) continue;
+    row.fields = std::move(*fields);
+    const std::size_t count = row.fields.size();
+    if (count == 3 || (count == 4 && is_lfw_row(row)) || (first && count <= 2 && all_numbers(row)))
+      return row;
   }
-  return static_cast<std::int64_t>(value);
+  require(!row.fields.empty(), "{}: line {}: a double quote is not closed, or text follows it", list.string(),
+          line.number);
+  fail(
+      "{}: line {}: expected 3 fields (picture, picture, 1 or 0), found {}; names with blanks need tabs or "
+      "commas between "
+      "the fields, or double quotes",
+      list.string(), line.number, row.fields.size());
 }
 
 class Reader {
  public:
-  Reader(const fs::path& list, const fs::path& root) : list_(list), root_(root) {
-    std::error_code ignored;
-    require(fs::is_directory(root, ignored), "{}: the picture folder of the pair list does not exist",
-            root.string());
-  }
+  Reader(const fs::path& list, const fs::path& root) : list_(list), finder_(list, root) {}
 
-  void line(std::string_view text, std::size_t number) {
-    number_ = number;
-    const std::vector<std::string_view> fields = split(text);
-    if (fields.empty() || fields.front().starts_with('#')) return;
-    require(fields.size() == 3, "{}: line {}: expected 3 fields (picture, picture, 1 or 0), found {}",
-            list_.string(), number, fields.size());
-    const std::optional<std::int64_t> same = whole_number(fields[2]);
-    require(same == 0 || same == 1, "{}: line {}: '{}' is neither 1 (same) nor 0 (different)", list_.string(),
-            number, fields[2]);
-    const int a = image(fields[0]);
-    const int b = image(fields[1]);
-    pairs_.pairs.emplace_back(a, b);
-    pairs_.same.push_back(static_cast<char>(*same));
-  }
-
-  PairList finish() {
+  PairList read() {
+    const ListText text(list_);
+    std::vector<Row> rows;
+    for (const ListLine& line : text.lines()) rows.push_back(split_row(list_, line, rows.empty()));
+    require(!rows.empty(), "{}: no pairs in this list", list_.string());
+    const bool counts = rows.front().fields.size() <= 2;
+    require(!counts || (rows.size() > 1 && is_lfw_row(rows[1])),
+            "{}: line {}: expected 3 fields (picture, picture, 1 or 0), found {}", list_.string(),
+            rows.front().line, rows.front().fields.size());
+    if (counts ||
+        std::any_of(rows.begin(), rows.end(), [](const Row& row) { return row.fields.size() == 4; })) {
+      read_lfw(rows, counts);
+    } else {
+      read_labelled(rows);
+    }
+    finder_.require_all();
     require(pairs_.size() > 0, "{}: no pairs in this list", list_.string());
+    pairs_.images = finder_.take_images();
     return std::move(pairs_);
   }
 
  private:
-  int image(std::string_view field) {
-    const std::optional<std::int64_t> number = whole_number(field);
-    const std::string key = number ? std::to_string(*number) : std::string(field);
-    const auto [known, inserted] = index_.try_emplace(key, static_cast<int>(pairs_.images.size()));
-    if (inserted) pairs_.images.push_back(number ? find_number(key) : find_path(key));
-    return known->second;
+  void add(int a, int b, bool same) {
+    pairs_.pairs.emplace_back(a, b);
+    pairs_.same.push_back(same ? 1 : 0);
   }
 
-  std::string find_path(const std::string& name) const {
-    const fs::path path = fs::path(name).is_absolute() ? fs::path(name) : root_ / name;
-    std::error_code ignored;
-    require(fs::is_regular_file(path, ignored), "{}: line {}: there is no picture {}", list_.string(),
-            number_, path.string());
-    return path.string();
-  }
-
-  // The place and suffix of the last hit are tried first: lists are uniform.
-  std::string find_number(const std::string& number) {
-    static constexpr const char* kFolders[] = {"imgs", ""};
-    static constexpr const char* kSuffixes[] = {".jpg", ".png",  ".jpeg", ".bmp", ".pgm",
-                                                ".ppm", ".webp", ".JPG",  ".PNG"};
-    std::error_code ignored;
-    if (!folder_.empty()) {
-      const fs::path path = folder_ / (number + suffix_);
-      if (fs::is_regular_file(path, ignored)) return path.string();
+  void read_lfw(const std::vector<Row>& rows, bool counts) {
+    for (const Row& row : std::span(rows).subspan(counts ? 1 : 0)) {
+      require(is_lfw_row(row),
+              "{}: line {}: expected a row of LFW's form (name, number, number or name, number, name, "
+              "number) as the others",
+              list_.string(), row.line);
+      const auto& f = row.fields;
+      const bool same = f.size() == 3;
+      const int a = finder_.find(f[0], *whole_number(f[1]), row.line);
+      add(a, finder_.find(same ? f[0] : f[2], *whole_number(f.back()), row.line), same);
     }
-    for (const char* folder : kFolders) {
-      for (const char* suffix : kSuffixes) {
-        const fs::path base = *folder == '\0' ? root_ : root_ / folder;
-        const fs::path path = base / (number + suffix);
-        if (!fs::is_regular_file(path, ignored)) continue;
-        folder_ = base;
-        suffix_ = suffix;
-        return path.string();
-      }
-    }
-    fail("{}: line {}: there is no picture {}.jpg (or .png, ...) in {} or {}", list_.string(), number_,
-         number, (root_ / "imgs").string(), root_.string());
+    if (!counts) return;
+    // Folds and pairs of either kind in each; or the latter alone.
+    std::int64_t expected = 2;
+    for (const std::string& field : rows.front().fields)
+      expected *= std::clamp<std::int64_t>(*whole_number(field), 0, 1 << 30);
+    require(expected == static_cast<std::int64_t>(pairs_.size()),
+            "{}: line {} announces {} pairs, but the list holds {}: get it again, or take the line out",
+            list_.string(), rows.front().line, expected, pairs_.size());
   }
 
-  const fs::path list_, root_;
-  std::size_t number_ = 0;
-  fs::path folder_;
-  std::string suffix_;
-  std::unordered_map<std::string, int> index_;
+  void read_labelled(std::vector<Row>& rows) {
+    if (is_heading(rows)) {
+      log::info("{}: line {} is taken for the heading", list_.string(), rows.front().line);
+      rows.erase(rows.begin());
+    }
+    const std::size_t label = label_first(rows) ? 0 : 2;
+    for (const Row& row : rows) {
+      for (const std::string& field : row.fields)
+        require(!field.empty(), "{}: line {}: a field is empty", list_.string(), row.line);
+      const std::optional<bool> same = label_of(row.fields[label]);
+      require(same.has_value(), "{}: line {}: '{}' is neither 1 (same) nor 0 (different), nor true or false",
+              list_.string(), row.line, row.fields[label]);
+      const int a = finder_.find(row.fields[label == 0 ? 1 : 0], row.line);
+      add(a, finder_.find(row.fields[label == 0 ? 2 : 1], row.line), *same);
+    }
+  }
+
+  static bool is_heading(const std::vector<Row>& rows) {
+    static constexpr std::string_view kWords[] = {"label", "same", "issame", "is_same",
+                                                  "match", "m",    "target", "y"};
+    const Row& row = rows.front();
+    // "same" is a label as well, unless the row below says 1 or true.
+    const auto heads = [&](std::size_t i) {
+      const std::string word = lower_case(row.fields[i]),
+                        below = rows.size() > 1 ? lower_case(rows[1].fields[i]) : "same";
+      return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords) &&
+             (!label_of(word) || (below != "same" && below != "different"));
+    };
+    const bool names = std::none_of(row.fields.begin(), row.fields.end(), [](const std::string& field) {
+      return has_picture_suffix(field) || whole_number(field).has_value();
+    });
+    return names && (heads(2) || heads(0));
+  }
+
+  // Only where no row can be meant the usual way. What has no suffix of a picture could be a label with a mistake in it, so
+  // there both labels have to occur in front.
+  static bool label_first(const std::vector<Row>& rows) {
+    bool same = false, different = false, files = true;
+    for (const Row& row : rows) {
+      const std::optional<bool> first = label_of(row.fields[0]);
+      if (!first || label_of(row.fields[2])) return false;
+      (*first ? same : different) = true;
+      files = files && has_picture_suffix(row.fields[1]) && has_picture_suffix(row.fields[2]);
+    }
+    return files || (same && different);
+  }
+
+  const fs::path list_;
+  PictureFinder finder_;
   PairList pairs_;
 };
 
 }  // namespace
 
-PairList read_pairs(const fs::path& list, const fs::path& root) {
-  const std::string text = read_file(list);
-  Reader reader(list, root);
-  std::size_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    reader.line(std::string_view(text).substr(begin, end - begin), ++number);
-    begin = end + 1;
-  }
-  return reader.finish();
-}
+PairList read_pairs(const fs::path& list, const fs::path& root) { return Reader(list, root).read(); }
 
 }  // namespace qcface::data

@@ -10,13 +10,15 @@ void box_of(const Padded& in, std::uint16_t* columns, std::uint8_t* out) {
   const std::size_t row_bytes = 3 * static_cast<std::size_t>(in.width);
   for (std::size_t x = 0; x < padded_bytes; ++x) {
     std::uint16_t sum = 0;
-    for (int k = 0; k < kSize - 1; ++k) sum = static_cast<std::uint16_t>(sum + in.pixels[static_cast<std::size_t>(k) * in.stride + x]);
+    for (int k = 0; k < kSize - 1; ++k)
+      sum = static_cast<std::uint16_t>(sum + in.pixels[static_cast<std::size_t>(k) * in.stride + x]);
     columns[x] = sum;
   }
   for (int y = 0; y < in.height; ++y) {
     const std::uint8_t* enters = in.pixels + static_cast<std::size_t>(y + kSize - 1) * in.stride;
     const std::uint8_t* leaves = in.pixels + static_cast<std::size_t>(y) * in.stride;
-    for (std::size_t x = 0; x < padded_bytes; ++x) columns[x] = static_cast<std::uint16_t>(columns[x] + enters[x]);
+    for (std::size_t x = 0; x < padded_bytes; ++x)
+      columns[x] = static_cast<std::uint16_t>(columns[x] + enters[x]);
     std::uint8_t* row = out + static_cast<std::size_t>(y) * row_bytes;
     for (std::size_t x = 0; x < row_bytes; ++x) {
       std::uint16_t sum = kArea / 2;
@@ -24,7 +26,8 @@ void box_of(const Padded& in, std::uint16_t* columns, std::uint8_t* out) {
       const auto high = static_cast<std::uint16_t>((std::uint32_t{sum} * kInverse) >> 16);
       row[x] = static_cast<std::uint8_t>(high >> kShift);
     }
-    for (std::size_t x = 0; x < padded_bytes; ++x) columns[x] = static_cast<std::uint16_t>(columns[x] - leaves[x]);
+    for (std::size_t x = 0; x < padded_bytes; ++x)
+      columns[x] = static_cast<std::uint16_t>(columns[x] - leaves[x]);
   }
 }
 

@@ -3,10 +3,12 @@
 
 constexpr std::size_t kChunk = 128;
 
-inline std::uint8_t clamp_u8(std::int32_t v) { return static_cast<std::uint8_t>(v < 0 ? 0 : v > 255 ? 255 : v); }
+inline std::uint8_t clamp_u8(std::int32_t v) {
+  return static_cast<std::uint8_t>(v < 0 ? 0 : v > 255 ? 255 : v);
+}
 
-void rgb_to_lab(const LabTables& tables, const std::uint8_t* rgb, std::size_t pixels, std::uint8_t* l, std::uint8_t* a,
-                std::uint8_t* b) {
+void rgb_to_lab(const LabTables& tables, const std::uint8_t* rgb, std::size_t pixels, std::uint8_t* l,
+                std::uint8_t* a, std::uint8_t* b) {
   constexpr int kBits = LabTables::kForwardBits;
   constexpr std::int32_t kLScale = (116 * 255 + 50) / 100;
   constexpr std::int32_t kLShift = -((16 * 255 * (1 << kBits) + 50) / 100);
@@ -22,7 +24,8 @@ void rgb_to_lab(const LabTables& tables, const std::uint8_t* rgb, std::size_t pi
     }
     std::int32_t xyz[3][kChunk];
     for (std::size_t row = 0; row < 3; ++row) {
-      const std::int32_t r = tables.to_xyz[3 * row], g = tables.to_xyz[3 * row + 1], bl = tables.to_xyz[3 * row + 2];
+      const std::int32_t r = tables.to_xyz[3 * row], g = tables.to_xyz[3 * row + 1],
+                         bl = tables.to_xyz[3 * row + 2];
       for (std::size_t i = 0; i < n; ++i) {
         xyz[row][i] = (red[i] * r + green[i] * g + blue[i] * bl + (1 << (LabTables::kMatrixBits - 1))) >>
                       LabTables::kMatrixBits;
@@ -42,7 +45,8 @@ void rgb_to_lab(const LabTables& tables, const std::uint8_t* rgb, std::size_t pi
 inline std::int32_t inverse_f(std::int32_t f) {
   constexpr int kBits = LabTables::kBackBits;
   constexpr std::int32_t kOne = 1 << kBits, kHalf = kOne / 2;
-  constexpr std::int32_t kThreshold = 6 * kOne / 29, kShift = (16 * kOne + 58) / 116, kSlope = (108 * kOne + 420) / 841;
+  constexpr std::int32_t kThreshold = 6 * kOne / 29, kShift = (16 * kOne + 58) / 116,
+                         kSlope = (108 * kOne + 420) / 841;
   const std::int32_t square = (f * f + kHalf) >> kBits;
   const std::int32_t cube = (square * f + kHalf) >> kBits;
   const std::int32_t line = ((f - kShift) * kSlope + kHalf) >> kBits;
@@ -67,7 +71,8 @@ void lab_to_rgb(const LabTables& tables, const std::uint8_t* l, const std::uint8
       const std::int32_t tx = inverse_f(x[i]), ty = inverse_f(y[i]), tz = inverse_f(z[i]);
       const auto channel = [&](std::size_t row) {
         const std::int32_t v = (tables.to_rgb[3 * row] * tx + tables.to_rgb[3 * row + 1] * ty +
-                                tables.to_rgb[3 * row + 2] * tz + kHalf) >> kShift;
+                                tables.to_rgb[3 * row + 2] * tz + kHalf) >>
+                               kShift;
         return v < 0 ? 0 : v > LabTables::kGammaSize - 1 ? LabTables::kGammaSize - 1 : v;
       };
       x[i] = channel(0);

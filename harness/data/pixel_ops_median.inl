@@ -70,7 +70,9 @@ template <int kA, int kB>
 #pragma GCC unroll 64
   for (int from_a = kFirst; from_a <= kLast; ++from_a) {
     const int from_b = kTake - from_a;
-    const Lane largest = from_a == 0 ? b[from_b - 1] : from_b == 0 ? a[from_a - 1] : lane_max(a[from_a - 1], b[from_b - 1]);
+    const Lane largest = from_a == 0   ? b[from_b - 1]
+                         : from_b == 0 ? a[from_a - 1]
+                                       : lane_max(a[from_a - 1], b[from_b - 1]);
     result = from_a == kFirst ? largest : lane_min(result, largest);
   }
   return result;

@@ -9,13 +9,16 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <tuple>
 #include <vector>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/random.h"
+#include "harness/console/interrupt.h"
 #include "harness/data/degrade.h"
 #include "harness/data/synth_face.h"
 
@@ -28,6 +31,7 @@ constexpr std::uint64_t kHeldOut = 1u << 20;       // first identity number of t
 constexpr std::uint64_t kStudyPicture = 1u << 20;  // picture number of the sources of the degradation series
 constexpr std::uint32_t kTrainingStream =
     1u << 16;  // "epoch" of kDegrade streams that choose training degradations
+constexpr std::int64_t kMostPictures = 1'000'000'000;
 constexpr const char* kMarker = "synth.json";
 constexpr const char* kUnfinished = "synth.unfinished";
 
@@ -48,6 +52,12 @@ void check(const SynthOptions& o) {
           "that {} identities of {} pictures have)",
           o.pairs, 2 * same_pairs, o.verify_identities, o.verify_pictures);
   require(o.degrade_sources >= 0, "data synth: {} degradation sources", o.degrade_sources);
+  const std::int64_t pictures = std::int64_t{o.identities} * o.pictures_per_identity +
+                                std::int64_t{o.verify_identities} * o.verify_pictures;
+  require(pictures <= kMostPictures,
+          "data synth: {} pictures in all, expected at most {}: ask for fewer identities or "
+          "pictures",
+          pictures, kMostPictures);
   require(o.degraded_share >= 0.0 && o.degraded_share <= 1.0,
           "data synth: degraded share {}, expected 0 to 1", o.degraded_share);
   require(o.size >= 32 && o.size <= 1024, "data synth: picture size {}, expected 32 to 1024", o.size);
@@ -132,6 +142,7 @@ void make_study(const SynthOptions& o, const fs::path& folder, int source) {
   render_face(draw_identity(o.seed, identity), picture, o.size, clean);
   for (Degradation kind : kAllDegradations) {
     for (double level : study_levels(kind)) {
+      stop_if_interrupted();
       degrade(clean, kind, level, o.seed, index, degraded);
       write_image((folder / name_of(kind) / fmt::format("{:03d}_{}.png", source, level_text(level))).string(),
                   degraded);
@@ -174,6 +185,7 @@ std::string pair_list(const SynthOptions& o) {
     return static_cast<int>(random.below(static_cast<std::uint64_t>(n)));
   };
   for (int line = 0; line < o.pairs;) {
+    stop_if_interrupted();
     const bool same = line % 2 == 0;
     const int person = below(o.verify_identities);
     const int other = same ? person : (person + 1 + below(o.verify_identities - 1)) % o.verify_identities;
@@ -186,33 +198,53 @@ std::string pair_list(const SynthOptions& o) {
   return text;
 }
 
-// Runs task(0..count-1) on threads; progress from the calling thread; the first exception comes back.
+// Runs task(0..count-1) on threads, fewer where the system refuses some; progress from the calling thread; the first
+// exception comes back.
 template <class Task>
 void run_tasks(int count, int threads, const std::function<void(double)>& progress, Task task) {
   std::atomic<int> next{0};
   std::mutex mutex;
   std::condition_variable changed;
-  int done = 0, running = threads;
+  int done = 0, running = 0;
   std::exception_ptr error;
-  std::vector<std::thread> pool;
-  for (int t = 0; t < threads; ++t) {
-    pool.emplace_back([&] {
-      std::exception_ptr mine;
-      try {
-        for (int i = next++; i < count; i = next++) {
-          task(i);
-          const std::lock_guard lock(mutex);
-          ++done;
-        }
-      } catch (...) {
-        mine = std::current_exception();
-        next = count;
+  const auto work = [&] {
+    std::exception_ptr mine;
+    try {
+      for (int i = next++; i < count; i = next++) {
+        stop_if_interrupted();
+        task(i);
+        const std::lock_guard lock(mutex);
+        ++done;
       }
+    } catch (...) {
+      mine = std::current_exception();
+      next = count;
+    }
+    const std::lock_guard lock(mutex);
+    if (mine && !error) error = mine;
+    --running;
+    changed.notify_all();
+  };
+  std::vector<std::thread> pool;
+  pool.reserve(static_cast<std::size_t>(threads));
+  try {
+    while (static_cast<int>(pool.size()) < threads) {
+      {
+        const std::lock_guard lock(mutex);
+        ++running;
+      }
+      pool.emplace_back(work);
+    }
+  } catch (const std::system_error&) {
+    {
       const std::lock_guard lock(mutex);
-      if (mine && !error) error = mine;
       --running;
-      changed.notify_all();
-    });
+    }
+    log::warn("--threads {}: the system lets only {} run", threads, std::max<std::size_t>(pool.size(), 1));
+    if (pool.empty()) {
+      running = 1;
+      work();
+    }
   }
   {
     std::unique_lock lock(mutex);
@@ -247,8 +279,7 @@ bool prepare_folder(const SynthOptions& o, const std::string& wanted) {
       for (const char* part : {"train", "verify", "degrade"}) fs::remove_all(o.out / part, error);
     }
   }
-  fs::create_directories(o.out, error);
-  require(!error, "{}: cannot create the folder ({})", o.out.string(), error.message());
+  require_writable_folder(o.out, "--out");
   write_file_atomically(o.out / kUnfinished, wanted);
   return false;
 }
@@ -274,8 +305,10 @@ SynthResult synthesize_faces(const SynthOptions& options, const std::function<vo
   const std::string wanted = parameters(options);
   result.reused = prepare_folder(options, wanted);
   if (!result.reused) {
-    for (int i = 0; i < options.identities; ++i)
+    for (int i = 0; i < options.identities; ++i) {
+      stop_if_interrupted();
       fs::create_directories((result.train / train_name(i, 0)).parent_path());
+    }
     fs::create_directories(result.verify / "imgs");
     for (Degradation kind : kAllDegradations) fs::create_directories(result.degrade / name_of(kind));
     const int train = static_cast<int>(result.train_pictures),

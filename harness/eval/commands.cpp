@@ -8,10 +8,13 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/npy.h"
+#include "core/text.h"
 #include "harness/data/image_folder.h"
+#include "harness/data/picture_list.h"
 #include "harness/eval/results.h"
 
 namespace qcface::eval {
@@ -24,12 +27,14 @@ QmfConstants fit_constants(Embedder& embedder, const VerifyOptions& options, Qma
   require(!options.fit_images.empty(), "fit of the quality-aware score: needs a folder of training pictures");
   if (!options.fit_pairs.empty()) {
     const data::PairList list = data::read_pairs(options.fit_pairs, options.fit_images);
+    require_both_kinds(list, options.fit_pairs.string());
     embeddings = extract_embeddings(embedder, list.images, options.extract);
     material = pair_material(embeddings, list.pairs, list.same);
     source = fmt::format("fitted on {}", options.fit_pairs.string());
   } else {
     const std::array roots{options.fit_images};
     const data::ImageFolder set = data::scan_image_folder(roots);
+    for (const std::string& warning : set.warnings()) log::warn("{}", warning);
     std::vector<std::int64_t> labels;
     for (std::int64_t i = 0; i < set.size(); ++i) labels.push_back(set.label(i));
     const DrawnPairs drawn = draw_training_pairs(labels, options.fit_seed);
@@ -77,17 +82,21 @@ std::optional<QmfConstants> choose_constants(Embedder& embedder, const VerifyOpt
   return std::nullopt;
 }
 
-void make_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  require(!error, "{}: cannot make the folder: {}", folder.string(), error.message());
+nlohmann::json conditions_json(const std::map<std::string, std::string>& conditions,
+                               const ExtractOptions& extract) {
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [key, value] : conditions) json[key] = to_json_text(value);
+  json["mean"] = extract.mean;
+  json["std"] = extract.std;
+  return json;
 }
 
 }  // namespace
 
 VerifyResult run_eval_verify(Embedder& embedder, const VerifyOptions& options) {
   const data::PairList pairs = data::read_pairs(options.pairs, options.images);
-  make_folder(options.out);  // before the long part, so that a folder that cannot be written stops at once
+  require_measurable(pairs, options.pairs.string());
+  require_writable_folder(options.out, "--out");  // before the long part
   std::optional<QmagFit> fit;
   const std::optional<QmfConstants> constants = choose_constants(embedder, options, fit);
   const Embeddings embeddings = extract_embeddings(embedder, pairs.images, options.extract);
@@ -97,39 +106,39 @@ VerifyResult run_eval_verify(Embedder& embedder, const VerifyOptions& options) {
     log::warn("verification: {} of {} pairs are excluded, because a picture of theirs cannot be read",
               result.pairs_excluded, result.pairs_listed);
   }
-  nlohmann::json conditions(options.conditions);
-  conditions["pair_list"] = options.pairs.string();
-  conditions["pictures"] = options.images.string();
-  conditions["mean"] = options.extract.mean;
-  conditions["std"] = options.extract.std;
+  nlohmann::json conditions = conditions_json(options.conditions, options.extract);
+  conditions["pair_list"] = to_json_text(options.pairs.string());
+  conditions["pictures"] = to_json_text(options.images.string());
   conditions["swap_rb"] = options.extract.swap_rb;
-  write_magnitudes(options.out / "magnitudes.csv", pairs.images, embeddings);
-  write_verify(options.out, result, conditions);
+  write_verify(options.out, result, conditions, pairs.images, embeddings);
   return result;
 }
 
 DegradationResult run_eval_degradation(Embedder& embedder, const DegradationOptions& options) {
   const DegradationSet set = read_degradation_set(options.levels);
-  make_folder(options.out);
+  require_writable_folder(options.out, "--out");
   DegradationResult result = evaluate_degradation(embedder, set, options.extract);
-  nlohmann::json conditions(options.conditions);
-  conditions["levels"] = options.levels.string();
-  conditions["mean"] = options.extract.mean;
-  conditions["std"] = options.extract.std;
+  nlohmann::json conditions = conditions_json(options.conditions, options.extract);
+  conditions["levels"] = to_json_text(options.levels.string());
   write_degradation(options.out, result, conditions);
   return result;
 }
 
 EmbedResult run_embed(Embedder& embedder, const EmbedOptions& options) {
-  const std::vector<std::string> files = data::list_pictures(options.images);
+  const data::PictureList list = data::list_pictures(options.images);
+  const std::vector<std::string>& files = list.files;
+  if (list.left_out.count() > 0) {
+    log::warn("{}: left out: {}", options.images.string(), list.left_out.describe());
+  }
   std::vector<std::string> relative;
   for (const std::string& file : files) {
     relative.push_back(std::filesystem::path(file).lexically_relative(options.images).generic_string());
   }
-  make_folder(options.out);
+  require_writable_folder(options.out, "--out");
   const Embeddings embeddings = extract_embeddings(embedder, files, options.extract);
 
   EmbedResult result;
+  result.left_out = list.left_out;
   result.corrupt = embeddings.corrupt;
   result.seconds = embeddings.seconds;
   result.width = static_cast<std::int64_t>(embeddings.row(0).size());
@@ -150,9 +159,11 @@ EmbedResult run_embed(Embedder& embedder, const EmbedOptions& options) {
   result.pictures = static_cast<std::int64_t>(names.size());
   result.magnitude_mean /= static_cast<double>(names.size());
   const std::array<std::int64_t, 2> shape{result.pictures, result.width};
-  write_magnitudes(options.out / "magnitudes.csv", relative, embeddings);
-  write_npy(options.out / "filenames.npy", names);
-  write_npy(options.out / "embeddings.npy", std::span<const float>(rows), shape);
+  FileGroup group;
+  group.add(options.out / "magnitudes.csv").write(magnitudes_csv(relative, embeddings));
+  write_npy(group.add(options.out / "filenames.npy"), names);
+  write_npy(group.add(options.out / "embeddings.npy"), std::span<const float>(rows), shape);
+  group.commit();
   return result;
 }
 

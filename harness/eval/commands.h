@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "harness/data/left_out.h"
 #include "harness/eval/degradation.h"
 #include "harness/eval/extract.h"
 #include "harness/eval/verify.h"
@@ -55,11 +56,12 @@ struct EmbedResult {
   std::int64_t pictures = 0;  // rows written: unreadable pictures are left out
   std::int64_t width = 0;
   std::vector<data::CorruptPicture> corrupt;
+  data::LeftOut left_out;  // entries of the folder that were not tried; said in a warning before the work
   double magnitude_min = 0, magnitude_mean = 0, magnitude_max = 0;
   double seconds = 0;
 };
 /// embeddings.npy f32 [n, D] (not normalised), filenames.npy <U [n] (relative to images), magnitudes.csv
-/// (path,identity,magnitude).
+/// (path,identity,magnitude); the three change together.
 EmbedResult run_embed(Embedder& embedder, const EmbedOptions& options);
 
 }  // namespace qcface::eval

@@ -4,28 +4,18 @@
 #include <charconv>
 #include <cmath>
 #include <map>
-#include <sstream>
+#include <utility>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/text.h"
+#include "harness/data/list_text.h"
+#include "harness/data/picture_finder.h"
 #include "harness/eval/spearman.h"
 
 namespace qcface::eval {
 namespace {
 
 bool is_clean(const std::string& kind) { return kind == "none" || kind == "clean"; }
-
-std::vector<std::string> split_fields(const std::string& line) {
-  std::vector<std::string> fields(1);
-  for (const char c : line) {
-    if (c == ',') {
-      fields.emplace_back();
-    } else if (c != '\r') {
-      fields.back().push_back(c);
-    }
-  }
-  return fields;
-}
 
 // Quantile of an ascending list by linear interpolation between the closest ranks.
 double quantile(std::span<const double> ascending, double share) {
@@ -93,35 +83,44 @@ std::optional<double> mean_over_kinds(const std::vector<KindResult>& kinds,
 }  // namespace
 
 DegradationSet read_degradation_set(const std::filesystem::path& levels_csv) {
-  std::istringstream lines(read_file(levels_csv));
+  const data::ListText text(levels_csv);
   const std::filesystem::path folder = levels_csv.parent_path();
+  data::PictureFinder finder(levels_csv, folder.empty() ? "." : folder);
   DegradationSet set;
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    const std::vector<std::string> fields = split_fields(line);
-    if (number == 1) {
-      require(fields == std::vector<std::string>{"file", "source", "kind", "level"},
-              "{}: line 1: expected the header file,source,kind,level, found '{}'", levels_csv.string(),
-              line);
+  std::vector<int> pictures;
+  bool header = true;
+  for (const data::ListLine& line : text.lines()) {
+    const auto fields = data::split_fields(line.text, data::Separator::kComma);
+    require(fields.has_value(), "{}: line {}: a double quote is not closed, or text follows it",
+            levels_csv.string(), line.number);
+    if (std::exchange(header, false)) {
+      require(*fields == std::vector<std::string>{"file", "source", "kind", "level"},
+              "{}: line {}: expected the header file,source,kind,level, found '{}'", levels_csv.string(),
+              line.number, printable(line.text, 200));
       continue;
     }
-    if (line.empty() || line == "\r") continue;
-    require(fields.size() == 4, "{}: line {}: expected 4 fields, found {}", levels_csv.string(), number,
-            fields.size());
-    DegradationSet::Entry entry;
-    const std::filesystem::path file(fields[0]);
-    entry.file = (file.is_absolute() ? file : folder / file).string();
-    entry.source = fields[1];
-    entry.kind = fields[2];
-    const char* end = fields[3].data() + fields[3].size();
-    const auto [parsed, error] = std::from_chars(fields[3].data(), end, entry.level);
+    require(fields->size() == 4, "{}: line {}: expected 4 fields, found {}", levels_csv.string(), line.number,
+            fields->size());
+    const std::string& level = (*fields)[3];
+    DegradationSet::Entry entry{{}, (*fields)[1], (*fields)[2], 0};
+    const char* end = level.data() + level.size();
+    const auto [parsed, error] = std::from_chars(level.data(), end, entry.level);
     require(error == std::errc() && parsed == end && std::isfinite(entry.level),
-            "{}: line {}: the level '{}' is not a number", levels_csv.string(), number, fields[3]);
-    require(std::filesystem::is_regular_file(entry.file), "{}: line {}: there is no picture {}",
-            levels_csv.string(), number, entry.file);
+            "{}: line {}: the level '{}' is not a number", levels_csv.string(), line.number,
+            printable(level, 200));
+    require(!(*fields)[0].empty() && !entry.kind.empty(), "{}: line {}: a field is empty",
+            levels_csv.string(), line.number);
+    pictures.push_back(finder.find((*fields)[0], line.number));
     set.entries.push_back(std::move(entry));
   }
+  finder.require_all();
   require(!set.entries.empty(), "{}: no picture is listed", levels_csv.string());
+  const std::vector<std::string> images = finder.take_images();
+  for (std::size_t i = 0; i < pictures.size(); ++i)
+    set.entries[i].file = images[static_cast<std::size_t>(pictures[i])];
+  require(
+      std::any_of(set.entries.begin(), set.entries.end(), [](const auto& e) { return !is_clean(e.kind); }),
+      "{}: lists clean pictures only, and none of a known degradation", levels_csv.string());
   return set;
 }
 

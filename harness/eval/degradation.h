@@ -12,7 +12,7 @@
 namespace qcface::eval {
 
 /// levels.csv of `qcface data synth`: header file,source,kind,level; files are relative to the folder of the
-/// CSV.
+/// CSV. Read as spreadsheets write it: with a byte order mark, CR LF and quoted fields.
 struct DegradationSet {
   struct Entry {
     std::string file;  // full path

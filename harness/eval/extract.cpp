@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "harness/console/interrupt.h"
 #include "harness/eval/scores.h"
 
 namespace qcface::eval {
@@ -76,6 +77,7 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
   loader.start_epoch(0);
   std::int64_t done = 0;
   while (const data::Batch* batch = loader.next()) {
+    stop_if_interrupted();
     float* plain = result.plain.data() + done * result.width;
     embedder.embed(batch->images, batch->size, plain);
     check_finite(plain, batch->size, result.width, *batch, files);

@@ -48,7 +48,7 @@ struct Embeddings {
 };
 
 /// Throws Error naming the picture when an embedding holds NaN or infinity, and when no picture could be
-/// read.
+/// read; Interrupted after a signal.
 Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> files,
                               const ExtractOptions& options);
 

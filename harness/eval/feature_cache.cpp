@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstring>
 #include <optional>
-#include <sstream>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/npy.h"
+#include "core/text.h"
+#include "harness/data/list_text.h"
 
 namespace qcface::eval {
 namespace {
@@ -23,17 +22,6 @@ std::optional<std::int64_t> number_of(const std::string& name) {
   const auto [parsed, error] = std::from_chars(name.data() + begin, name.data() + end, number);
   if (error != std::errc() || parsed != name.data() + end) return std::nullopt;
   return number;
-}
-
-// Numbers may be written as 12 or 12.0.
-std::optional<std::int64_t> whole_number(const std::string& text) {
-  double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [parsed, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || parsed != end || value != std::floor(value) || std::fabs(value) > 9e15) {
-    return std::nullopt;
-  }
-  return static_cast<std::int64_t>(value);
 }
 
 }  // namespace
@@ -76,21 +64,18 @@ FeatureCache read_feature_cache(const std::filesystem::path& embeddings,
 }
 
 std::vector<NumberedPair> read_numbered_pairs(const std::filesystem::path& list) {
-  std::istringstream lines(read_file(list));
+  const data::ListText text(list);
   std::vector<NumberedPair> pairs;
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    std::istringstream fields(line);
-    std::string a, b, same, rest;
-    if (!(fields >> a)) continue;
-    const bool three = static_cast<bool>(fields >> b >> same) && !(fields >> rest);
-    require(three, "{}: line {}: expected three numbers 'a b m'", list.string(), number);
-    const auto first = whole_number(a);
-    const auto second = whole_number(b);
-    const auto label = whole_number(same);
+  for (const data::ListLine& line : text.lines()) {
+    const auto fields = data::split_fields(line.text, data::Separator::kBlanksOrComma);
+    require(fields && fields->size() == 3, "{}: line {}: expected three numbers 'a b m'", list.string(),
+            line.number);
+    const auto first = data::whole_number((*fields)[0]);
+    const auto second = data::whole_number((*fields)[1]);
+    const auto label = data::whole_number((*fields)[2]);
     require(first && second && label && (*label == 0 || *label == 1),
             "{}: line {}: expected two picture numbers and 1 (same) or 0 (different), found '{}'",
-            list.string(), number, line);
+            list.string(), line.number, printable(line.text, 200));
     pairs.push_back({*first, *second, *label == 1});
   }
   require(!pairs.empty(), "{}: no pair is listed", list.string());

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "harness/console/interrupt.h"
 #include "harness/eval/kfold.h"
 #include "harness/eval/pair_scores.h"
 #include "harness/eval/roc.h"
@@ -66,6 +67,7 @@ QmagFit fit_qmag(std::span<const double> s, std::span<const double> q, std::span
   std::vector<Choice> choices(targets.size());
   std::vector<double> combined(s.size());
   for (const double omega : omegas) {
+    stop_if_interrupted();
     for (std::size_t i = 0; i < s.size(); ++i) {
       const double score = s[i] + omega * q[i];
       combined[i] = options.space == QmagSpace::kSigmoid ? 1.0 / (1.0 + std::exp(-score)) : score;
@@ -124,6 +126,7 @@ DrawnPairs draw_training_pairs(std::span<const std::int64_t> labels, std::uint64
     }
   };
   for (auto& [label, pictures] : members) {
+    stop_if_interrupted();
     const std::size_t count = std::min(pictures.size(), static_cast<std::size_t>(max_per_identity));
     for (std::size_t i = 0; i < count; ++i) {  // a partial Fisher-Yates draws without replacement
       std::swap(pictures[i], pictures[i + random.below(pictures.size() - i)]);

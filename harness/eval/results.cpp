@@ -8,6 +8,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/text.h"
 #include "harness/report/roc_plot.h"
 
 namespace qcface::eval {
@@ -28,7 +29,7 @@ json folds_json(const std::vector<KfoldFold>& folds) {
 json corrupt_json(const std::vector<data::CorruptPicture>& corrupt) {
   json list = json::array();
   for (const data::CorruptPicture& picture : corrupt) {
-    list.push_back({{"path", picture.path}, {"reason", picture.reason}});
+    list.push_back({{"path", to_json_text(picture.path)}, {"reason", to_json_text(picture.reason)}});
   }
   return list;
 }
@@ -128,8 +129,9 @@ json to_json(const VerifyResult& r) {
               {"insightface", insightface}};
   if (r.qmf && r.constants) {
     result["qmf"] = measures_json(*r.qmf);
-    json constants{
-        {"alpha", r.constants->alpha}, {"beta", r.constants->beta}, {"source", r.constants->source}};
+    json constants{{"alpha", r.constants->alpha},
+                   {"beta", r.constants->beta},
+                   {"source", to_json_text(r.constants->source)}};
     if (r.fit) {
       constants["fit"] = {{"max_omega", r.fit->max_omega},
                           {"thresholds", r.fit->thresholds},
@@ -158,12 +160,12 @@ json to_json(const DegradationResult& r) {
     }
     json samples = json::array();
     for (const DegradationSample& sample : kind.samples) {
-      samples.push_back({{"file", sample.file},
-                         {"source", sample.source},
+      samples.push_back({{"file", to_json_text(sample.file)},
+                         {"source", to_json_text(sample.source)},
                          {"level", sample.level},
                          {"magnitude", sample.magnitude}});
     }
-    kinds.push_back({{"kind", kind.kind},
+    kinds.push_back({{"kind", to_json_text(kind.kind)},
                      {"spearman_pooled", optional_number(kind.rho_pooled)},
                      {"spearman_source_mean", optional_number(kind.rho_source_mean)},
                      {"spearman_source_median", optional_number(kind.rho_source_median)},
@@ -180,23 +182,27 @@ json to_json(const DegradationResult& r) {
           {"kinds", kinds}};
 }
 
-void write_verify(const std::filesystem::path& folder, const VerifyResult& result, const json& conditions) {
+void write_verify(const std::filesystem::path& folder, const VerifyResult& result, const json& conditions,
+                  std::span<const std::string> files, const Embeddings& embeddings) {
   make_folder(folder);
+  FileGroup group;
+  group.add(folder / "magnitudes.csv").write(magnitudes_csv(files, embeddings));
   std::string csv = "score,fpr,tpr,threshold\n";
   append_roc(csv, "cosine", result.cosine.roc);
   if (result.qmf) append_roc(csv, "qmf", result.qmf->roc);
-  write_file_atomically(folder / "roc.csv", csv);
+  group.add(folder / "roc.csv").write(csv);
 
   std::vector<report::RocCurve> curves{curve_of(result.cosine, "cosine", 0, false)};
   if (result.qmf) curves.push_back(curve_of(*result.qmf, "quality-aware", 1, true));
-  write_file_atomically(folder / "roc.svg",
-                        report::render_svg_file(report::roc_plot(
-                            curves, fmt::format("Verification, {} same and {} different pairs", result.same,
-                                                result.different))));
+  group.add(folder / "roc.svg")
+      .write(report::render_svg_file(report::roc_plot(
+          curves,
+          fmt::format("Verification, {} same and {} different pairs", result.same, result.different))));
 
   json whole = to_json(result);
   whole["conditions"] = conditions;
-  write_file_atomically(folder / "verify.json", dump(whole));  // last: marks a complete set of files
+  group.add(folder / "verify.json").write(dump(whole));  // last: marks a complete set of files
+  group.commit();
 }
 
 void write_degradation(const std::filesystem::path& folder, const DegradationResult& result,
@@ -207,9 +213,8 @@ void write_degradation(const std::filesystem::path& folder, const DegradationRes
   write_file_atomically(folder / "degradation.json", dump(whole));
 }
 
-void write_magnitudes(const std::filesystem::path& file, std::span<const std::string> files,
-                      const Embeddings& embeddings) {
-  require(files.size() == embeddings.magnitudes.size(), "{}: {} names for {} embeddings", file.string(),
+std::string magnitudes_csv(std::span<const std::string> files, const Embeddings& embeddings) {
+  require(files.size() == embeddings.magnitudes.size(), "magnitudes: {} names for {} embeddings",
           files.size(), embeddings.magnitudes.size());
   std::string csv = "path,identity,magnitude\n";
   for (std::size_t i = 0; i < files.size(); ++i) {
@@ -218,7 +223,7 @@ void write_magnitudes(const std::filesystem::path& file, std::span<const std::st
     fmt::format_to(std::back_inserter(csv), "{},{},{:.9g}\n", csv_field(files[i]), csv_field(identity),
                    embeddings.magnitudes[i]);
   }
-  write_file_atomically(file, csv);
+  return csv;
 }
 
 }  // namespace qcface::eval

@@ -1,9 +1,11 @@
 #include "harness/eval/verify.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 
 #include "core/error.h"
+#include "harness/console/interrupt.h"
 
 namespace qcface::eval {
 namespace {
@@ -35,8 +37,10 @@ std::vector<double> insightface_distances(const Embeddings& embeddings,
   };
   std::vector<double> distances;
   distances.reserve(pairs.size());
-  for (const auto& [a, b] : pairs)
+  for (const auto& [a, b] : pairs) {
+    stop_if_interrupted();
     distances.push_back(squared_distance(vector_of(a, sum1), vector_of(b, sum2)));
+  }
   return distances;
 }
 
@@ -57,6 +61,7 @@ PairMaterial pair_material(const Embeddings& embeddings, std::span<const std::pa
   require(pairs.size() == same.size(), "pairs: {} pairs but {} labels", pairs.size(), same.size());
   PairMaterial material;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
+    stop_if_interrupted();
     const auto [a, b] = pairs[i];
     require(a >= 0 && b >= 0 && a < embeddings.count && b < embeddings.count,
             "pairs: pair {} names the pictures {} and {}, but there are {} embeddings", i, a, b,
@@ -72,6 +77,19 @@ PairMaterial pair_material(const Embeddings& embeddings, std::span<const std::pa
     material.same.push_back(same[i]);
   }
   return material;
+}
+
+void require_both_kinds(const data::PairList& pairs, const std::string& what) {
+  const auto same = std::count(pairs.same.begin(), pairs.same.end(), 1);
+  const auto all = static_cast<std::ptrdiff_t>(pairs.size());
+  require(same > 0 && same < all, "{} holds {} pairs of one person and {} of two: both kinds are needed",
+          what, same, all - same);
+}
+
+void require_measurable(const data::PairList& pairs, const std::string& what) {
+  require_both_kinds(pairs, what);
+  require(pairs.size() >= kFolds, "{} holds {} pairs: 10-fold verification needs at least {}", what,
+          pairs.size(), kFolds);
 }
 
 VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& embeddings,

@@ -56,6 +56,11 @@ struct VerifyResult {
   std::vector<char> same_of_pair;
 };
 
+/// What a list needs, to be asked before anything is embedded: pairs of both kinds and, for 10-fold accuracy, at least ten.
+/// Throws Error that begins with `what` ("--pairs lfw/pairs.list", ...).
+void require_both_kinds(const data::PairList& pairs, const std::string& what);
+void require_measurable(const data::PairList& pairs, const std::string& what);
+
 /// Measures embeddings that are there already. `embeddings` rows belong to pairs.images.
 VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& embeddings,
                                const std::optional<QmfConstants>& constants = {});

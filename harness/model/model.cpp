@@ -1,10 +1,13 @@
 #include "harness/model/model.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <array>
+#include <cstdint>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "harness/model/tensor_file.h"
 
 namespace qcface::model {
@@ -21,13 +24,17 @@ Preprocessing preprocessing_of(const SafeTensorsFile& file, const std::string& p
   const auto found = file.metadata().find("config");
   if (found == file.metadata().end()) return result;
   try {
-    const auto config = nlohmann::json::parse(found->second);
+    const auto config = parse_json(found->second);
     result.mean = config.value("mean", result.mean);
     result.std = config.value("std", result.std);
     result.swap_rb = config.value("swap-rb", result.swap_rb);
     result.non_square = config.value("non-square", result.non_square);
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: the configuration in its metadata is damaged: {}", path, error.what());
+  } catch (const std::exception&) {
+    fail(
+        "{}: the configuration in its metadata is damaged: expected a JSON object whose mean and std are "
+        "three "
+        "numbers, swap-rb true or false, non-square text; take another checkpoint",
+        path);
   }
   return result;
 }
@@ -66,7 +73,7 @@ Model load_model(const std::filesystem::path& path, int threads, const std::stri
   read_backbone(file, path.string(), model.network->parameters());
   if (const auto extra = unexpected_tensors(file, model.network->parameters()); !extra.empty()) {
     log::warn("{}: {} tensors are not part of {} and were left out, for example {}", path.string(),
-              extra.size(), model.config.arch, extra.front());
+              extra.size(), model.config.arch, printable(extra.front(), 200));
   }
   return model;
 }

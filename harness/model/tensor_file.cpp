@@ -74,6 +74,12 @@ std::vector<std::string> unexpected_tensors(const SafeTensorsFile& file,
   return names;
 }
 
+std::int64_t classes_of(const SafeTensorView& head_weight, std::int64_t width) {
+  const auto& shape = head_weight.shape;
+  if (shape.size() != 2) return 0;
+  return shape[0] == width ? shape[1] : shape[1] == width ? shape[0] : 0;
+}
+
 void read_class_weights(const SafeTensorsFile& file, const std::string& path, const std::string& name,
                         std::int64_t classes, std::int64_t width, std::span<float> rows) {
   const SafeTensorView& view = file.at(name);
@@ -86,8 +92,7 @@ void read_class_weights(const SafeTensorsFile& file, const std::string& path, co
   } else {
     fail(
         "{}: tensor {} has shape {}, expected [D, K] = {}: the file was trained on another set of identities "
-        "or another "
-        "embedding width; leave head.weight out of the file to start with new class weights",
+        "or another embedding width",
         path, name, shape_text(view.shape), shape_text(published));
   }
 }

@@ -32,6 +32,9 @@ void read_backbone(const SafeTensorsFile& file, const std::string& path, nn::Par
 std::vector<std::string> unexpected_tensors(const SafeTensorsFile& file,
                                             const nn::ParameterStore& parameters);
 
+/// Classes K of a head.weight [D, K] or [K, D] for embeddings of D = `width` values; 0: it has no such extent.
+std::int64_t classes_of(const SafeTensorView& head_weight, std::int64_t width);
+
 /// head.weight [D, K] into rows [K, D]. A file of [K, D] is taken too where the shapes tell them apart.
 void read_class_weights(const SafeTensorsFile& file, const std::string& path, const std::string& name,
                         std::int64_t classes, std::int64_t width, std::span<float> rows);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -10,7 +11,7 @@
 namespace qcface::report {
 
 /// Text of an element or attribute.
-inline std::string escape_html(const std::string& text) { return escape_xml(text); }
+inline std::string escape_html(std::string_view text) { return escape_xml(text); }
 
 /// A whole page: style sheet, light and dark, no script, no outside resource.
 std::string html_page(const std::string& title, const std::string& body);

@@ -2,8 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "harness/report/html.h"
 #include "harness/report/run_data.h"
 #include "harness/report/sections.h"
@@ -27,16 +34,19 @@ std::string guarded(const std::string& name, std::vector<std::string>& missing, 
   } catch (const nlohmann::json::exception& error) {
     missing.push_back(name);
     return html_section(name, name,
-                        html_missing(fmt::format("A result file is damaged: {}.", error.what()), ""));
+                        html_missing(fmt::format("A result file is damaged: {}.", json_problem(error)), ""));
   }
 }
 
 }  // namespace
 
 ReportResult run_report(const ReportOptions& options) {
-  const RunData run = read_run(options.run);
+  require(std::filesystem::is_directory(options.run),
+          "report: {} is no folder; name the run folder that training wrote", options.run.string());
   ReportResult result;
   result.file = options.out.empty() ? options.run / "report.html" : options.out;
+  AtomicFile file(result.file);  // before the work, so that a place that cannot be written stops at once
+  const RunData run = read_run(options.run);
   result.records = run.records;
   result.damaged_lines = run.damaged_lines;
   const std::string title = options.title.empty() ? folder_name(options.run) : options.title;
@@ -51,7 +61,8 @@ ReportResult run_report(const ReportOptions& options) {
       "<footer>This page is one file: figures and pictures are inside, nothing is loaded from "
       "elsewhere.</footer>\n";
   const std::string page = html_page(title, body);
-  write_file_atomically(result.file, page);
+  file.write(page);
+  file.commit();
   result.bytes = static_cast<std::int64_t>(page.size());
   return result;
 }

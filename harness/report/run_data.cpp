@@ -6,8 +6,17 @@
 #include <deque>
 #include <fstream>
 #include <limits>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/json.h"
+#include "core/text.h"
+#include "harness/console/interrupt.h"
 
 namespace qcface::report {
 namespace {
@@ -25,15 +34,37 @@ double parse_number(const std::string& text) {
 }
 
 std::optional<json> read_object(const fs::path& file, std::vector<std::string>& problems) {
-  std::ifstream stream(file);
-  if (!stream) return std::nullopt;
-  json value = json::parse(stream, nullptr, false);
-  if (value.is_discarded() || !value.is_object()) {
+  std::error_code error;
+  if (!fs::exists(file, error)) return std::nullopt;
+  std::optional<json> value;
+  try {
+    value = try_parse_json(read_file(file));
+  } catch (const Error& problem) {
+    problems.push_back(problem.what());
+    return std::nullopt;
+  }
+  if (!value || !value->is_object()) {
     problems.push_back(file.filename().string() + " is not a JSON object");
     return std::nullopt;
   }
   return value;
 }
+
+// Lines of a text file; none where it is missing. A pipe of its name would be waited for, for ever.
+class Lines {
+ public:
+  explicit Lines(const fs::path& file) {
+    std::error_code error;
+    if (fs::is_regular_file(file, error)) stream_.open(file);
+  }
+  bool next(std::string& line) {
+    stop_if_interrupted();
+    return static_cast<bool>(std::getline(stream_, line));
+  }
+
+ private:
+  std::ifstream stream_;
+};
 
 std::vector<double> numbers_of(const json& object, const std::string& key) {
   std::vector<double> values;
@@ -44,11 +75,11 @@ std::vector<double> numbers_of(const json& object, const std::string& key) {
 }
 
 void read_metrics(RunData& run) {
-  std::ifstream stream(run.folder / "metrics.jsonl");
+  Lines lines(run.folder / "metrics.jsonl");
   std::string line;
-  while (std::getline(stream, line)) {
+  while (lines.next(line)) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const json record = json::parse(line, nullptr, false);
+    const json record = try_parse_json(line).value_or(json());
     const auto kind = record.is_object() ? record.find("kind") : record.end();
     if (!record.is_object() || kind == record.end() || !kind->is_string() ||
         !std::isfinite(number_at(record, "global_step"))) {
@@ -62,7 +93,8 @@ void read_metrics(RunData& run) {
       run.epochs.append(record);
     } else if (*kind == "eval") {
       const auto set = record.find("set");
-      run.evaluations[set != record.end() && set->is_string() ? set->get<std::string>() : ""].append(record);
+      run.evaluations[set != record.end() && set->is_string() ? from_json_text(set->get<std::string>()) : ""]
+          .append(record);
     } else if (*kind == "histogram") {
       MagnitudeHistogramRecord histogram{number_at(record, "global_step"), numbers_of(record, "edges"),
                                          numbers_of(record, "counts")};
@@ -74,10 +106,10 @@ void read_metrics(RunData& run) {
 }
 
 void read_log(RunData& run) {
-  std::ifstream stream(run.folder / "log.txt");
+  Lines lines(run.folder / "log.txt");
   std::string line;
   std::deque<std::string> tail;
-  while (std::getline(stream, line)) {
+  while (lines.next(line)) {
     if (line.size() > 400) line = line.substr(0, 400) + "...";
     if (run.log_head.size() < kLogLines) {
       run.log_head.push_back(line);
@@ -91,10 +123,10 @@ void read_log(RunData& run) {
 
 std::vector<RocRow> read_roc(const fs::path& file) {
   std::vector<RocRow> rows;
-  std::ifstream stream(file);
+  Lines lines(file);
   std::string line;
-  std::getline(stream, line);  // header
-  while (std::getline(stream, line)) {
+  lines.next(line);  // header
+  while (lines.next(line)) {
     const std::vector<std::string> fields = split_csv(line);
     if (fields.size() < 4) continue;
     const RocRow row{fields[0], parse_number(fields[1]), parse_number(fields[2])};
@@ -105,10 +137,10 @@ std::vector<RocRow> read_roc(const fs::path& file) {
 
 std::vector<NamedMagnitude> read_magnitudes(const fs::path& file) {
   std::vector<NamedMagnitude> rows;
-  std::ifstream stream(file);
+  Lines lines(file);
   std::string line;
-  std::getline(stream, line);
-  while (std::getline(stream, line)) {
+  lines.next(line);
+  while (lines.next(line)) {
     const std::vector<std::string> fields = split_csv(line);
     if (fields.size() < 3) continue;
     const NamedMagnitude row{fields[0], fields[1], parse_number(fields[2])};

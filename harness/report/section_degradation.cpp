@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "core/text.h"
 #include "harness/report/html.h"
 #include "harness/report/sections.h"
 #include "harness/report/thumbnail.h"
@@ -37,8 +38,9 @@ std::vector<Sample> samples_of(const json& kind) {
   const json list = kind.value("samples", json::array());
   for (const json& entry : list) {
     if (!entry.is_object()) continue;
-    Sample sample{entry.value("file", std::string()), entry.value("source", std::string()),
-                  number_at(entry, "level"), number_at(entry, "magnitude")};
+    Sample sample{from_json_text(entry.value("file", std::string())),
+                  from_json_text(entry.value("source", std::string())), number_at(entry, "level"),
+                  number_at(entry, "magnitude")};
     if (std::isfinite(sample.level) && std::isfinite(sample.magnitude)) samples.push_back(std::move(sample));
   }
   std::stable_sort(samples.begin(), samples.end(),
@@ -48,7 +50,7 @@ std::vector<Sample> samples_of(const json& kind) {
 
 Plot kind_plot(const json& kind, const std::vector<Sample>& samples) {
   Plot plot;
-  const std::string name = kind.value("kind", std::string("?"));
+  const std::string name = from_json_text(kind.value("kind", std::string("?")));
   plot.title = name;
   plot.x.label = level_unit(name);
   plot.y.label = "magnitude |f|";
@@ -125,7 +127,7 @@ std::string degradation_section(const RunData& run, const ReportOptions& options
   std::string examples;
   for (const json& kind : kinds) {
     if (!kind.is_object()) continue;
-    const std::string name = kind.value("kind", std::string("?"));
+    const std::string name = from_json_text(kind.value("kind", std::string("?")));
     const std::vector<Sample> samples = samples_of(kind);
     const json levels = kind.value("levels", json::array());
     const json first = levels.empty() ? json::object() : levels.front();

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <ctime>
 
+#include "core/text.h"
 #include "harness/report/html.h"
 #include "harness/report/sections.h"
 
@@ -15,7 +16,10 @@ namespace {
 using nlohmann::json;
 
 std::string value_text(const json& value) {
-  if (value.is_string()) return value.get<std::string>().empty() ? "\xE2\x80\x93" : value.get<std::string>();
+  if (value.is_string()) {
+    const std::string text = from_json_text(value.get_ref<const std::string&>());
+    return text.empty() ? "\xE2\x80\x93" : text;
+  }
   if (value.is_array()) {
     std::string text;
     for (const json& element : value) text += (text.empty() ? "" : ", ") + value_text(element);
@@ -139,7 +143,7 @@ std::string facts_section(const RunData& run, std::vector<std::string>& missing)
   } else {
     html += fmt::format(
         "<details><summary>Resolved configuration (config.json)</summary><pre>{}</pre></details>\n",
-        escape_html(run.config->dump(2, ' ', false, json::error_handler_t::replace)));
+        escape_html(from_json_text(run.config->dump(2, ' ', false, json::error_handler_t::replace))));
   }
   if (!run.log_head.empty()) {
     std::string text;

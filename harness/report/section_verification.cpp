@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "core/text.h"
 #include "harness/report/html.h"
 #include "harness/report/roc_plot.h"
 #include "harness/report/sections.h"
@@ -94,7 +95,10 @@ std::string part(const VerificationData& data, bool heading) {
   const json conditions = verify.value("conditions", json::object());
   std::string html;
   if (heading) {
-    html += fmt::format("<h3>{}</h3>\n", escape_html(data.name.empty() ? "First pair list" : data.name));
+    const std::string name = data.name.empty() ? "First pair list" : data.name;
+    const bool named = conditions.is_object() && conditions.contains("set") && conditions["set"].is_string();
+    html += fmt::format("<h3>{}</h3>\n",
+                        escape_html(named ? from_json_text(conditions["set"].get<std::string>()) : name));
   }
   html += fmt::format("<p>{:.0f} pairs ({:.0f} same, {:.0f} different) of {:.0f} pictures.",
                       number_at(pairs, "used"), number_at(pairs, "same"), number_at(pairs, "different"),
@@ -103,7 +107,7 @@ std::string part(const VerificationData& data, bool heading) {
     if (conditions.is_object() && conditions.contains(key) && conditions[key].is_string()) {
       html += fmt::format(" <span class=\"soft\">\xC2\xB7 {}</span> <code>{}</code>",
                           key == std::string("pair_list") ? "list" : key,
-                          escape_html(conditions[key].get<std::string>()));
+                          escape_html(from_json_text(conditions[key].get<std::string>())));
     }
   }
   html += "</p>\n";
@@ -117,7 +121,7 @@ std::string part(const VerificationData& data, bool heading) {
   if (const json constants = verify.value("qmf_constants", json::object()); !constants.empty()) {
     html += fmt::format("<p class=\"sub\">Quality-aware score: alpha {:g}, beta {:g} ({}).</p>\n",
                         number_at(constants, "alpha"), number_at(constants, "beta"),
-                        escape_html(constants.value("source", std::string())));
+                        escape_html(from_json_text(constants.value("source", std::string()))));
   }
   html += tar_table(cosine, qmf, number_at(pairs, "different"));
 

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,7 @@ std::vector<double> nice_ticks(double low, double high, int count);
 std::vector<double> log_ticks(double low, double high);
 /// Shortest readable form: 0.25, 1200, 12k, 1e-5.
 std::string tick_label(double value, double step);
-std::string escape_xml(const std::string& text);
+/// Text of an element or attribute: always valid UTF-8 and XML; bytes that are no UTF-8 as \xHH.
+std::string escape_xml(std::string_view text);
 
 }  // namespace qcface::report

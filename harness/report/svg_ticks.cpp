@@ -2,7 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "core/text.h"
 #include "harness/report/svg_plot.h"
 
 namespace qcface::report {
@@ -20,7 +25,10 @@ std::vector<double> nice_ticks(double low, double high, int count) {
   }
   std::vector<double> ticks;
   const double first = std::ceil(low / step - 1e-9);
-  for (double i = first; i * step <= high + 1e-9 * step; ++i) ticks.push_back(i * step == 0 ? 0.0 : i * step);
+  // A range of a few units in the last place has no such ticks: i + 1 is i there.
+  const double last = std::min(high / step + 1e-9, first + 2.0 * count);
+  for (double i = first; i <= last && ticks.size() <= 2 * static_cast<std::size_t>(count); ++i)
+    ticks.push_back(i * step == 0 ? 0.0 : i * step);
   return ticks;
 }
 
@@ -60,29 +68,29 @@ std::string tick_label(double value, double step) {
   return fmt::format("{:.{}f}", value, digits);
 }
 
-std::string escape_xml(const std::string& text) {
+std::string escape_xml(std::string_view text) {
   std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      case '\'':
-        escaped += "&#39;";
-        break;
-      default:
-        // Control characters are not allowed in XML at all.
-        escaped.push_back(static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' ? ' ' : c);
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    const auto lead = static_cast<unsigned char>(text[0]);
+    if (lead == '&') {
+      escaped += "&amp;";
+    } else if (lead == '<') {
+      escaped += "&lt;";
+    } else if (lead == '>') {
+      escaped += "&gt;";
+    } else if (lead == '"') {
+      escaped += "&quot;";
+    } else if (lead == '\'') {
+      escaped += "&#39;";
+    } else if (length == 0) {  // names are bytes, a page is UTF-8
+      escaped += fmt::format("\\x{:02x}", lead);
+    } else if (lead < 0x20 && lead != '\n' && lead != '\t') {  // not allowed in XML at all
+      escaped += ' ';
+    } else {
+      escaped += text.substr(0, length);
     }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return escaped;
 }

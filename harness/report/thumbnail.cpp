@@ -5,6 +5,7 @@
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
+#include "harness/console/interrupt.h"
 #include "harness/data/image.h"
 
 namespace qcface::report {
@@ -28,6 +29,7 @@ std::string base64(const void* data, std::size_t bytes) {
 }
 
 std::string thumbnail_uri(const std::filesystem::path& file, int side) {
+  stop_if_interrupted();
   data::ImageDecoder decoder;
   data::Image image;
   if (!decoder.decode_file(file.string(), image).ok()) return {};

@@ -1,14 +1,14 @@
 #include "harness/train/checkpoint.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <climits>
+#include <limits>
+#include <map>
 #include <vector>
 
 #include "core/error.h"
-#include "core/log.h"
+#include "core/json.h"
+#include "core/text.h"
 #include "harness/model/tensor_file.h"
 #include "nn/sgd.h"
 
@@ -17,19 +17,46 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStepPrefix = "step-";
-constexpr const char* kSuffix = ".safetensors";
-
-// Step checkpoints of a folder, oldest first.
-std::vector<fs::path> step_checkpoints(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code missing;
-  for (const auto& entry : fs::directory_iterator(folder, missing)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(kStepPrefix) && name.ends_with(kSuffix)) files.push_back(entry.path());
+nlohmann::ordered_json parse_metadata(const std::map<std::string, std::string>& metadata, const char* key) {
+  const auto found = metadata.find(key);
+  require(found != metadata.end(), "{} is missing", key);
+  try {
+    auto json = parse_json<nlohmann::ordered_json>(found->second);
+    require(json.is_object(), "it is a list or a single value");
+    return json;
+  } catch (const Error& error) {
+    fail("{} is not a JSON object: {}", key, error.what());
   }
-  std::sort(files.begin(), files.end());
-  return files;
+}
+
+// What stands under `key`, for a message.
+std::string found_at(const nlohmann::json& json, const char* key) {
+  const auto found = json.find(key);
+  if (found == json.end()) return "missing";
+  return found->is_structured() ? found->type_name() : printable(found->dump(), 60);
+}
+
+std::int64_t integer_at(const nlohmann::json& json, const char* key) {
+  const auto found = json.find(key);
+  const bool good = found != json.end() && found->is_number_integer() &&
+                    !(found->is_number_unsigned() && found->get<std::uint64_t>() > INT64_MAX);
+  require(good && found->get<std::int64_t>() >= 0, "its {} is {}, expected a whole number from 0", key,
+          found_at(json, key));
+  return found->get<std::int64_t>();
+}
+
+// null is how JSON holds NaN.
+double number_at(const nlohmann::json& json, const char* key) {
+  const auto found = json.find(key);
+  require(found != json.end() && (found->is_number() || found->is_null()), "its {} is {}, expected a number",
+          key, found_at(json, key));
+  return found->is_null() ? std::numeric_limits<double>::quiet_NaN() : found->get<double>();
+}
+
+std::string text_at(const nlohmann::json& json, const char* key) {
+  const auto found = json.find(key);
+  require(found != json.end() && found->is_string(), "its {} is {}, expected text", key, found_at(json, key));
+  return from_json_text(found->get<std::string>());
 }
 
 void require_finite(nn::Network& network, Head& head, const fs::path& path) {
@@ -53,8 +80,10 @@ nlohmann::ordered_json to_json(const RunState& s) {
                               {"global_step", s.global_step},
                               {"classes", s.classes},
                               {"pictures", s.pictures},
+                              {"class_list", s.class_list},
+                              {"picture_list", s.picture_list},
                               {"threads", s.threads},
-                              {"criterion", s.criterion},
+                              {"criterion", to_json_text(s.criterion)},
                               {"epoch_pictures", s.sums.pictures},
                               {"epoch_loss", s.sums.loss},
                               {"epoch_loss_id", s.sums.loss_id},
@@ -64,7 +93,11 @@ nlohmann::ordered_json to_json(const RunState& s) {
                               {"epoch_z_sum", s.sums.z_sum},
                               {"epoch_z_min", s.sums.z_min},
                               {"epoch_z_max", s.sums.z_max}};
-  if (s.best) json["best"] = *s.best;
+  if (s.best) {
+    json["best"] = *s.best;
+    if (s.best_step >= 0) json["best_step"] = s.best_step;
+  }
+  if (s.unverified) json["unverified"] = true;
   if (s.loss_scale > 0) {
     json["loss_scale"] = s.loss_scale;
     json["loss_scale_steps"] = s.loss_scale_steps;
@@ -74,26 +107,31 @@ nlohmann::ordered_json to_json(const RunState& s) {
 
 RunState run_state_from_json(const nlohmann::json& json) {
   RunState s;
-  json.at("epoch").get_to(s.epoch);
-  json.at("batch").get_to(s.batch);
-  json.at("global_step").get_to(s.global_step);
-  json.at("classes").get_to(s.classes);
-  json.at("pictures").get_to(s.pictures);
-  json.at("threads").get_to(s.threads);
-  json.at("criterion").get_to(s.criterion);
-  json.at("epoch_pictures").get_to(s.sums.pictures);
-  json.at("epoch_loss").get_to(s.sums.loss);
-  json.at("epoch_loss_id").get_to(s.sums.loss_id);
-  json.at("epoch_loss_g").get_to(s.sums.loss_g);
-  json.at("epoch_top1").get_to(s.sums.top1);
-  json.at("epoch_top5").get_to(s.sums.top5);
-  json.at("epoch_z_sum").get_to(s.sums.z_sum);
-  json.at("epoch_z_min").get_to(s.sums.z_min);
-  json.at("epoch_z_max").get_to(s.sums.z_max);
-  if (json.contains("best")) s.best = json["best"].get<double>();
-  s.loss_scale = json.value("loss_scale", 0.0);
-  s.loss_scale_steps = json.value("loss_scale_steps", std::int64_t{0});
-  require(s.epoch >= 0 && s.batch >= 0 && s.global_step >= 0, "its position is negative");
+  s.epoch = integer_at(json, "epoch");
+  s.batch = integer_at(json, "batch");
+  s.global_step = integer_at(json, "global_step");
+  s.classes = integer_at(json, "classes");
+  s.pictures = integer_at(json, "pictures");
+  if (json.contains("class_list")) s.class_list = text_at(json, "class_list");
+  if (json.contains("picture_list")) s.picture_list = text_at(json, "picture_list");
+  s.threads = static_cast<int>(std::min<std::int64_t>(integer_at(json, "threads"), INT_MAX));
+  s.criterion = text_at(json, "criterion");
+  s.sums.pictures = integer_at(json, "epoch_pictures");
+  s.sums.loss = number_at(json, "epoch_loss");
+  s.sums.loss_id = number_at(json, "epoch_loss_id");
+  s.sums.loss_g = number_at(json, "epoch_loss_g");
+  s.sums.top1 = integer_at(json, "epoch_top1");
+  s.sums.top5 = integer_at(json, "epoch_top5");
+  s.sums.z_sum = number_at(json, "epoch_z_sum");
+  s.sums.z_min = number_at(json, "epoch_z_min");
+  s.sums.z_max = number_at(json, "epoch_z_max");
+  if (json.contains("best")) s.best = number_at(json, "best");
+  if (json.contains("best_step")) s.best_step = integer_at(json, "best_step");
+  s.unverified = json.contains("unverified") && json["unverified"] == true;
+  if (json.contains("loss_scale")) {
+    s.loss_scale = number_at(json, "loss_scale");
+    s.loss_scale_steps = integer_at(json, "loss_scale_steps");
+  }
   return s;
 }
 
@@ -106,25 +144,13 @@ CheckpointFacts read_checkpoint_facts(const fs::path& path) {
           "--weight_path",
           path.string(), kCheckpointFormat);
   try {
-    return {path, metadata.at("arch"), nlohmann::ordered_json::parse(metadata.at("config")),
-            run_state_from_json(nlohmann::json::parse(metadata.at("state")))};
-  } catch (const std::exception& error) {
-    fail("{}: damaged metadata: {}", path.string(), error.what());
+    const auto arch = metadata.find("arch");
+    require(arch != metadata.end(), "arch is missing");
+    return {path, arch->second, parse_metadata(metadata, "config"),
+            run_state_from_json(parse_metadata(metadata, "state"))};
+  } catch (const Error& error) {
+    fail("{}: its metadata is damaged: {}; take another checkpoint", path.string(), error.what());
   }
-}
-
-fs::path latest_checkpoint(const fs::path& run) {
-  std::vector<fs::path> files = step_checkpoints(run / "checkpoints");
-  for (auto file = files.rbegin(); file != files.rend(); ++file) {
-    try {
-      read_checkpoint_facts(*file);
-      return *file;
-    } catch (const Error& error) {
-      log::warn("{}; trying the one before it", error.what());
-    }
-  }
-  fail("{}: no checkpoint to resume from; expected {}/checkpoints/step-*.safetensors", run.string(),
-       run.string());
 }
 
 void save_checkpoint(const fs::path& path, nn::Network& network, Head& head, const std::string& arch,
@@ -139,7 +165,9 @@ void save_checkpoint(const fs::path& path, nn::Network& network, Head& head, con
   for (const HeadState& kept : head_states(head)) writer.add_vector(kept.name, kept.values);
   writer.add_backbone(parameters, nn::TensorRole::kMomentum, "momentum.backbone.");
   writer.add_class_weights("momentum.head.weight", head.momentum(), head.classes(), head.width());
-  fs::create_directories(path.parent_path());
+  std::error_code error;
+  fs::create_directories(path.parent_path(), error);
+  require(!error, "{}: cannot be made: {}", path.parent_path().string(), error.message());
   write_safetensors(path, writer.tensors(),
                     {{"format", kCheckpointFormat},
                      {"arch", arch},
@@ -162,33 +190,6 @@ void load_checkpoint(const fs::path& path, nn::Network& network, Head& head) {
             state.name, values.size(), state.values.size());
     std::copy(values.begin(), values.end(), state.values.begin());
   }
-}
-
-void prune_checkpoints(const fs::path& folder, int keep) {
-  std::vector<fs::path> files = step_checkpoints(folder);
-  const auto surplus = static_cast<std::ptrdiff_t>(files.size()) - keep;
-  std::error_code ignored;  // a file that cannot be removed costs space, not the run
-  for (std::ptrdiff_t i = 0; i < surplus; ++i) fs::remove(files[static_cast<std::size_t>(i)], ignored);
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".tmp") fs::remove(entry.path(), ignored);
-  }
-}
-
-fs::path checkpoint_path(const fs::path& run, std::int64_t global_step) {
-  return run / "checkpoints" / fmt::format("{}{:09}{}", kStepPrefix, global_step, kSuffix);
-}
-
-fs::path best_path(const fs::path& run) { return run / "checkpoints" / (std::string("best") + kSuffix); }
-
-void mark_best(const fs::path& run, const fs::path& checkpoint) {
-  // A second name for the same bytes costs no space; where links are not to be had, a copy does it.
-  const fs::path best = best_path(run);
-  const fs::path temporary = best.string() + ".tmp";
-  std::error_code error;
-  fs::remove(temporary, error);
-  fs::create_hard_link(checkpoint, temporary, error);
-  if (error) fs::copy_file(checkpoint, temporary);
-  fs::rename(temporary, best);
 }
 
 }  // namespace qcface::train

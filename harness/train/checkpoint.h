@@ -1,10 +1,8 @@
 // Checkpoints of a training run: everything that a resumed run needs to give the same bits as one that was never
 // stopped. Random numbers are keyed by (seed, purpose, epoch, index), so the position is their whole state.
 //
-//   <run>/checkpoints/step-<global step, 9 digits>.safetensors   the last --keep-last of them
-//   <run>/checkpoints/best.safetensors                           best so far by the run's criterion
-//
-// Metadata: format, arch, config (resolved options, JSON), state (RunState, JSON).
+// Metadata: format, arch, config (resolved options, JSON), state (RunState, JSON). Which files a run folder holds of
+// them: checkpoint_files.h.
 #pragma once
 
 #include <cstdint>
@@ -35,15 +33,20 @@ struct RunState {
   std::int64_t global_step = 0;  // steps done
   EpochSums sums;
   std::int64_t classes = 0;
-  std::int64_t pictures = 0;          // in the training set
+  std::int64_t pictures = 0;  // in the training set
+  std::string class_list;     // hashes of class_list.h; empty: an older version saved it
+  std::string picture_list;
   int threads = 0;                    // compute threads: part of the promise of equal bits
   double loss_scale = 0;              // fp16 on CUDA; 0: none
   std::int64_t loss_scale_steps = 0;  // good steps since it changed
   std::optional<double> best;         // best value of the criterion so far
+  std::int64_t best_step = -1;        // where it was reached; -1: unknown
   std::string criterion;              // what `best` measures
+  bool unverified = false;            // saved at an epoch's end, its verification still to be done
 };
 
 nlohmann::ordered_json to_json(const RunState& state);
+/// Throws Error naming the entry that is missing or of another type.
 RunState run_state_from_json(const nlohmann::json& json);
 
 /// What is read without touching tensors.
@@ -56,23 +59,11 @@ struct CheckpointFacts {
 /// Throws Error naming the file: not a checkpoint of this program, or damaged.
 CheckpointFacts read_checkpoint_facts(const std::filesystem::path& path);
 
-/// Newest readable checkpoint of a run folder; damaged ones are named in the log and passed over. Throws Error if
-/// there is none.
-std::filesystem::path latest_checkpoint(const std::filesystem::path& run);
-
 /// Writes atomically. Throws Error, and writes nothing, when a tensor holds NaN or infinity (naming it).
 void save_checkpoint(const std::filesystem::path& path, nn::Network& network, Head& head,
                      const std::string& arch, const nlohmann::ordered_json& config, const RunState& state);
 
 /// Copies weights, running statistics, momentum, class weights and t in.
 void load_checkpoint(const std::filesystem::path& path, nn::Network& network, Head& head);
-
-/// Keeps the newest `keep` step checkpoints of the folder, removes older ones and temporary files left by a kill.
-void prune_checkpoints(const std::filesystem::path& folder, int keep);
-
-std::filesystem::path checkpoint_path(const std::filesystem::path& run, std::int64_t global_step);
-std::filesystem::path best_path(const std::filesystem::path& run);
-/// Makes best.safetensors the same file as `checkpoint`, in one step.
-void mark_best(const std::filesystem::path& run, const std::filesystem::path& checkpoint);
 
 }  // namespace qcface::train

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,16 @@ namespace qcface::train {
 
 /// A folder of --eval-data: pairs.list and its pictures.
 struct EvalSet {
-  std::string name;  // the folder's own name
+  std::string name;  // the folder's own name, with as much of its path as it takes to be the only one
   std::filesystem::path folder;
   data::PairList pairs;
 };
 
-/// Reads every --eval-data folder before training begins, so that a mistake shows at once.
+/// Names for folders that differ: "val", or "lfw-val" and "cfp-val" where two end alike.
+std::vector<std::string> unique_set_names(std::span<const std::filesystem::path> folders);
+
+/// Reads every --eval-data folder, and the list of --degrade-data, before training begins, so that a mistake shows at
+/// once. Throws Error naming it: no list, a picture that is missing, pairs of one kind only, a folder given twice.
 std::vector<EvalSet> read_eval_sets(const TrainOptions& options);
 
 /// How evaluation prepares pictures: as the run does.
@@ -28,8 +33,9 @@ eval::ExtractOptions extract_options(const TrainOptions& options);
 eval::VerifyResult verify_set(nn::Network& network, const EvalSet& set, const TrainOptions& options);
 
 /// Results of the end of a run: eval/ of the run folder (first set: verify.json, roc.csv, roc.svg; further sets in
-/// folders of their name; degradation.json). Logs the tables.
-void write_final_evaluation(nn::Network& network, const std::vector<EvalSet>& sets,
+/// folders of their name; degradation.json). Logs the tables. False if any of them failed, which the log explains; the
+/// others are written all the same. Throws Interrupted.
+bool write_final_evaluation(nn::Network& network, const std::vector<EvalSet>& sets,
                             const TrainOptions& options, const std::filesystem::path& run,
                             const std::string& weights, const std::string& device);
 

@@ -4,12 +4,30 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <sstream>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/json.h"
+#include "core/log.h"
 
 namespace qcface::train {
+namespace {
+
+constexpr int kNamedLines = 5;  // damaged lines named one by one
+
+// global_step of a record; empty if it is none.
+std::optional<std::int64_t> step_of(const nlohmann::json& record) {
+  if (!record.is_object()) return std::nullopt;
+  const auto step = record.find("global_step"), kind = record.find("kind");
+  const bool good =
+      step != record.end() && step->is_number_integer() && kind != record.end() && kind->is_string();
+  if (!good) return std::nullopt;
+  return step->get<std::int64_t>();
+}
+
+}  // namespace
 
 MetricsFile::~MetricsFile() {
   if (file_) std::fclose(file_);
@@ -17,13 +35,22 @@ MetricsFile::~MetricsFile() {
 
 void MetricsFile::open(const std::filesystem::path& path, std::int64_t last_step) {
   path_ = path;
-  std::string kept;
-  if (std::filesystem::exists(path)) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) {
     std::istringstream lines(read_file(path));
+    std::string kept;
+    int damaged = 0, number = 0;
     for (std::string line; std::getline(lines, line);) {
-      const auto record = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-      // A line cut in half by a kill is dropped with the steps that are run again.
-      if (record.is_object() && record.value("global_step", INT64_MAX) <= last_step) kept += line + '\n';
+      ++number;
+      const auto record = try_parse_json(line).value_or(nlohmann::json());
+      const auto step = step_of(record);
+      if (step && *step <= last_step) kept += line + '\n';
+      if (step || ++damaged > kNamedLines) continue;
+      log::warn("{}: line {} is no record (cut short by a kill, or changed by hand) and is left out",
+                path.string(), number);
+    }
+    if (damaged > kNamedLines) {
+      log::warn("{}: {} further lines are no records and are left out", path.string(), damaged - kNamedLines);
     }
     write_file_atomically(path, kept);
   }

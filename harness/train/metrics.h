@@ -18,7 +18,8 @@ class MetricsFile {
   MetricsFile(const MetricsFile&) = delete;
   MetricsFile& operator=(const MetricsFile&) = delete;
 
-  /// Keeps whole lines whose global_step is at most `last_step`, drops the rest. Throws Error naming the file.
+  /// Keeps records whose global_step is at most `last_step`, drops those after it; damaged lines are dropped with a
+  /// warning that names file and line. Throws Error naming the file.
   void open(const std::filesystem::path& path, std::int64_t last_step);
   /// Appends one line; NaN and infinity become null. Throws Error on a full disk.
   void write(const nlohmann::ordered_json& record);

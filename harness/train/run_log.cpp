@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <system_error>
 
+#include "core/error.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "harness/console/memory.h"
 
 namespace qcface::train {
@@ -31,7 +34,9 @@ RunLog::RunLog(const std::filesystem::path& run, std::int64_t global_step, std::
       start_(Clock::now()),
       window_start_(start_) {
   metrics_.open(run / "metrics.jsonl", global_step);
-  std::filesystem::create_directories(run / "tensorboard");
+  std::error_code error;
+  std::filesystem::create_directories(run / "tensorboard", error);
+  require(!error, "{}: cannot be made: {}", (run / "tensorboard").string(), error.message());
   events_ = std::make_unique<report::TensorBoardWriter>(run / "tensorboard");
 }
 
@@ -130,12 +135,13 @@ void RunLog::epoch(const RunState& state, std::int64_t epoch, double seconds) {
 
 void RunLog::evaluation(std::int64_t epoch, std::int64_t global_step, const std::string& set,
                         const nlohmann::ordered_json& figures) {
+  const std::string name = to_json_text(set);
   nlohmann::ordered_json record{
-      {"kind", "eval"}, {"epoch", epoch}, {"global_step", global_step}, {"set", set}};
+      {"kind", "eval"}, {"epoch", epoch}, {"global_step", global_step}, {"set", name}};
   record.update(figures);
   metrics_.write(record);
   for (const auto& [key, value] : figures.items()) {
-    if (value.is_number()) events_->scalar("eval/" + set + "/" + key, global_step, value.get<double>());
+    if (value.is_number()) events_->scalar("eval/" + name + "/" + key, global_step, value.get<double>());
   }
   events_->flush();
 }

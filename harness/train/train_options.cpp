@@ -4,10 +4,19 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
+
+#include "harness/console/compute_threads.h"
+#include "harness/console/usage.h"
 
 namespace qcface::train {
 namespace {
+
+constexpr int kMostEpochs = 1'000'000;
+constexpr std::int64_t kMostSteps = 1'000'000'000'000;
 
 std::vector<std::string> head_names() {
   std::vector<std::string> names;
@@ -28,27 +37,29 @@ void add_published_options(OptionTable& table, TrainOptions& o) {
       "--weight_path", o.weight_path,
       "Initial weights: a safetensors file with the backbone's tensor names (with or without \"backbone.\") "
       "and, if wanted, head.weight [D, K]; or a checkpoint of this program");
-  table.add("--gpu_id", o.gpu_id, "GPU numbers (used with CUDA only)")->expected(1, 64);
+  table.add_number("--gpu_id", o.gpu_id, 0, 1023, "GPU numbers (used with CUDA only)")->expected(1, 64);
   table.add("--data_dirs", o.data_dirs, "Image folders <root>/<identity>/<picture>, separated by commas");
-  table.add("-j,--workers", o.workers, "Data loading threads");
-  table.add("--epochs", o.epochs, "Epochs to run in all");
-  table.add("--start-epoch", o.start_epoch, "First epoch, from 0 (to go on from a bare weight file)");
-  table.add("-b,--batch-size", o.batch_size, "Pictures a step");
-  table.add("--lr,--learning-rate", o.lr, "Initial learning rate");
-  table.add("--momentum", o.momentum, "Momentum of SGD");
-  table.add("--weight-decay,--wd", o.weight_decay, "Weight decay of SGD, on every parameter");
+  table.add_number("-j,--workers", o.workers, 0, kMostWorkers, "Data loading threads");
+  table.add_number("--epochs", o.epochs, 1, kMostEpochs, "Epochs to run in all");
+  table.add_number("--start-epoch", o.start_epoch, 0, kMostEpochs,
+                   "First epoch, from 0 (to go on from a bare weight file)");
+  table.add_number("-b,--batch-size", o.batch_size, 2, 1 << 20, "Pictures a step");
+  table.add_number("--lr,--learning-rate", o.lr, 0, 1e30, "Initial learning rate");
+  table.add_number("--momentum", o.momentum, 0, 0.999999, "Momentum of SGD");
+  table.add_number("--weight-decay,--wd", o.weight_decay, 0, 1, "Weight decay of SGD, on every parameter");
   table
-      .add("--lr-drop-epoch", o.lr_drop_epoch,
-           "Epochs (from 0) at which the learning rate is multiplied by the ratio")
+      .add_number("--lr-drop-epoch", o.lr_drop_epoch, 0, kMostEpochs,
+                  "Epochs (from 0) at which the learning rate is multiplied by the ratio")
       ->expected(0, 1000);
-  table.add("--lr-drop-ratio", o.lr_drop_ratio, "Factor of each drop");
-  table.add("-p,--print-freq", o.print_freq, "Steps between log lines");
+  table.add_number("--lr-drop-ratio", o.lr_drop_ratio, 0, 1, "Factor of each drop");
+  table.add_number("-p,--print-freq", o.print_freq, 1, 1'000'000'000, "Steps between log lines");
   table.add("--pth-save-fold", o.pth_save_fold,
             "Run folder: configuration, log, metrics, checkpoints, plots, report");
-  table.add("--pth-save-epoch", o.pth_save_epoch, "Epochs between checkpoints");
-  table.add("--embed_dims", o.embed_dims, "Embedding width D");
-  table.add("--lambda_g", o.lambda_g, "Weight of the magnitude guidance");
-  table.add("--vis_mag", o.vis_mag, "1 records a magnitude histogram with every log line, 0 does not");
+  table.add_number("--pth-save-epoch", o.pth_save_epoch, 1, kMostEpochs, "Epochs between checkpoints");
+  table.add_number("--embed_dims", o.embed_dims, 1, 65536, "Embedding width D");
+  table.add_number("--lambda_g", o.lambda_g, 0, 1e6, "Weight of the magnitude guidance");
+  table.add_number("--vis_mag", o.vis_mag, 0, 1,
+                   "1 records a magnitude histogram with every log line, 0 does not");
 }
 
 void add_own_options(OptionTable& table, TrainOptions& o) {
@@ -58,13 +69,17 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
            "Go on from a checkpoint or a run folder, bit for bit; without a value: from --pth-save-fold")
       ->expected(0, 1)
       ->default_str("");
-  table.add("--seed", o.seed, "Seed of every random choice");
+  table.add_choice(
+      "--head", o.head, {"auto", "keep", "new"},
+      "Class weights of --weight_path: keep takes them, new starts new ones; auto takes them if they "
+      "are of this set's identities");
+  table.add_number("--seed", o.seed, 0, kLargestSeed, "Seed of every random choice");
   table.add_choice("--device", o.device, {"auto", "cuda", "cpu"}, "Where to train");
   table.add_choice(
       "--precision", o.precision, {"fp32", "bf16", "fp16"},
       "Type of the backbone's values and products, and of the head's products; sums and weights stay fp32. "
       "The 16-bit types need CUDA; fp16 scales the loss");
-  table.add("--threads", o.threads, "Compute threads on the CPU; 0 takes all cores");
+  table.add_number("--threads", o.threads, 0, kMostThreads, "Compute threads on the CPU; 0 takes all cores");
   table.add_choice("--augment", o.augment, {"published", "none"}, "Training augmentation");
   table.add_flag("--jpeg-swap-rb", o.jpeg_swap_rb,
                  "Reproduce the published augmentation's exchange of red and blue inside its JPEG step");
@@ -75,27 +90,32 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_flag("--swap-rb", o.swap_rb, "Exchange red and blue of every picture");
   table.add_choice("--non-square", o.non_square, {"centre-crop", "reject"},
                    "What becomes of pictures that are not square");
-  table.add("--mean", o.mean, "Mean of R, G, B taken off pixels in [0, 1]");
-  table.add("--std", o.std, "Standard deviation of R, G, B that pixels are divided by");
-  table.add("--dropout", o.dropout, "Probability that a channel before the last layer is dropped");
+  table.add_number("--mean", o.mean, -1e6, 1e6, "Mean of R, G, B taken off pixels in [0, 1]");
+  table.add_number("--std", o.std, 1e-6, 1e6, "Standard deviation of R, G, B that pixels are divided by");
+  table.add_number("--dropout", o.dropout, 0, 0.99,
+                   "Probability that a channel before the last layer is dropped");
   table.add_choice("--rule", o.rule, {"auto", "easy", "threshold", "none"},
                    "Target rule where angle + margin leaves its range; auto: the head's published rule");
-  table.add("--scale", o.scale, "Scale s of the logits; 0: the head's published scale");
-  table.add("--margin", o.margin,
-            "Margin m, in radians (cosface, mv-am: of the cosine; magface has its own); -1: the head's "
-            "published margin");
+  table.add_number("--scale", o.scale, 0, 1e4, "Scale s of the logits; 0: the head's published scale");
+  table.add_number(
+      "--margin", o.margin, -1, 1.5707,
+      "Margin m, in radians (cosface, mv-am: of the cosine; magface has its own); -1: the head's "
+      "published margin");
   table.add_choice("--lr-schedule", o.lr_schedule, {"step", "cosine"},
                    "step drops at --lr-drop-epoch; cosine falls smoothly to --lr-min");
-  table.add("--warmup-steps", o.warmup_steps, "Steps over which the learning rate rises linearly from 0");
-  table.add("--lr-min", o.lr_min, "Last learning rate of the cosine schedule");
-  table.add("--max-steps", o.max_steps, "Stop after this many steps in all; 0: no limit");
+  table.add_number("--warmup-steps", o.warmup_steps, 0, kMostSteps,
+                   "Steps over which the learning rate rises linearly from 0");
+  table.add_number("--lr-min", o.lr_min, 0, 1e30, "Last learning rate of the cosine schedule");
+  table.add_number("--max-steps", o.max_steps, 0, kMostSteps,
+                   "Stop after this many steps in all; 0: no limit");
   table.add("--eval-data", o.eval_data, "Folders with pairs.list and pictures, verified after epochs")
       ->expected(0, 64);
-  table.add("--eval-epoch", o.eval_epoch, "Epochs between verifications");
+  table.add_number("--eval-epoch", o.eval_epoch, 1, kMostEpochs, "Epochs between verifications");
   table.add("--degrade-data", o.degrade_data,
             "Folder with levels.csv of known degradations; magnitude against level is measured at the end");
-  table.add("--save-steps", o.save_steps, "Also save a checkpoint every so many steps; 0: at epochs only");
-  table.add("--keep-last", o.keep_last, "Checkpoints kept besides the best one");
+  table.add_number("--save-steps", o.save_steps, 0, kMostSteps,
+                   "Also save a checkpoint every so many steps; 0: at epochs only");
+  table.add_number("--keep-last", o.keep_last, 1, 1'000'000, "Checkpoints kept besides the best one");
   table.add_flag("--no-report", o.no_report, "Do not write report.html at the end");
 }
 
@@ -116,47 +136,23 @@ bool may_change_on_resume(const std::string& key) {
 }
 
 void check_train_options(const TrainOptions& o) {
-  const auto at_least = [](const char* flag, auto value, auto least) {
-    require(value >= least, "{} is {}, expected at least {}", flag, value, least);
-  };
   const auto within = [](const char* flag, double value, double low, double high) {
-    require(value >= low && value <= high, "{} is {}, expected a value from {} to {}", flag, value, low,
-            high);
+    require_usage(value >= low && value <= high, "{} is {}, expected a value from {} to {}", flag, value, low,
+                  high);
   };
-  require(!o.data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to train on");
-  require(!o.pth_save_fold.empty(), "--pth-save-fold is empty: name the run folder");
-  at_least("--workers", o.workers, 0);
-  at_least("--epochs", o.epochs, 1);
-  at_least("--start-epoch", o.start_epoch, 0);
-  at_least("--batch-size", o.batch_size, 2);
-  within("--lr", o.lr, 0, 1e30);
-  within("--momentum", o.momentum, 0, 0.999999);
-  within("--weight-decay", o.weight_decay, 0, 1);
-  within("--lr-drop-ratio", o.lr_drop_ratio, 0, 1);
-  for (const int epoch : o.lr_drop_epoch) at_least("--lr-drop-epoch", epoch, 0);
-  at_least("--print-freq", o.print_freq, 1);
-  at_least("--pth-save-epoch", o.pth_save_epoch, 1);
-  at_least("--embed_dims", o.embed_dims, 1);
-  within("--lambda_g", o.lambda_g, 0, 1e6);
-  within("--vis_mag", o.vis_mag, 0, 1);
-  at_least("--threads", o.threads, 0);
-  within("--dropout", o.dropout, 0, 0.99);
+  require_usage(!o.data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to train on");
+  require_usage(!o.pth_save_fold.empty(), "--pth-save-fold is empty: name the run folder");
+  // Beside their range these have one value of another meaning.
   if (o.scale != 0) within("--scale", o.scale, 1e-3, 1e4);
   if (o.margin != -1) within("--margin", o.margin, 0, 1.5707);
-  for (const double deviation : o.std) within("--std", deviation, 1e-6, 1e6);
-  at_least("--warmup-steps", o.warmup_steps, std::int64_t{0});
-  within("--lr-min", o.lr_min, 0, std::max(o.lr, 0.0));
-  at_least("--max-steps", o.max_steps, std::int64_t{0});
-  at_least("--eval-epoch", o.eval_epoch, 1);
-  at_least("--save-steps", o.save_steps, std::int64_t{0});
-  at_least("--keep-last", o.keep_last, 1);
-  require(!o.gpu_id.empty(), "--gpu_id is empty: name a GPU by its number, from 0");
-  require(o.start_epoch < o.epochs, "--start-epoch {} leaves no epoch of --epochs {}", o.start_epoch,
-          o.epochs);
+  within("--lr-min", o.lr_min, 0, o.lr);
+  require_usage(!o.gpu_id.empty(), "--gpu_id is empty: name a GPU by its number, from 0");
+  require_usage(o.start_epoch < o.epochs, "--start-epoch {} leaves no epoch of --epochs {}", o.start_epoch,
+                o.epochs);
 }
 
 void check_contradictions(const OptionTable& table, const TrainOptions& o) {
-  const auto contradict = [&](bool wrong, const char* text) { require(!wrong, "{}", text); };
+  const auto contradict = [&](bool wrong, const char* text) { require_usage(!wrong, "{}", text); };
   contradict(
       o.lr_schedule == "cosine" && table.given("lr-drop-epoch"),
       "--lr-drop-epoch and --lr-schedule cosine contradict each other: drops belong to the step schedule");
@@ -165,6 +161,8 @@ void check_contradictions(const OptionTable& table, const TrainOptions& o) {
       "--lr-min and --lr-schedule step contradict each other: --lr-min belongs to the cosine schedule");
   contradict(o.device == "cpu" && table.given("gpu_id") && table.given("device"),
              "--gpu_id and --device cpu contradict each other: leave one of them out");
+  contradict(table.given("head") && o.weight_path.empty(),
+             "--head without --weight_path: it says what becomes of that file's class weights");
   contradict(
       o.augment == "none" && o.jpeg_swap_rb,
       "--jpeg-swap-rb and --augment none contradict each other: the exchange is part of the augmentation");

@@ -38,6 +38,7 @@ struct TrainOptions {
   // Ours.
   std::string config;
   std::string resume;
+  std::string head = "auto";
   std::uint64_t seed = 0;
   std::string device = "auto";
   std::string precision = "fp32";

@@ -15,13 +15,16 @@ namespace qcface::train {
 
 struct TrainResult {
   std::int64_t global_step = 0;
-  bool interrupted = false;
+  bool interrupted = false;          // by a signal; what was trained is saved
+  bool evaluation_failed = false;    // one of those at the end; the weights are good
   std::filesystem::path checkpoint;  // the last one written
 };
 
 /// Runs from the start or from `resume` to the end, to --max-steps, or to a signal, and leaves the run folder
-/// complete in each case. `config` is what run_configuration() gave. Throws Error for bad input, for a full disk,
-/// and for NaN or infinity (naming the first tensor and layer); the last checkpoint is then good.
+/// complete in each case; its lock is the caller's (settle_run()). `config` is what run_configuration() gave. Throws Error
+/// for bad input, pictures that are gone, a full disk, having saved the steps done where it can; and for NaN or infinity
+/// (naming the first tensor and layer), where the last checkpoint before it stays. Throws Interrupted for a signal before
+/// the first step.
 TrainResult run_training(const TrainOptions& options, const OptionTable::Json& config,
                          const std::optional<CheckpointFacts>& resume, Communicator& communicator);
 

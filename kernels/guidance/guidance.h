@@ -29,7 +29,7 @@ GuidanceParams<Real> make_guidance(double ua, double la, double eps) {
 
 template <class Real>
 struct GuidanceValue {
-  Real excess;  // f(z, p) - f(z*, p); dips below 0 by up to 1e-4, see math.md
+  Real excess;  // f(z, p) - f(z*, p); dips below 0 by up to 1e-4, see math.md section 5
   Real slope;   // df/dz
   Real zstar;
 };

@@ -1,5 +1,10 @@
 #include "core/npy.h"
 
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "tests/support/catch.h"
@@ -45,9 +50,38 @@ TEST_CASE("malformed npy files are refused") {
         header("{'descr': '<f4', 'fortran_order': True, 'shape': (1,), }") + "1234",
         header("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }") + "1234",
         header("{'descr': '<f4', 'fortran_order': False, 'shape': (999999999999, 99999999999), }") + "1234",
+        header("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, ), }") + "1234",
+        header("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 100000000000000000), }"),
+        header("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 999999999999, 999999999999), }"),
+        header("{'descr': '<f4', 'fortran_order': False, }") + "1234",
+        header("{'descr': '<U0', 'fortran_order': False, 'shape': (999999999999, ), }"),
         header("{'descr': '<f4', 'fortran_order': False, 'shape': (1"), header("{'descr': '<f4"),
         std::string("\x93NUMPY\x09\x00\x01\x00", 10)}) {
     write_file_atomically(folder / "bad.npy", content);
     REQUIRE_THROWS_AS(read_npy(folder / "bad.npy"), Error);
   }
+}
+
+TEST_CASE("names of any bytes come back from npy, and as Python's surrogateescape writes them", "[core]") {
+  test::TemporaryFolder folder;
+  const std::vector<std::string> names{"caf\xE9/1.jpg",    "caf\xC3\xA9/1.jpg", "\xED\xB2\x80",
+                                       "\xF4\x90\x80\x80", "\xC0\x80",          "cut\xE2\x82"};
+  write_npy(folder / "n.npy", names);
+  const NpyArray array = read_npy(folder / "n.npy");
+  CHECK(array.to_strings() == names);
+  std::uint32_t e = 0;
+  std::memcpy(&e, array.data.data() + 3 * sizeof e, sizeof e);
+  CHECK(e == 0xDCE9);
+  NpyArray wrong{"<U1", {1}, std::vector<std::byte>(4, std::byte{0x7F})};
+  CHECK_THROWS_AS(wrong.to_strings(), Error);
+}
+
+TEST_CASE("npy of two shapes takes the last, as Python does", "[core]") {
+  test::TemporaryFolder folder;
+  const std::string text = "{'shape': (3,), 'descr': '|u1', 'fortran_order': False, 'shape': (2,), }";
+  std::string file("\x93NUMPY\x01\x00", 8);
+  file += static_cast<char>(text.size());
+  file += '\0';
+  write_file_atomically(folder / "a.npy", file + text + "ab");
+  CHECK(read_npy(folder / "a.npy").shape == std::vector<std::int64_t>{2});
 }

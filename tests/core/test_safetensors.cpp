@@ -81,7 +81,17 @@ TEST_CASE("malformed safetensors are refused by name and place") {
   refused(
       with_header(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", "1234"),
       "overflow");
-  refused(with_header(R"({"a":{"dtype":"F32","shape":[1]}})", "1234"), "malformed");
+  for (const char* shape :
+       {"[0,9223372036854775807,9]", "[9223372036854775807,9,0]", "[0,18446744073709551615]"}) {
+    const std::string tensor = R"({"a":{"dtype":"F32","shape":)" + std::string(shape);
+    refused(with_header(tensor + R"(,"data_offsets":[0,0]}})"), "overflow");
+  }
+  refused(with_header(R"({"a":{"dtype":"F32","shape":1,"data_offsets":[0,4]}})", "1234"), "list of at most");
+  refused(with_header(R"({"a":{"dtype":"F32","shape":[1]}})", "1234"),
+          "malformed: key 'data_offsets' not found");
+  refused(with_header(R"({"__metadata__":{"a":)" + std::string(100000, '[')), "nest deeper");
+  refused(with_header(R"({"\u001b[2J":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", "1234"),
+          R"(\x1b[2J)");
   REQUIRE(message_of(folder / "absent.safetensors").find("absent") != std::string::npos);
   REQUIRE(message_of(folder.path()).find("regular") != std::string::npos);
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/console/standard_streams.h"
 #include "kernels/device/runtime.h"
 #include "tests/gpu/conformance.h"
 
@@ -32,9 +33,7 @@ void write_fixture(const char* path, const qcface::cuda::DeviceFacts& facts, int
   if (!file.flush()) throw std::runtime_error(std::string(path) + ": cannot be written");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   const char* record = nullptr;
   if (argc == 3 && std::strcmp(argv[1], "--record") == 0) {
     record = argv[2];
@@ -50,31 +49,32 @@ int main(int argc, char** argv) {
                 cudaGetErrorString(reason));
     return 77;
   }
-  try {
-    qcface::cuda::DeviceFacts facts;
-    if (qcface::cuda::device_facts(0, &facts) != cudaSuccess)
-      throw std::runtime_error("cudaGetDeviceProperties failed");
-    int driver = 0;
-    cudaDriverGetVersion(&driver);
-    std::printf("GPU %s, sm_%d\n", facts.name.c_str(), facts.architecture());
-    auto cases = qcface::test::run_ampere_conformance();
-    if (facts.architecture() == 90) {
-      for (auto& one : qcface::test::run_hopper_conformance()) cases.push_back(std::move(one));
-    } else {
-      std::printf("[qcface-skip] mbarrier, TMA and wgmma need sm_90\n");
-    }
-    int wrong = 0;
-    for (const auto& one : cases) {
-      const std::string verdict = qcface::test::judge(one);
-      wrong += !verdict.empty();
-      std::printf("%s %s\n", verdict.empty() ? "pass" : "FAIL",
-                  verdict.empty() ? one.name.c_str() : verdict.c_str());
-    }
-    if (record != nullptr) write_fixture(record, facts, driver, cases);
-    std::printf("%zu cases, %d wrong\n", cases.size(), wrong);
-    return wrong == 0 ? 0 : 1;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "qcface_conformance: %s\n", error.what());
-    return 1;
+  qcface::cuda::DeviceFacts facts;
+  if (qcface::cuda::device_facts(0, &facts) != cudaSuccess)
+    throw std::runtime_error("cudaGetDeviceProperties failed");
+  int driver = 0;
+  cudaDriverGetVersion(&driver);
+  std::printf("GPU %s, sm_%d\n", facts.name.c_str(), facts.architecture());
+  auto cases = qcface::test::run_ampere_conformance();
+  if (facts.architecture() == 90) {
+    for (auto& one : qcface::test::run_hopper_conformance()) cases.push_back(std::move(one));
+  } else {
+    std::printf("[qcface-skip] mbarrier, TMA and wgmma need sm_90\n");
   }
+  int wrong = 0;
+  for (const auto& one : cases) {
+    const std::string verdict = qcface::test::judge(one);
+    wrong += !verdict.empty();
+    std::printf("%s %s\n", verdict.empty() ? "pass" : "FAIL",
+                verdict.empty() ? one.name.c_str() : verdict.c_str());
+  }
+  if (record != nullptr) write_fixture(record, facts, driver, cases);
+  std::printf("%zu cases, %d wrong\n", cases.size(), wrong);
+  return wrong == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return qcface::run_program("qcface_conformance", [&] { return run(argc, argv); });
 }

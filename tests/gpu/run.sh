@@ -11,7 +11,7 @@
 #   tests/gpu/run.sh                          build in build/gpu for this machine's GPU, then the same
 #     --programs DIR     take programs built elsewhere (in an unpacked archive its own are taken)
 #     --out FOLDER       where everything goes, default build/gpu-results: summary.json, instructions.json, head.json,
-#                        head-plans.json, step.json, step-peers.json, convolutions.json, logs.tar.xz. Written as it
+#                        head-plans.json, step.json, step-peers.json, convolutions.json, logs.tar.xz (.gz without xz). Written as it
 #                        comes: a run that is killed loses only the step in it
 #     --budget SECONDS   for all of it, default 3600; what does not fit is listed as "not run"
 #     --only STEP,...    conformance, tests (or one of kernels, nn_elementwise, nn, train), sanitizer (memcheck, racecheck),

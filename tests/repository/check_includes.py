@@ -81,7 +81,8 @@ NO_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n]
 class Project:
     def __init__(self, root):
         self.root = root
-        names = subprocess.run(["git", "-c", "safe.directory=*", "-C", str(root), "ls-files"], capture_output=True, text=True, check=True).stdout
+        names = subprocess.run(["git", "-c", "safe.directory=*", "-C", str(root), "ls-files"], capture_output=True,
+                               text=True, check=True).stdout
         self.files = [root / name for name in names.splitlines() if name.endswith(SUFFIXES) and (root / name).exists()]
         self.text = {path: path.read_text(errors="replace") for path in self.files}
         self.by_tail = {}

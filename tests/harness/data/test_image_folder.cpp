@@ -1,5 +1,7 @@
 #include "harness/data/image_folder.h"
 
+#include <sys/stat.h>
+
 #include <nlohmann/json.hpp>
 
 #include <fstream>
@@ -7,6 +9,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "harness/data/picture_list.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 
@@ -74,7 +77,9 @@ TEST_CASE("stray entries are ignored with one warning, empty folders use no labe
   REQUIRE(set.label(1) == 1);
   REQUIRE(set.class_names() == std::vector<std::string>{"a", "c"});
   REQUIRE(set.warnings().size() == 2);
-  REQUIRE(any_contains(set.warnings(), "7 entries"));
+  REQUIRE(any_contains(set.warnings(), "left out: unknown suffix 2 (for example "));
+  REQUIRE(any_contains(set.warnings(), "dot file 3 (for example "));
+  REQUIRE(any_contains(set.warnings(), "unexpected place 2 (for example "));
   REQUIRE(any_contains(set.warnings(), ".DS_Store"));
   REQUIRE(any_contains(set.warnings(), "2 identity folders hold no pictures"));
 }
@@ -116,7 +121,7 @@ TEST_CASE("lists of roots and of pictures") {
   const test::TemporaryFolder folder;
   for (const char* file : {"b.jpg", "a/2.png", "a/10.png", "a/deep/x.bmp", ".git/z.jpg", "t.txt"})
     write_text(folder.path() / file, "x");
-  const std::vector<std::string> found = list_pictures(folder.path());
+  const std::vector<std::string> found = list_pictures(folder.path()).files;
   REQUIRE(found.size() == 4);
   REQUIRE(found[0] == (folder.path() / "a/10.png").string());
   REQUIRE(found[3] == (folder.path() / "b.jpg").string());
@@ -125,4 +130,56 @@ TEST_CASE("lists of roots and of pictures") {
   REQUIRE(set.num_classes() == 4);
   REQUIRE(set.path(1) == found[1]);
   REQUIRE_THROWS_AS(ImageFolder::from_files(found, std::vector<std::int64_t>{0}), Error);
+}
+
+TEST_CASE("what is no regular file is left out and named, in both kinds of folders") {
+  const test::TemporaryFolder folder;
+  const fs::path root = folder / "set";
+  for (const char* file : {"a/1.jpg", "b/1.jpg", "b/2.jfif"}) write_text(root / file, "x");
+  REQUIRE(::mkfifo((root / "a" / "pipe.jpg").c_str(), 0600) == 0);
+  fs::create_symlink("missing.jpg", root / "a" / "broken.jpg");
+  fs::create_symlink("circle.jpg", root / "b" / "circle.jpg");
+  fs::create_symlink("../b/1.jpg", root / "a" / "good_link.jpg");
+  fs::create_directory_symlink("y", root / "x");
+  fs::create_directory_symlink("x", root / "y");
+  const ImageFolder set = scan_image_folder(std::vector<fs::path>{root});
+  REQUIRE(set.size() == 4);
+  REQUIRE(any_contains(set.warnings(),
+                       "left out: no regular file 1 (for example " + (root / "a/pipe.jpg").string()));
+  REQUIRE(any_contains(set.warnings(), "link that leads nowhere or to itself 4 (for example "));
+  const PictureList list = list_pictures(root);
+  REQUIRE(list.files.size() == 4);
+  REQUIRE(list.left_out.count() == 5);
+  REQUIRE_THAT(list.left_out.describe(), test::contains("pipe.jpg"));
+}
+
+TEST_CASE("links to folders are followed, those that lead back are left out") {
+  const test::TemporaryFolder folder;
+  const fs::path root = folder / "set";
+  write_text(root / "a" / "deep" / "1.jpg", "x");
+  write_text(folder / "elsewhere/2.jpg", "x");
+  fs::create_directory_symlink("..", root / "a" / "up");
+  fs::create_directory_symlink(root, root / "a" / "deep" / "top");
+  fs::create_directory_symlink(folder / "elsewhere", root / "linked");
+  fs::create_directory_symlink(folder / "elsewhere", root / "linked_too");
+  const PictureList list = list_pictures(root);
+  REQUIRE(list.files == std::vector<std::string>{(root / "a/deep/1.jpg").string(),
+                                                 (root / "linked/2.jpg").string(),
+                                                 (root / "linked_too/2.jpg").string()});
+  REQUIRE(list.left_out.count() == 2);
+  REQUIRE_THAT(list.left_out.describe(), test::contains("link to a folder that it lies in 2 (for example "));
+}
+
+TEST_CASE("files of unknown suffixes are counted with an example, also where nothing else is there") {
+  const test::TemporaryFolder folder;
+  for (const char* file : {"1.jpg", "a.heic", "b.gif", "c.jfif", "d.JIF", "e.avif", "none"})
+    write_text(folder / file, "x");
+  const PictureList list = list_pictures(folder.path());
+  REQUIRE(list.files.size() == 3);
+  REQUIRE_THAT(list.left_out.describe(), test::contains("unknown suffix 4 (for example "));
+  write_text(folder / "phone/x.heic", "x");
+  REQUIRE_THROWS_WITH(list_pictures(folder / "phone"),
+                      test::contains("no pictures found") && test::contains("x.heic"));
+  REQUIRE_THROWS_WITH(scan_image_folder(std::vector<fs::path>{folder / "phone"}),
+                      test::contains("no pictures found") && test::contains("x.heic"));
 }

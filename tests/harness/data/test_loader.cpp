@@ -1,5 +1,8 @@
 #include "harness/data/loader.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -12,8 +15,11 @@
 
 #include "core/error.h"
 #include "harness/data/image.h"
+#include "harness/data/picture_list.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
+#include "tests/support/no_threads.h"
+#include "tests/support/test_data.h"
 
 using namespace qcface;
 using namespace qcface::data;
@@ -117,6 +123,27 @@ TEST_CASE("loader: the number of workers does not change a bit") {
   for (std::size_t i = 0; i < seen[0].indices.size(); ++i)
     REQUIRE(seen[0].labels[i] == set.label(seen[0].indices[i]));
   REQUIRE(std::any_of(seen[0].images.begin(), seen[0].images.end(), [](float v) { return v != 0.0f; }));
+}
+
+TEST_CASE("loader: where the system refuses threads the calling one loads the same bits") {
+  const test::TemporaryFolder folder;
+  make_set(folder.path(), 11);
+  const ImageFolder set = scan(folder.path());
+  Seen expected;
+  {
+    Loader loader(set, small_options(4, 2));
+    expected = read_epoch(loader, 0);
+  }
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!test::refuse_threads()) ::_exit(99);
+    Loader loader(set, small_options(4, 8));
+    ::_exit(read_epoch(loader, 0) == expected ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  REQUIRE(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("loader: an epoch entered in the middle is the tail of the whole epoch") {
@@ -254,7 +281,7 @@ TEST_CASE("loader: evaluation marks what cannot be read and keeps the order") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 9);
   test::write_text(folder.path() / "id01" / "1.jpg", "no picture");
-  const std::vector<std::string> files = list_pictures(folder.path());
+  const std::vector<std::string> files = list_pictures(folder.path()).files;
   const ImageFolder set = ImageFolder::from_files(files);
   LoaderOptions options = small_options(4, 2);
   options.shuffle = false;
@@ -369,8 +396,8 @@ TEST_CASE("swap_rb exchanges red and blue before the augmentation") {
 }
 
 TEST_CASE("orl faces: real grey PGM pictures of 92 x 112 load") {
-  const fs::path root = fs::path(QCFACE_SOURCE_DIR) / "../shared/data/orl_faces";
-  if (!fs::exists(root)) QCFACE_SKIP("../shared/data/orl_faces is not there");
+  const fs::path root = test::real_data("orl_faces");
+  if (root.empty()) QCFACE_SKIP(test::kNoOrlFaces);
   const ImageFolder set = scan(root);
   REQUIRE(set.size() == 300);
   REQUIRE(set.num_classes() == 30);

@@ -1,8 +1,10 @@
 // Inputs of the evaluation tests.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <exception>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>

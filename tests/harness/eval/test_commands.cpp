@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/npy.h"
+#include "core/text.h"
 #include "harness/eval/results.h"
 #include "tests/harness/eval/fake_embedder.h"
 #include "tests/harness/eval/support.h"
@@ -196,4 +197,121 @@ TEST_CASE("embed writes embeddings, names and magnitudes of a folder tree in ord
   REQUIRE(std::fabs(std::stod(line.substr(12)) - std::sqrt(length)) <= 1e-5 * std::sqrt(length));
   options.images = folder.root / "missing";
   REQUIRE(test::contains(test::error_of([&] { (void)run_embed(embedder, options); }), "missing"));
+}
+
+TEST_CASE("embed: what is left out is told, and the three files change together") {
+  const test::PictureFolder folder(2, 2);
+  for (const char* file : {"a.heic", "b.gif", "none"}) std::ofstream(folder.root / "p1" / file) << "x";
+  const test::TemporaryFolder out;
+  test::FormulaEmbedder embedder(8);
+  EmbedOptions options;
+  options.images = folder.root;
+  options.out = out.path();
+  const EmbedResult first = run_embed(embedder, options);
+  REQUIRE(first.pictures == 4);
+  REQUIRE(first.left_out.count() == 3);
+  REQUIRE(test::contains(first.left_out.describe(), "unknown suffix 3 (for example "));
+
+  // One picture less, and a result that cannot be written to its end.
+  fs::remove(folder.root / "p0" / "0.png");
+  fs::create_directory(out.path() / "embeddings.npy.tmp");
+  REQUIRE(test::error_of([&] { (void)run_embed(embedder, options); }) != "");
+  REQUIRE(read_npy(out.path() / "filenames.npy").shape == std::vector<std::int64_t>{4});
+  REQUIRE(read_npy(out.path() / "embeddings.npy").shape == std::vector<std::int64_t>{4, 8});
+  REQUIRE(count_lines(out.path() / "magnitudes.csv") == 1 + 4);
+}
+
+TEST_CASE("any bytes are the name of a folder, a list and a picture") {
+  const test::PictureFolder folder(6, 3);
+  const fs::path odd = folder.root / "caf\xE9 \"1\", a";
+  fs::create_directory(odd);
+  for (const auto& entry : fs::directory_iterator(folder.root)) {
+    if (entry.path() != odd) fs::rename(entry.path(), odd / (entry.path().filename().string() + "\xE9,"));
+  }
+  std::ofstream list(odd / "pairs\xFF.csv");
+  for (int i = 0; i < 6; ++i) {
+    list << "p" << i << "\xE9,/0.png\tp" << i << "\xE9,/1.png\t1\n";
+    list << "p" << i << "\xE9,/0.png\tp" << (i + 1) % 6 << "\xE9,/2.png\t0\n";
+  }
+  list.close();
+  std::ofstream(odd / "p0\xE9," / "1.png") << "spoilt";
+  test::FormulaEmbedder embedder(12);
+  VerifyOptions verify;
+  verify.pairs = odd / "pairs\xFF.csv";
+  verify.images = odd;
+  verify.out = odd / "out\xE9";
+  verify.conditions = {{"weights", "w\xE9.safetensors"}};
+  REQUIRE(run_eval_verify(embedder, verify).corrupt.size() == 1);
+  const auto json = read_json(verify.out / "verify.json");
+  REQUIRE(from_json_text(json.at("conditions").at("pair_list").get<std::string>()) == verify.pairs.string());
+  REQUIRE(from_json_text(json.at("conditions").at("weights").get<std::string>()) == "w\xE9.safetensors");
+  REQUIRE(from_json_text(json.at("corrupt")[0].at("path").get<std::string>()) ==
+          (odd / "p0\xE9," / "1.png").string());
+
+  EmbedOptions embed;
+  embed.images = odd;
+  embed.out = folder.root / "embedded\xE9";
+  REQUIRE(run_embed(embedder, embed).pictures == 17);
+  REQUIRE(read_npy(embed.out / "filenames.npy").to_strings().at(0) == "p0\xE9,/0.png");
+  std::ifstream csv(embed.out / "magnitudes.csv");
+  std::string line;
+  std::getline(csv, line);
+  std::getline(csv, line);
+  REQUIRE(line.starts_with("\"p0\xE9,/0.png\",\"p0\xE9,\","));
+
+  std::ofstream(odd / "levels.csv") << "file,source,kind,level\n\"p1\xE9,/0.png\",\xE9,none,0\n"
+                                    << "\"p1\xE9,/1.png\",\xE9,\xE9,1\n\"p1\xE9,/2.png\",\xE9,\xE9,2\n";
+  DegradationOptions degradation;
+  degradation.levels = odd / "levels.csv";
+  degradation.out = verify.out;
+  REQUIRE(run_eval_degradation(embedder, degradation).pictures == 3);
+  const auto levels = read_json(verify.out / "degradation.json");
+  REQUIRE(from_json_text(levels.at("kinds")[0].at("samples")[0].at("file").get<std::string>()) ==
+          (odd / "p1\xE9," / "0.png").string());
+}
+
+TEST_CASE("levels.csv as a spreadsheet saves it") {
+  const test::PictureFolder folder(1, 3);
+  const fs::path csv = folder.root / "levels.csv";
+  std::ofstream(csv) << "\xEF\xBB\xBF\"file\",\"source\",\"kind\",\"level\"\r\np0\\0.png,a,none,0\r\n"
+                     << "\"p0/1.png\",\"a, b\",blur,\"1.5\"\r\n\r\n";
+  const DegradationSet set = read_degradation_set(csv);
+  REQUIRE(set.entries.size() == 2);
+  REQUIRE(set.entries[0].file == (folder.root / "p0" / "0.png").string());
+  REQUIRE(set.entries[1].source == "a, b");
+  REQUIRE(set.entries[1].level == 1.5);
+}
+
+TEST_CASE("faults of inputs and outputs are found before a picture is embedded") {
+  const test::PictureFolder folder(6, 3);
+  test::FormulaEmbedder embedder(12);
+  VerifyOptions options;
+  options.pairs = write_pairs(folder.root, 6, 3);
+  options.images = folder.root;
+  const auto error_with = [&](auto change) {
+    VerifyOptions changed = options;
+    changed.out = folder.root / "out";
+    change(changed);
+    return test::error_of([&] { (void)run_eval_verify(embedder, changed); });
+  };
+  std::ofstream(folder.root / "file") << "x";
+  std::ofstream(folder.root / "same.list") << "p0/0.png p0/1.png 1\np0/0.png p0/2.png 1\n";
+  std::ofstream(folder.root / "missing.list") << "p0/0.png p9/1.png 1\np0/0.png p1/7.png 0\n";
+  REQUIRE(test::contains(error_with([&](auto& o) { o.out = folder.root / "file" / "out"; }), "--out"));
+  REQUIRE(test::contains(error_with([&](auto& o) { o.pairs = folder.root / "same.list"; }), "both kinds"));
+  const std::string missing = error_with([&](auto& o) { o.pairs = folder.root / "missing.list"; });
+  REQUIRE(test::contains(missing, "p9/1.png"));
+  REQUIRE(test::contains(missing, "p1/7.png"));
+  REQUIRE(test::contains(error_with([&](auto& o) {
+                           o.qmf = QmfChoice::kPreset;
+                           o.preset = "no such";
+                         }),
+                         "no such"));
+  REQUIRE(test::contains(error_with([&](auto& o) {
+                           o.qmf = QmfChoice::kFit;
+                           o.fit_images = folder.root;
+                           o.fit_pairs = folder.root / "same.list";
+                         }),
+                         "both kinds"));
+  REQUIRE(embedder.pictures == 0);
 }

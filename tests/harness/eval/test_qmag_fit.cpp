@@ -1,5 +1,6 @@
 #include "harness/eval/qmag_fit.h"
 
+#include <algorithm>
 #include <set>
 
 #include "tests/harness/eval/support.h"

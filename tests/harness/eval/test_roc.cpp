@@ -1,6 +1,7 @@
 #include "harness/eval/roc.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "tests/harness/eval/support.h"

@@ -1,5 +1,7 @@
 #include "harness/eval/scores.h"
 
+#include <algorithm>
+
 #include "harness/eval/flip_fusion.h"
 #include "tests/harness/eval/support.h"
 

@@ -1,5 +1,6 @@
 // Every protocol vector of the measures in this room. Limits: counts, indices and fold accuracies exact, scores and
 // areas 1e-12 relative in double (1e-6 where the vector holds f32).
+#include <algorithm>
 #include <array>
 #include <limits>
 

@@ -1,14 +1,21 @@
 // The page from full, partial, empty and damaged run folders. The numbers are invented (made_up_run.h).
 #include "harness/report/report.h"
 
+#include <sys/stat.h>
+
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string>
+#include <string_view>
 
+#include "core/text.h"
 #include "harness/report/run_data.h"
 #include "harness/report/thumbnail.h"
 #include "tests/harness/eval/support.h"
 #include "tests/harness/report/made_up_run.h"
+#include "tests/support/temporary_folder.h"
 
 using namespace qcface;
 using namespace qcface::report;
@@ -262,4 +269,53 @@ TEST_CASE("base64 and CSV fields") {
   REQUIRE(base64("foobar", 6) == "Zm9vYmFy");
   REQUIRE(split_csv("a,\"b,\"\"c\"\"\",d\r") == std::vector<std::string>{"a", "b,\"c\"", "d"});
   REQUIRE(thumbnail_uri("/nonexistent.png", 40).empty());
+}
+
+TEST_CASE("names of any bytes give a page of valid UTF-8", "[report]") {
+  const test::TemporaryFolder run;
+  const std::string name = "caf\xE9<b>\x1b";
+  test::write_made_up_metrics(run.path(), 60);
+  std::ofstream(run.path() / "config.json") << json{{"data_dirs", to_json_text(name)}};
+  std::ofstream(run.path() / "log.txt") << "run folder " << name << "\n";
+  fs::create_directories(run.path() / "eval");
+  std::ofstream(run.path() / "eval/verify.json")
+      << json{{"conditions", {{"pair_list", to_json_text(name)}, {"set", to_json_text(name)}}}};
+  std::ofstream(run.path() / "eval/magnitudes.csv") << "path,identity,magnitude\n"
+                                                    << name << "/1.jpg," << name << ",3\n";
+  ReportOptions options;
+  options.run = run.path();
+  options.title = name;
+  std::string html = read_text(run_report(options).file);
+  REQUIRE(count_of(html, "caf\\xe9&lt;b&gt;") >= 6);
+  REQUIRE(!contains(html, "\x1b"));
+  for (std::string_view rest = html; !rest.empty();) {
+    const std::size_t length = utf8_length(rest);
+    REQUIRE(length > 0);
+    rest.remove_prefix(length);
+  }
+}
+
+TEST_CASE("a place that cannot hold the page is refused before the run is read", "[report]") {
+  const test::TemporaryFolder run;
+  std::ofstream(run.path() / "file") << "x";
+  ReportOptions options;
+  options.run = run.path();
+  options.out = run.path();
+  REQUIRE(
+      contains(test::error_of([&] { (void)run_report(options); }), "is a folder, expected a regular file"));
+  options.out = run.path() / "file/report.html";
+  REQUIRE(contains(test::error_of([&] { (void)run_report(options); }), "Not a directory"));
+}
+
+TEST_CASE("pipes and JSON that nests deep in a run folder are left out of the page", "[report]") {
+  const test::TemporaryFolder run;
+  for (const char* name : {"metrics.jsonl", "log.txt", "config.json"})
+    REQUIRE(::mkfifo((run.path() / name).c_str(), 0600) == 0);
+  fs::create_directories(run.path() / "eval");
+  std::ofstream(run.path() / "eval/degradation.json") << "{\"kinds\": " << std::string(100000, '[');
+  ReportOptions options;
+  options.run = run.path();
+  const std::string html = read_text(run_report(options).file);
+  REQUIRE(contains(html, "is a named pipe"));
+  REQUIRE(contains(html, "degradation.json is not a JSON object"));
 }

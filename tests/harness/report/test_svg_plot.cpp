@@ -28,6 +28,13 @@ TEST_CASE("ticks are round, inside the range and few") {
   REQUIRE(log_ticks(0, 1).empty());
 }
 
+TEST_CASE("a range of a few units in the last place has few ticks, and ends") {
+  const double next = std::nextafter(1.0, 2.0);
+  REQUIRE(nice_ticks(1.0, next, 5).size() <= 11);
+  REQUIRE(nice_ticks(1e300, std::nextafter(1e300, 2e300), 5).size() <= 11);
+  REQUIRE(nice_ticks(-1e17, -1e17 + 32, 5).size() <= 11);
+}
+
 TEST_CASE("tick labels are short") {
   REQUIRE(tick_label(0, 0.2) == "0");
   REQUIRE(tick_label(0.2, 0.2) == "0.2");

@@ -1,5 +1,6 @@
 // The CUDA engine, on the emulated device or on a GPU, against the CPU engine: a short run of a tiny network on the same
 // batches gives the same curve; what a step leaves on failure; resuming; the 16-bit precisions.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 

@@ -1,5 +1,5 @@
 // Real faces: trains on 20 people of the ORL set and verifies on the other 10, whom training never saw. The set
-// is not part of the project (see README): where it is absent, the test is skipped.
+// is not part of the project (QCFACE_REAL_DATA): where it is absent, the test is skipped.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "harness/data/image.h"
 #include "tests/harness/train/train_support.h"
 #include "tests/support/catch.h"
+#include "tests/support/test_data.h"
 
 using namespace qcface;
 namespace fs = std::filesystem;
@@ -87,8 +88,8 @@ nlohmann::json result(const fs::path& run, const char* file) {
 }  // namespace
 
 TEST_CASE("training on 20 people of the ORL set helps to verify 10 others") {
-  const fs::path orl = QCFACE_SOURCE_DIR "/../shared/data/orl_faces";
-  if (!fs::exists(orl)) QCFACE_SKIP("the ORL face set is not at ../shared/data/orl_faces");
+  const fs::path orl = test::real_data("orl_faces");
+  if (orl.empty()) QCFACE_SKIP(test::kNoOrlFaces);
   test::TemporaryFolder folder;
   split(orl, folder.path());
   const auto run_training = [&](const char* name, const std::vector<std::string>& extra) {

@@ -1,4 +1,5 @@
 // What users do wrong, and what they see then. Nothing crashes and nothing is lost.
+#include <cmath>
 #include <fstream>
 
 #include "core/atomic_file.h"
@@ -109,6 +110,8 @@ TEST_CASE("a corrupt picture is skipped, counted and named; many stop the run") 
   for (const auto& picture : fs::directory_iterator(identity)) fs::resize_file(picture.path(), 300);
   require_refused(test::train(folder / "run2", {"--data_dirs", roots, "--batch-size", "20", "--epochs", "1"}),
                   "1 %");
+  REQUIRE(
+      fs::is_empty(folder / "run2/checkpoints"));  // nothing was trained: the same command can be tried again
 }
 
 TEST_CASE("NaN stops the run, is named, and leaves the last good checkpoint") {

@@ -1,7 +1,9 @@
 #include "tests/harness/train/train_support.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "harness/data/synth.h"
@@ -61,6 +63,19 @@ ProcessResult train(const fs::path& run, const std::vector<std::string>& extra,
   }
   arguments.insert(arguments.end(), extra.begin(), extra.end());
   return qcface(arguments, options);
+}
+
+std::thread remove_when_logged(const fs::path& run, const std::string& text, const fs::path& victim) {
+  return std::thread([=] {
+    const auto latest = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    const auto logged = [&] {
+      std::ifstream log(run / "log.txt");
+      return std::string(std::istreambuf_iterator<char>(log), {}).find(text) != std::string::npos;
+    };
+    while (!logged() && std::chrono::steady_clock::now() < latest)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    fs::remove_all(victim);
+  });
 }
 
 std::map<std::string, std::string> tensor_bytes(const fs::path& file) {

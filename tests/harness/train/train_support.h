@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/safetensors.h"
@@ -20,6 +21,10 @@ const std::filesystem::path& small_faces();
 ProcessResult train(const std::filesystem::path& run, const std::vector<std::string>& extra,
                     const ProcessOptions& options = {});
 ProcessResult qcface(const std::vector<std::string>& arguments, const ProcessOptions& options = {});
+
+/// Removes `victim` as soon as the run's log.txt holds `text` (at the latest after a minute). Join it after the run.
+std::thread remove_when_logged(const std::filesystem::path& run, const std::string& text,
+                               const std::filesystem::path& victim);
 
 /// Name -> bytes of every tensor of a safetensors file.
 std::map<std::string, std::string> tensor_bytes(const std::filesystem::path& file);

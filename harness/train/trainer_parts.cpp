@@ -1,0 +1,123 @@
+#include "harness/train/trainer_parts.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "nn/iresnet.h"
+
+namespace qcface::train {
+namespace {
+
+nn::IResNetConfig backbone_config(const TrainOptions& o) {
+  nn::IResNetConfig config = nn::iresnet_config(o.arch, o.embed_dims);
+  config.dropout = o.dropout;
+  return config;
+}
+
+}  // namespace
+
+data::LoaderOptions loader_options(const TrainOptions& o, bool pixels) {
+  data::LoaderOptions loader;
+  loader.pixels = pixels;
+  loader.batch_size = o.batch_size;
+  loader.workers = o.workers;
+  loader.seed = o.seed;
+  loader.shuffle = !o.no_shuffle;
+  loader.augment = o.augment == "published" ? data::AugmentMode::kPublished : data::AugmentMode::kNone;
+  loader.jpeg_swap_rb = o.jpeg_swap_rb;
+  loader.swap_rb = o.swap_rb;
+  loader.mean = o.mean;
+  loader.std = o.std;
+  loader.non_square = o.non_square == "reject" ? data::NonSquare::kReject : data::NonSquare::kCentreCrop;
+  loader.drop_last = o.drop_last;
+  return loader;
+}
+
+HeadOptions head_options(const TrainOptions& o, int threads) {
+  return {o.loss_model, o.phase, o.rule, o.scale, o.margin, o.lambda_g, threads};
+}
+
+std::unique_ptr<StepEngine> make_engine(const TrainOptions& o, DeviceKind device, int threads, Head& head,
+                                        Communicator& communicator) {
+  EngineOptions engine;
+  engine.precision = o.precision == "bf16"   ? nn::Precision::kBf16
+                     : o.precision == "fp16" ? nn::Precision::kFp16
+                                             : nn::Precision::kFp32;
+  engine.gpu = o.gpu_id.front();
+  engine.threads = threads;
+  engine.seed = o.seed;
+  engine.momentum = static_cast<float>(o.momentum);
+  engine.weight_decay = static_cast<float>(o.weight_decay);
+  engine.head = head_options(o, threads);
+  engine.mean = o.mean;
+  engine.std = o.std;
+  const nn::Graph graph = nn::iresnet_graph(backbone_config(o));
+  if (device == DeviceKind::kCpu) return make_cpu_engine(graph, engine, head, communicator);
+  require(communicator.size() == 1,
+          "--device cuda: this version trains on one GPU, but {} processes were started",
+          communicator.size());
+  return make_cuda_engine(graph, engine, head);
+}
+
+nn::ScheduleConfig schedule_config(const TrainOptions& o, std::int64_t steps_per_epoch) {
+  nn::ScheduleConfig schedule;
+  schedule.kind = o.lr_schedule == "cosine" ? nn::ScheduleKind::kCosine : nn::ScheduleKind::kStep;
+  schedule.lr = o.lr;
+  // The published trainer multiplies when it enters a listed epoch: once for an epoch listed twice, and not for
+  // epochs before --start-epoch.
+  for (const int epoch : o.lr_drop_epoch) {
+    const bool seen = std::count(schedule.drop_epochs.begin(), schedule.drop_epochs.end(), epoch) > 0;
+    if (epoch >= o.start_epoch && !seen) schedule.drop_epochs.push_back(epoch);
+  }
+  schedule.drop_ratio = o.lr_drop_ratio;
+  schedule.warmup_steps = o.warmup_steps;
+  schedule.epochs = o.epochs;
+  schedule.steps_per_epoch = std::max<std::int64_t>(steps_per_epoch, 1);
+  schedule.final_lr = o.lr_min;
+  nn::check_schedule(schedule);
+  return schedule;
+}
+
+void check_batches(const TrainOptions& o, std::int64_t size, std::int64_t batches_per_epoch) {
+  const std::int64_t batch = o.batch_size;
+  require(batches_per_epoch > 0,
+          "--drop-last leaves no batch: {} pictures are fewer than --batch-size {}; use a smaller batch",
+          size, batch);
+  require(o.drop_last || size % batch != 1,
+          "the last batch of an epoch would hold one picture ({} pictures, --batch-size {}), for which batch "
+          "norm is undefined: "
+          "use --drop-last or another --batch-size",
+          size, batch);
+  if (batch > size)
+    log::warn("--batch-size {} is larger than the set: every epoch is one batch of {} pictures", batch, size);
+}
+
+void announce(const TrainOptions& o, const data::ImageFolder& set, std::int64_t batches_per_epoch,
+              StepEngine& engine) {
+  nn::Network& network = engine.network();
+  const std::int64_t largest = std::min(o.batch_size, set.size());
+  const nn::MemoryPlan& plan = network.plan(static_cast<int>(largest), nn::Mode::kTrain);
+  log::info("run folder:  {}", o.pth_save_fold);
+  log::info(
+      "data:        {} pictures of {} identities, {} batches of {} an epoch, augmentation {}, {} workers",
+      set.size(), set.num_classes(), batches_per_epoch, o.batch_size, o.augment, o.workers);
+  log::info("backbone:    {} with {:.2f} M parameters, embedding width {}, dropout {}", o.arch,
+            static_cast<double>(network.parameters().weight_count()) / 1e6, o.embed_dims, o.dropout);
+  const qcf_head_config head = make_head_config(head_options(o, 1));
+  log::info("head:        {}, phase {}, lambda {}, s {}, m {}, rule {}", o.loss_model, o.phase, o.lambda_g,
+            head.s, head.m, qcf_rule_name(head.rule));
+  if (o.phase == "norm" && qcf_head_has_magnitude_loss(head.kind) == 0) {
+    log::warn("--phase norm: {} has no loss on magnitudes; it trains as in phase id", o.loss_model);
+  } else if (o.phase == "id" && head.kind == QCF_HEAD_MAGFACE) {
+    log::warn("magface without its loss on magnitudes: give --phase norm for the published method");
+  }
+  log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o.lr, o.lr_schedule, o.momentum,
+            o.weight_decay);
+  log::info("device:      {}", engine.description());
+  log::info("memory plan: activations peak {:.1f} MiB at batch {} ({:.1f} MiB without reuse)",
+            static_cast<double>(plan.peak_bytes) / (1 << 20), largest,
+            static_cast<double>(plan.total_bytes) / (1 << 20));
+}
+
+}  // namespace qcface::train

@@ -1,0 +1,113 @@
+// --eval-data and --degrade-data: names that differ, mistakes found before the first step, failures at the end.
+#include <fmt/format.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/atomic_file.h"
+#include "harness/train/evaluation.h"
+#include "tests/harness/train/train_support.h"
+#include "tests/support/catch.h"
+
+using namespace qcface;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::vector<std::string> names_of(const std::vector<fs::path>& folders) {
+  return train::unique_set_names(folders);
+}
+
+fs::path copy_of_verify(const fs::path& to) {
+  fs::create_directories(to.parent_path());
+  fs::copy(test::small_faces() / "verify", to, fs::copy_options::recursive);
+  return to;
+}
+
+void require_refused_at_once(const test::ProcessResult& result, const std::string& expected) {
+  INFO(result.output);
+  REQUIRE(result.status == 1);
+  REQUIRE(result.says(expected));
+  REQUIRE_FALSE(result.says("step 1/"));
+}
+
+}  // namespace
+
+TEST_CASE("evaluation sets have names that differ") {
+  using Names = std::vector<std::string>;
+  REQUIRE(names_of({"/d/lfw", "/d/cfp/"}) == Names{"lfw", "cfp"});
+  REQUIRE(names_of({"/d/lfw/val", "/d/cfp/val", "/d/age"}) == Names{"lfw-val", "cfp-val", "age"});
+  REQUIRE(names_of({"/a/x/val", "/b/x/val", "/b/y/val"}) == Names{"a-x-val", "b-x-val", "y-val"});
+  REQUIRE(names_of({"/d/lfw/val", "/d/cfp/val", "/d/lfw-val"}) ==
+          Names{"d-lfw-val-1", "cfp-val", "d-lfw-val-3"});
+  REQUIRE(names_of({"/a-b/c", "/a/b/c", "/c"}).size() == 3);
+  REQUIRE(names_of({"."})[0] == fs::current_path().filename().string());
+  REQUIRE(names_of({"/"}) == Names{"root"});
+}
+
+TEST_CASE("sets of one last name keep a result each") {
+  test::TemporaryFolder folder;
+  const auto run = folder / "run";
+  const auto result =
+      test::train(run, {"--max-steps", "1", "--eval-data", copy_of_verify(folder / "lfw/val").string(),
+                        copy_of_verify(folder / "cfp/val").string()});
+  INFO(result.output);
+  REQUIRE(result.ok());
+  REQUIRE(fs::exists(run / "eval/verify.json"));
+  REQUIRE(fs::exists(run / "eval/cfp-val/verify.json"));
+  const std::string page = read_file(run / "report.html");
+  REQUIRE(page.find("<h3>lfw-val</h3>") != std::string::npos);
+  REQUIRE(page.find("<h3>cfp-val</h3>") != std::string::npos);
+}
+
+TEST_CASE("evaluation sets that cannot be measured are refused before the first step") {
+  test::TemporaryFolder folder;
+  const auto run = folder / "run";
+  const fs::path set = copy_of_verify(folder / "set");
+  const auto with_list = [&](const std::string& list) {
+    write_file_atomically(set / "pairs.list", list);
+    return test::train(run, {"--eval-data", set.string()});
+  };
+  std::string same, different;
+  for (int i = 1; i <= 12; ++i) {
+    same += fmt::format("{} {} 1\n", i, i + 1);
+    different += fmt::format("{} {} 0\n", i, i + 1);
+  }
+  require_refused_at_once(with_list(same), "12 pairs of one person and 0 of two");
+  require_refused_at_once(with_list(different), "0 pairs of one person and 12 of two");
+  require_refused_at_once(with_list("1 2 1\n3 4 0\n"), "at least 10");
+  require_refused_at_once(with_list(same + different + "1 999 1\n"), "999");
+  write_file_atomically(set / "pairs.list", same + different);
+  fs::create_directory_symlink(set, folder / "link");
+  require_refused_at_once(test::train(run, {"--eval-data", set.string(), (folder / "link").string()}),
+                          "is the same folder as");
+
+  const fs::path degrade = folder / "degrade";
+  fs::create_directories(degrade);
+  const auto with_levels = [&](const std::string& rows) {
+    write_file_atomically(degrade / "levels.csv", "file,source,kind,level\n" + rows);
+    return test::train(run, {"--degrade-data", degrade.string()});
+  };
+  require_refused_at_once(with_levels("absent.jpg,a,blur,1\n"), "absent.jpg");
+  fs::copy(set / "imgs/1.jpg", degrade / "1.jpg");
+  require_refused_at_once(with_levels("1.jpg,a,blur,much\n"), "is not a number");
+  require_refused_at_once(with_levels("1.jpg,a,clean,0\n"), "lists clean pictures only");
+}
+
+TEST_CASE("a set that vanishes costs its result and the exit status, not the run") {
+  test::TemporaryFolder folder;
+  const auto run = folder / "run";
+  const fs::path set = copy_of_verify(folder / "set");
+  std::thread vanish = test::remove_when_logged(run, "step 1/", set);
+  const auto result = test::train(run, {"--epochs", "2", "--eval-data", set.string(),
+                                        copy_of_verify(folder / "stays").string(), "--no-report"});
+  vanish.join();
+  INFO(result.output);
+  REQUIRE(result.status == 1);
+  REQUIRE(result.says("set could not be verified after epoch 1"));
+  REQUIRE(result.says("the final verification on set failed"));
+  REQUIRE(result.says("finished after 8 steps"));
+  REQUIRE(fs::exists(run / "eval/stays/verify.json"));
+  REQUIRE(test::newest_checkpoint(run).filename() == "step-000000008.safetensors");
+}
