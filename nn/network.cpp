@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "nn/executor.h"
-#include "nn/sgd.h"
+#include "nn/optimiser.h"
 
 namespace qcface::nn {
 namespace {
@@ -49,16 +49,6 @@ std::string describe_non_finite(std::span<const float> values, const Shape& shap
 }
 
 }  // namespace
-
-void Backend::import_images(const Value&, int, const DeviceImages&, void*) const {
-  fail("{} computes in host memory; it takes no images from a device", name());
-}
-void Backend::import_gradient(const Value&, int, const float*, const float*, void*) const {
-  fail("{} computes in host memory; it takes no gradient from a device", name());
-}
-const float* Backend::device_rows(const Value&, const void*) const {
-  fail("{} computes in host memory; it has no embeddings on a device", name());
-}
 
 const char* name_of(Mode mode) {
   switch (mode) {
@@ -187,8 +177,8 @@ const void* Network::arena() const { return state_->arena.data(); }
 
 void Network::prepare(int n, Mode mode) { reserve(executor(n, mode)); }
 
-const float* Network::forward_device(const DeviceImages& images, int n, Mode mode,
-                                     const DropoutKey& dropout) {
+void Network::forward_device(const DeviceImages& images, int n, Mode mode, const DropoutKey& dropout,
+                             float* embeddings) {
   Executor& run = executor(n, mode);
   State& state = *state_;
   reserve(run);
@@ -199,8 +189,8 @@ const float* Network::forward_device(const DeviceImages& images, int n, Mode mod
   run.forward(state.arena.data(), dropout,
               make_hooks(backend_, n, state.inspector, state.profiling ? &state.profile : nullptr));
   if (mode != Mode::kEval) state.last = &run;
-  return backend_.device_rows(state.lowered.values[static_cast<std::size_t>(state.lowered.output)],
-                              run.output(state.arena.data()));
+  backend_.export_rows(state.lowered.values[static_cast<std::size_t>(state.lowered.output)], n,
+                       run.output(state.arena.data()), embeddings);
 }
 
 void Network::backward_device(const float* d_embedding, const float* loss_scale) {

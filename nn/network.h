@@ -56,16 +56,17 @@ class Network {
   void backward(std::span<const float> d_embedding, std::span<float> d_images = {});
   void enable_input_gradient();  // before the first forward call
 
-  // ---- device path: images, embeddings and their gradient stay in device memory ----
-  // For backends with device memory; nothing here synchronises, and after prepare() nothing allocates, so that a step
-  // can be captured. Errors as above, and for a network whose output is no vector.
+  // ---- device path: images, embeddings and their gradient stay in the backend's memory ----
+  // Nothing here synchronises, and after prepare() nothing allocates, so that a step can be captured. Errors as above, and
+  // for a network whose output is no vector.
 
   /// Compiles (n, mode) and grows the arena to it; later runs of it allocate nothing.
   void prepare(int n, Mode mode);
-  /// Returns the embeddings, fp32 [N, D] in device memory, valid until the next forward call.
-  const float* forward_device(const DeviceImages& images, int n, Mode mode, const DropoutKey& dropout = {});
-  /// d_embedding: fp32 [N, D] in device memory, multiplied by the device scalar *loss_scale if given: the gradients of
-  /// the parameters then carry that factor.
+  /// embeddings: receives them, fp32 [N, D].
+  void forward_device(const DeviceImages& images, int n, Mode mode, const DropoutKey& dropout,
+                      float* embeddings);
+  /// d_embedding: fp32 [N, D], multiplied by the scalar *loss_scale if given: the gradients of the parameters then carry
+  /// that factor.
   void backward_device(const float* d_embedding, const float* loss_scale = nullptr);
   /// Start of the arena, which tells whether it was moved since.
   const void* arena() const;

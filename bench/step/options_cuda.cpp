@@ -70,12 +70,12 @@ nn::Graph step_graph(const StepOptions& options, const std::string& arch) {
   return nn::iresnet_graph(config);
 }
 
-train::HeadOptions head_options(const StepOptions& options) {
+qcf_head_config head_config(const StepOptions& options) {
   train::HeadOptions head;
   head.loss_model = options.head;
   head.phase = "norm";
   head.lambda_g = 1;
-  return head;
+  return train::make_head_config(head);
 }
 
 StepOptions parse_step_options(int argc, char** argv) {

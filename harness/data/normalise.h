@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 
 #include "harness/data/image.h"
 
@@ -21,6 +22,8 @@ class Normaliser {
   /// mirror reverses columns.
   void apply(const Image& image, int y0, int x0, int side, bool mirror, float* out) const;
 
+  /// [3, 256].
+  std::span<const float> table() const { return {table_.front().data(), 3 * 256}; }
   float value(int channel, int pixel) const {
     return table_[static_cast<std::size_t>(channel)][static_cast<std::size_t>(pixel)];
   }

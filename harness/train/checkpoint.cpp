@@ -10,7 +10,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "harness/model/tensor_file.h"
-#include "nn/sgd.h"
+#include "nn/optimiser.h"
 
 namespace qcface::train {
 namespace {
@@ -59,17 +59,15 @@ std::string text_at(const nlohmann::json& json, const char* key) {
   return from_json_text(found->get<std::string>());
 }
 
-void require_finite(nn::Network& network, Head& head, const fs::path& path) {
-  const auto refuse = [&](const std::string& tensor) {
-    fail("{} was not written: tensor {} holds NaN or infinity; the last checkpoint before it is good",
-         path.string(), tensor);
-  };
-  for (const auto role : {nn::TensorRole::kValue, nn::TensorRole::kMomentum}) {
-    const std::string bad = network.parameters().first_non_finite(role);
-    if (!bad.empty()) refuse((role == nn::TensorRole::kMomentum ? "momentum.backbone." : "backbone.") + bad);
+void require_finite(std::span<const SafeTensorOut> tensors, const fs::path& path) {
+  for (const SafeTensorOut& tensor : tensors) {
+    if (tensor.dtype != SafeDtype::kF32) continue;
+    std::size_t count = 1;
+    for (const std::int64_t extent : tensor.shape) count *= static_cast<std::size_t>(extent);
+    require(nn::all_finite({static_cast<const float*>(tensor.data), count}),
+            "{} was not written: tensor {} holds NaN or infinity; the last checkpoint before it is good",
+            path.string(), tensor.name);
   }
-  if (!nn::all_finite(head.weights())) refuse("head.weight");
-  if (!nn::all_finite(head.momentum())) refuse("momentum.head.weight");
 }
 
 }  // namespace
@@ -153,18 +151,17 @@ CheckpointFacts read_checkpoint_facts(const fs::path& path) {
   }
 }
 
-void save_checkpoint(const fs::path& path, nn::Network& network, Head& head, const std::string& arch,
+void save_checkpoint(const fs::path& path, nn::Network& network, const nn::Head& head, const std::string& arch,
                      const nlohmann::ordered_json& config, const RunState& state) {
-  require_finite(network, head, path);
   model::TensorWriter writer;
   const nn::ParameterStore& parameters = network.parameters();
-  network.parameters().momentum();  // exists from here on, zero before the first step
-  writer.add_backbone(parameters, nn::TensorRole::kValue, "backbone.");
-  writer.add_batch_counters(parameters, state.global_step, "backbone.");
-  writer.add_class_weights("head.weight", head.weights(), head.classes(), head.width());
-  for (const HeadState& kept : head_states(head)) writer.add_vector(kept.name, kept.values);
-  writer.add_backbone(parameters, nn::TensorRole::kMomentum, "momentum.backbone.");
-  writer.add_class_weights("momentum.head.weight", head.momentum(), head.classes(), head.width());
+  writer.add_backbone(parameters, nn::TensorRole::kValue);
+  writer.add_batch_counters(parameters, state.global_step);
+  writer.add_class_weights(head, nn::TensorRole::kValue);
+  for (const nn::Head::State& kept : head.state()) writer.add_vector(kept.name, kept.values);
+  writer.add_backbone(parameters, nn::TensorRole::kSlot);
+  writer.add_class_weights(head, nn::TensorRole::kSlot);
+  require_finite(writer.tensors(), path);
   std::error_code error;
   fs::create_directories(path.parent_path(), error);
   require(!error, "{}: cannot be made: {}", path.parent_path().string(), error.message());
@@ -175,21 +172,21 @@ void save_checkpoint(const fs::path& path, nn::Network& network, Head& head, con
                      {"state", to_json(state).dump()}});
 }
 
-void load_checkpoint(const fs::path& path, nn::Network& network, Head& head) {
+void load_checkpoint(const fs::path& path, nn::Network& network, nn::Head& head) {
   const SafeTensorsFile file(path);
   const std::string name = path.string();
-  network.parameters().momentum();
-  model::read_backbone(file, name, network.parameters());
-  model::read_backbone(file, name, network.parameters(), nn::TensorRole::kMomentum);
-  model::read_class_weights(file, name, "head.weight", head.classes(), head.width(), head.weights());
-  model::read_class_weights(file, name, "momentum.head.weight", head.classes(), head.width(),
-                            head.momentum());
-  for (const HeadState& state : head_states(head)) {
-    const std::vector<float> values = file.at(state.name).to_float();
-    require(values.size() == state.values.size(), "{}: tensor {} has {} values, expected {}", name,
-            state.name, values.size(), state.values.size());
-    std::copy(values.begin(), values.end(), state.values.begin());
+  for (const auto role : {nn::TensorRole::kValue, nn::TensorRole::kSlot}) {
+    model::read_backbone(file, name, network.parameters(), role);
+    model::read_class_weights(file, name, head, role);
   }
+  for (const nn::Head::State& state : head.state()) {
+    try {
+      head.set_state({state.name, file.at(state.name).to_float()});
+    } catch (const Error& error) {
+      fail("{}: {}", name, error.what());
+    }
+  }
+  head.loaded();
 }
 
 }  // namespace qcface::train

@@ -38,7 +38,7 @@ std::string class_list_of(const std::string& path) {
 
 // Whether the class weights are taken; logs why not.
 bool takes_class_weights(const SafeTensorsFile& file, const TrainOptions& o, const std::string& class_list,
-                         const Head& head) {
+                         const nn::Head& head) {
   const SafeTensorView* weights = file.find("head.weight");
   const bool keep = o.head == "keep";
   if (o.head == "new") {
@@ -79,7 +79,7 @@ bool takes_class_weights(const SafeTensorsFile& file, const TrainOptions& o, con
 }  // namespace
 
 void load_initial_weights(const TrainOptions& o, const std::string& class_list, nn::Network& network,
-                          Head& head) {
+                          nn::Head& head) {
   std::error_code error;
   require(std::filesystem::exists(o.weight_path, error), "--weight_path {}: no such file", o.weight_path);
   require(!o.weight_path.ends_with(".pth") && !o.weight_path.ends_with(".pt"),
@@ -91,14 +91,13 @@ void load_initial_weights(const TrainOptions& o, const std::string& class_list, 
   model::read_backbone(file, o.weight_path, network.parameters());
   const bool with_head = takes_class_weights(file, o, class_list, head);
   if (with_head) {
-    model::read_class_weights(file, o.weight_path, "head.weight", head.classes(), head.width(),
-                              head.weights());
-    for (const HeadState& state : head_states(head)) {
+    model::read_class_weights(file, o.weight_path, head);
+    for (const nn::Head::State& state : head.state()) {
       const SafeTensorView* tensor = file.find(state.name);
       if (tensor == nullptr || tensor->elements() != static_cast<std::int64_t>(state.values.size())) continue;
-      const std::vector<float> values = tensor->to_float();
-      std::copy(values.begin(), values.end(), state.values.begin());
+      head.set_state({state.name, tensor->to_float()});
     }
+    head.loaded();
   }
   for (const std::string& name : model::unexpected_tensors(file, network.parameters())) {
     log::warn("{}: tensor {} is not part of {} and was left out", o.weight_path, printable(name, 200),

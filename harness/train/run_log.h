@@ -9,7 +9,7 @@
 #include "harness/console/progress.h"
 #include "harness/report/tensorboard.h"
 #include "harness/train/checkpoint.h"
-#include "harness/train/head.h"
+#include "harness/train/engine.h"
 #include "harness/train/metrics.h"
 
 namespace qcface::train {

@@ -25,7 +25,7 @@
 #include "harness/train/evaluation.h"
 #include "harness/train/initial_weights.h"
 #include "harness/train/run_log.h"
-#include "harness/train/step_engine.h"
+#include "harness/train/engine.h"
 #include "harness/train/trainer_parts.h"
 #include "harness/train/training_set.h"
 
@@ -41,17 +41,16 @@ constexpr int kStopSeconds = 2;
 class Trainer {
  public:
   Trainer(const TrainOptions& options, DeviceKind device, const OptionTable::Json& config,
-          const std::optional<CheckpointFacts>& resume, Communicator& communicator)
+          const std::optional<CheckpointFacts>& resume)
       : o_(options),
         config_(config),
         run_(options.pth_save_fold),
         threads_(compute_threads(options)),
         eval_sets_(read_eval_sets(options)),
         set_(scan_training_set(options)),
-        head_(head_options(options, threads_), set_.num_classes(), options.embed_dims),
-        engine_(make_engine(options, device, threads_, head_, communicator)),
-        network_(engine_->network()),
-        loader_(set_, loader_options(options, engine_->takes_pixels())),
+        engine_(make_engine(options, device, threads_, set_.num_classes(), set_.size())),
+        network_(engine_.network()),
+        loader_(set_, loader_options(options)),
         schedule_(schedule_config(options, loader_.batches_per_epoch())) {
     omp_set_num_threads(threads_);
     check_batches(o_, set_.size(), loader_.batches_per_epoch());
@@ -65,7 +64,6 @@ class Trainer {
     } else {
       begin();
     }
-    engine_->upload(head_);
   }
 
   TrainResult run();
@@ -75,7 +73,7 @@ class Trainer {
   void restore(const CheckpointFacts& facts);
   void take_over_folder();
   std::int64_t total_steps() const;
-  std::int64_t started_steps() const { return state_.global_step + engine_->pending(); }
+  std::int64_t started_steps() const { return state_.global_step + engine_.pending(); }
   bool finished() const { return o_.max_steps > 0 && started_steps() >= o_.max_steps; }
   void train(RunLog& log);
   bool run_epoch(RunLog& log);  // false: stopped before its end
@@ -98,8 +96,7 @@ class Trainer {
   int threads_;
   std::vector<EvalSet> eval_sets_;
   data::ImageFolder set_;
-  Head head_;
-  std::unique_ptr<StepEngine> engine_;
+  Engine engine_;
   nn::Network& network_;
   data::Loader loader_;
   nn::ScheduleConfig schedule_;
@@ -110,8 +107,8 @@ class Trainer {
 
 void Trainer::begin() {
   network_.parameters().initialise(o_.seed);
-  head_.initialise(o_.seed);
-  if (!o_.weight_path.empty()) load_initial_weights(o_, state_.class_list, network_, head_);
+  engine_.head().initialise(o_.seed);
+  if (!o_.weight_path.empty()) load_initial_weights(o_, state_.class_list, network_, engine_.head());
   state_.epoch = o_.start_epoch;
 }
 
@@ -131,8 +128,8 @@ void Trainer::restore(const CheckpointFacts& facts) {
         "--threads {} repeats them exactly",
         threads_, state_.threads, state_.threads);
   }
-  load_checkpoint(facts.path, network_, head_);
-  engine_->set_loss_scale(
+  load_checkpoint(facts.path, network_, engine_.head());
+  engine_.set_loss_scale(
       {static_cast<float>(state_.loss_scale), static_cast<std::uint32_t>(state_.loss_scale_steps)});
   last_checkpoint_ = facts.path;
   log::info("resuming from {}: epoch {}, batch {}, step {}", facts.path.string(), state_.epoch + 1,
@@ -161,7 +158,7 @@ std::int64_t Trainer::total_steps() const {
 
 TrainResult Trainer::run() {
   take_over_folder();
-  announce(o_, set_, loader_.batches_per_epoch(), *engine_);
+  announce(o_, set_, loader_.batches_per_epoch(), engine_);
   TrainResult result;
   try {
     RunLog log(run_, state_.global_step, total_steps(), o_.vis_mag == 1,
@@ -227,7 +224,7 @@ void Trainer::step(const data::Batch& batch, RunLog& log, double wait_seconds) {
   weights_good_ = false;
   std::optional<FinishedStep> done;
   try {
-    done = engine_->step(batch, order);
+    done = engine_.step(batch, order);
   } catch (const NotFinite& error) {
     stop_not_finite(error);
   }
@@ -237,7 +234,7 @@ void Trainer::step(const data::Batch& batch, RunLog& log, double wait_seconds) {
 
 void Trainer::drain(RunLog& log) {
   try {
-    while (const auto done = engine_->finish()) record(*done, log);
+    while (const auto done = engine_.finish()) record(*done, log);
   } catch (const NotFinite& error) {
     stop_not_finite(error);
   }
@@ -361,11 +358,10 @@ std::optional<double> Trainer::evaluate(RunLog& log) {
 
 void Trainer::save() {
   const fs::path path = checkpoint_path(run_, state_.global_step);
-  engine_->download(head_);
-  const LossScaleState scale = engine_->loss_scale();
+  const LossScaleState scale = engine_.loss_scale();
   state_.loss_scale = static_cast<double>(scale.scale);
   state_.loss_scale_steps = scale.good_steps;
-  save_checkpoint(path, network_, head_, o_.arch, config_, state_);
+  save_checkpoint(path, network_, engine_.head(), o_.arch, config_, state_);
   last_checkpoint_ = path;
   prune_checkpoints(path, o_.keep_last);
 }
@@ -375,7 +371,7 @@ void Trainer::save() {
 void Trainer::save_what_is_there() {
   if (!weights_good_) return;
   try {
-    while (const auto done = engine_->finish()) count(*done);
+    while (const auto done = engine_.finish()) count(*done);
     if (state_.global_step == 0) return;  // a folder without checkpoints can be begun anew
     if (last_checkpoint_ != checkpoint_path(run_, state_.global_step)) save();
     log::warn(
@@ -390,7 +386,7 @@ void Trainer::save_what_is_there() {
 bool Trainer::finish() {
   const StopLimit limit(kStopSeconds);
   const bool good =
-      write_final_evaluation(network_, eval_sets_, o_, run_, last_checkpoint_.string(), engine_->device());
+      write_final_evaluation(network_, eval_sets_, o_, run_, last_checkpoint_.string(), engine_.backend().device());
   report::write_plots(run_);
   log::info("finished after {} steps, peak memory {:.0f} MiB, {} corrupt pictures", state_.global_step,
             peak_resident_mib(), loader_.corrupt().size());
@@ -405,12 +401,12 @@ bool Trainer::finish() {
 }  // namespace
 
 TrainResult run_training(const TrainOptions& options, const OptionTable::Json& config,
-                         const std::optional<CheckpointFacts>& resume, Communicator& communicator) {
+                         const std::optional<CheckpointFacts>& resume) {
   const DeviceKind device = choose_device(options);
   const fs::path run(options.pth_save_fold);
   log_to_file(run / "log.txt");
   limit_stop_time(kStopSeconds);
-  Trainer trainer(options, device, config, resume, communicator);
+  Trainer trainer(options, device, config, resume);
   limit_stop_time(0);
   write_file_atomically(run / "config.json", config.dump(2) + "\n");
   return trainer.run();

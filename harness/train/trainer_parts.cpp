@@ -17,9 +17,9 @@ nn::IResNetConfig backbone_config(const TrainOptions& o) {
 
 }  // namespace
 
-data::LoaderOptions loader_options(const TrainOptions& o, bool pixels) {
+data::LoaderOptions loader_options(const TrainOptions& o) {
   data::LoaderOptions loader;
-  loader.pixels = pixels;
+  loader.pixels = true;
   loader.batch_size = o.batch_size;
   loader.workers = o.workers;
   loader.seed = o.seed;
@@ -34,30 +34,27 @@ data::LoaderOptions loader_options(const TrainOptions& o, bool pixels) {
   return loader;
 }
 
-HeadOptions head_options(const TrainOptions& o, int threads) {
-  return {o.loss_model, o.phase, o.rule, o.scale, o.margin, o.lambda_g, threads};
+qcf_head_config head_config(const TrainOptions& o) {
+  return make_head_config({o.loss_model, o.phase, o.rule, o.scale, o.margin, o.lambda_g});
 }
 
-std::unique_ptr<StepEngine> make_engine(const TrainOptions& o, DeviceKind device, int threads, Head& head,
-                                        Communicator& communicator) {
+Engine make_engine(const TrainOptions& o, DeviceKind device, int threads, std::int64_t classes,
+                   std::int64_t pictures) {
   EngineOptions engine;
-  engine.precision = o.precision == "bf16"   ? nn::Precision::kBf16
-                     : o.precision == "fp16" ? nn::Precision::kFp16
-                                             : nn::Precision::kFp32;
-  engine.gpu = o.gpu_id.front();
-  engine.threads = threads;
   engine.seed = o.seed;
-  engine.momentum = static_cast<float>(o.momentum);
-  engine.weight_decay = static_cast<float>(o.weight_decay);
-  engine.head = head_options(o, threads);
+  engine.optimiser = {static_cast<float>(o.momentum), static_cast<float>(o.weight_decay)};
+  engine.head = head_config(o);
+  engine.classes = classes;
+  engine.largest_batch = std::min(o.batch_size, pictures);
   engine.mean = o.mean;
   engine.std = o.std;
-  const nn::Graph graph = nn::iresnet_graph(backbone_config(o));
-  if (device == DeviceKind::kCpu) return make_cpu_engine(graph, engine, head, communicator);
-  require(communicator.size() == 1,
-          "--device cuda: this version trains on one GPU, but {} processes were started",
-          communicator.size());
-  return make_cuda_engine(graph, engine, head);
+  const nn::Precision precision = o.precision == "bf16"   ? nn::Precision::kBf16
+                                  : o.precision == "fp16" ? nn::Precision::kFp16
+                                                          : nn::Precision::kFp32;
+  auto backend = device == DeviceKind::kCpu
+                     ? nn::make_cpu_backend(threads)
+                     : nn::make_cuda_backend({o.gpu_id.front(), precision, false});
+  return Engine(std::move(backend), nn::iresnet_graph(backbone_config(o)), engine);
 }
 
 nn::ScheduleConfig schedule_config(const TrainOptions& o, std::int64_t steps_per_epoch) {
@@ -94,7 +91,7 @@ void check_batches(const TrainOptions& o, std::int64_t size, std::int64_t batche
 }
 
 void announce(const TrainOptions& o, const data::ImageFolder& set, std::int64_t batches_per_epoch,
-              StepEngine& engine) {
+              Engine& engine) {
   nn::Network& network = engine.network();
   const std::int64_t largest = std::min(o.batch_size, set.size());
   const nn::MemoryPlan& plan = network.plan(static_cast<int>(largest), nn::Mode::kTrain);
@@ -104,7 +101,7 @@ void announce(const TrainOptions& o, const data::ImageFolder& set, std::int64_t 
       set.size(), set.num_classes(), batches_per_epoch, o.batch_size, o.augment, o.workers);
   log::info("backbone:    {} with {:.2f} M parameters, embedding width {}, dropout {}", o.arch,
             static_cast<double>(network.parameters().weight_count()) / 1e6, o.embed_dims, o.dropout);
-  const qcf_head_config head = make_head_config(head_options(o, 1));
+  const qcf_head_config head = head_config(o);
   log::info("head:        {}, phase {}, lambda {}, s {}, m {}, rule {}", o.loss_model, o.phase, o.lambda_g,
             head.s, head.m, qcf_rule_name(head.rule));
   if (o.phase == "norm" && qcf_head_has_magnitude_loss(head.kind) == 0) {
@@ -114,7 +111,7 @@ void announce(const TrainOptions& o, const data::ImageFolder& set, std::int64_t 
   }
   log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o.lr, o.lr_schedule, o.momentum,
             o.weight_decay);
-  log::info("device:      {}", engine.description());
+  log::info("device:      {}, {}", engine.backend().device(), engine.backend().name());
   log::info("memory plan: activations peak {:.1f} MiB at batch {} ({:.1f} MiB without reuse)",
             static_cast<double>(plan.peak_bytes) / (1 << 20), largest,
             static_cast<double>(plan.total_bytes) / (1 << 20));

@@ -4,21 +4,19 @@
 #include <cstdint>
 #include <memory>
 
-#include "core/communicator.h"
 #include "core/device.h"
 #include "harness/data/loader.h"
-#include "harness/train/head.h"
-#include "harness/train/step_engine.h"
+#include "harness/train/engine.h"
+#include "harness/train/head_config.h"
 #include "harness/train/train_options.h"
 #include "nn/schedule.h"
 
 namespace qcface::train {
 
-/// `pixels`: batches come as 8-bit pixels, as engines on a GPU take them.
-data::LoaderOptions loader_options(const TrainOptions& options, bool pixels);
-HeadOptions head_options(const TrainOptions& options, int threads);
-std::unique_ptr<StepEngine> make_engine(const TrainOptions& options, DeviceKind device, int threads,
-                                        Head& head, Communicator& communicator);
+data::LoaderOptions loader_options(const TrainOptions& options);
+qcf_head_config head_config(const TrainOptions& options);
+Engine make_engine(const TrainOptions& options, DeviceKind device, int threads, std::int64_t classes,
+                   std::int64_t pictures);
 nn::ScheduleConfig schedule_config(const TrainOptions& options, std::int64_t steps_per_epoch);
 
 /// Throws Error when an epoch has no batch, or one that batch norm is not defined for; warns when a batch is larger than
@@ -27,6 +25,6 @@ void check_batches(const TrainOptions& options, std::int64_t pictures, std::int6
 
 /// Logs what is about to run.
 void announce(const TrainOptions& options, const data::ImageFolder& set, std::int64_t batches_per_epoch,
-              StepEngine& engine);
+              Engine& engine);
 
 }  // namespace qcface::train

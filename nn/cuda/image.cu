@@ -56,19 +56,6 @@ __global__ __launch_bounds__(kFlatThreads) void images_kernel(std::int64_t count
 
 }  // namespace
 
-void fill_normalisation_table(const std::array<double, 3>& mean, const std::array<double, 3>& std,
-                              std::span<float> table) {
-  constexpr const char* kName = "fill_normalisation_table";
-  require_call(table.size() == kNormalisationTable, kName, "the table must have 3 * 256 entries");
-  for (std::size_t c = 0; c < 3; ++c) {
-    require_call(std::isfinite(mean[c]) && std::isfinite(std[c]) && std[c] > 0, kName,
-                 "mean must be finite, std finite and positive");
-    for (std::size_t v = 0; v < 256; ++v) {
-      table[c * 256 + v] = static_cast<float>((static_cast<double>(v) / 255.0 - mean[c]) / std[c]);
-    }
-  }
-}
-
 void images_to_nhwc(StorageType type, std::int64_t count, int channels, const std::uint8_t* pixels,
                     const float* table, void* y, cudaStream_t stream) {
   constexpr const char* kName = "images_to_nhwc";

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "bench/worse.h"
-#include "nn/sgd.h"
+#include "nn/optimiser.h"
 #include "tests/nn/golden_iresnet.h"
 
 using namespace qcface;

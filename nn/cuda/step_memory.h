@@ -1,18 +1,18 @@
-// Memory and events of the CUDA engine, each owned by one object.
+// Memory and events of the step queue, each owned by one object.
 #pragma once
 
 #include <cstddef>
 
 #include "nn/cuda/cuda_backend.h"
 
-namespace qcface::train {
+namespace qcface::nn::cuda {
 
 /// Page-locked host memory, which the device copies from and to without a detour. Move-only.
 class PinnedMemory {
  public:
   PinnedMemory() = default;
   explicit PinnedMemory(std::size_t bytes) {
-    nn::cuda::check_cuda(cudaMallocHost(&data_, bytes), "page-locked memory");
+    check_cuda(cudaMallocHost(&data_, bytes), "page-locked memory");
   }
   PinnedMemory(PinnedMemory&& other) noexcept : data_(other.data_) { other.data_ = nullptr; }
   PinnedMemory& operator=(PinnedMemory&& other) noexcept {
@@ -33,18 +33,18 @@ class PinnedMemory {
 
 class Event {
  public:
-  Event() { nn::cuda::check_cuda(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "CUDA event"); }
+  Event() { check_cuda(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "CUDA event"); }
   ~Event() { cudaEventDestroy(event_); }
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
-  void record(cudaStream_t stream) { nn::cuda::check_cuda(cudaEventRecord(event_, stream), "CUDA event"); }
+  void record(cudaStream_t stream) { check_cuda(cudaEventRecord(event_, stream), "CUDA event"); }
   void hold(cudaStream_t stream) const {
-    nn::cuda::check_cuda(cudaStreamWaitEvent(stream, event_, 0), "CUDA event");
+    check_cuda(cudaStreamWaitEvent(stream, event_, 0), "CUDA event");
   }
-  void wait() const { nn::cuda::check_cuda(cudaEventSynchronize(event_), "training step"); }
+  void wait() const { check_cuda(cudaEventSynchronize(event_), "training step"); }
 
  private:
   cudaEvent_t event_ = nullptr;
 };
 
-}  // namespace qcface::train
+}  // namespace qcface::nn::cuda

@@ -4,7 +4,7 @@
 
 #include "nn/cuda/cuda_backend.h"
 
-namespace qcface::train {
+namespace qcface::nn::cuda {
 
 class StepGraph {
  public:
@@ -23,7 +23,6 @@ class StepGraph {
 
   template <class Body>
   void run(cudaStream_t stream, const Body& body) {
-    using nn::cuda::check_cuda;
     if (!warm_) {
       body();
       warm_ = true;
@@ -54,4 +53,4 @@ class StepGraph {
 #endif
 };
 
-}  // namespace qcface::train
+}  // namespace qcface::nn::cuda

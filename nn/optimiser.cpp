@@ -1,6 +1,5 @@
-#include "nn/sgd.h"
+#include "nn/optimiser.h"
 
-#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstdint>
@@ -14,30 +13,28 @@ namespace {
 
 constexpr std::int64_t kGrain = 64 * 1024;  // elements a task: 768 KiB of operands
 
-void check(std::span<float> weights, std::span<const float> gradients, std::span<float> velocity) {
-  require(gradients.size() == weights.size() && velocity.size() == weights.size(),
-          "sgd: {} weights, {} gradients and {} velocities; all three must be equally long", weights.size(),
-          gradients.size(), velocity.size());
+void check(std::span<float> weights, std::span<const float> gradients, std::span<float> slot) {
+  require(gradients.size() == weights.size() && slot.size() == weights.size(),
+          "optimiser: {} weights, {} gradients and a slot of {}; all three must be equally long",
+          weights.size(), gradients.size(), slot.size());
   const auto apart = [](std::span<const float> a, std::span<const float> b) {
     return a.empty() || a.data() + a.size() <= b.data() || b.data() + b.size() <= a.data();
   };
-  require(apart(weights, gradients) && apart(weights, velocity) && apart(gradients, velocity),
-          "sgd: weights, gradients and velocity must not overlap");
+  require(apart(weights, gradients) && apart(weights, slot) && apart(gradients, slot),
+          "optimiser: weights, gradients and slot must not overlap");
 }
 
 }  // namespace
 
-void sgd_update(std::span<float> weights, std::span<const float> gradients, std::span<float> velocity,
-                const SgdStep& step, int threads) {
-  check(weights, gradients, velocity);
-  // A first step is a step from velocity 0, but whatever lies there (NaN included) must not be read.
-  const UpdateRule rule{step.lr, step.momentum, step.weight_decay};
+void update_weights(std::span<float> weights, std::span<const float> gradients, std::span<float> slot,
+                    float rate, const OptimiserSettings& settings, int threads) {
+  check(weights, gradients, slot);
+  const UpdateRule rule{rate, settings.momentum, settings.weight_decay};
   parallel_for_range(static_cast<std::int64_t>(weights.size()), kGrain, threads,
                      [&](std::int64_t begin, std::int64_t end) {
                        float* const __restrict p = weights.data();
                        const float* const __restrict g = gradients.data();
-                       float* const __restrict v = velocity.data();
-                       if (step.first) std::fill(v + begin, v + end, 0.0f);
+                       float* const __restrict v = slot.data();
 #pragma omp simd
                        for (std::int64_t i = begin; i < end; ++i) rule.apply(g[i], p[i], v[i]);
                      });
