@@ -1,73 +1,43 @@
-// The C entries: check, plan, run a stage. Nothing here knows about classes or rows.
+// The C entries: check, then the table of the context's device. Nothing here knows about classes or rows.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 
+#include "kernels/backend.h"
 #include "kernels/check.h"
-#include "kernels/cpu/plan.h"
-#include "kernels/cuda/head.h"
 #include "kernels/heads/table.h"
 
 namespace qcface::kernels {
+
+const HeadBackend* head_backend(qcf_device device) {
+  if (device == QCF_DEVICE_CPU) return &kCpuBackend;
+#if QCF_HAVE_CUDA
+  if (device == QCF_DEVICE_CUDA) return &kCudaBackend;
+#endif
+  return nullptr;
+}
+
 namespace {
 
-constexpr std::uint64_t kMagic = 0x71636661636b6572u;
 constexpr const char* kPlanNames[] = {"auto", "chunked", "mma", "wgmma"};
-constexpr const char* kStageNames[] = {"nothing", "prepare", "sums", "finish"};
 
-/// Checks, makes the plan and requires that `before` was the last stage run on this workspace.
-qcf_status begin(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args, Stage before,
-                 Plan* plan) {
-  qcf_status status = check_common(context, config, args);
+/// Checks a call and hands it to the table: then(backend, call).
+template <class Then>
+qcf_status with_call(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args,
+                     const Then& then) {
+  HeadCall call;
+  const qcf_status status = read_call(context, config, args, &call);
   if (status != QCF_OK) return status;
   context->error[0] = '\0';
-  status = check_pointers(context, config, args, make_plan(*context, *config, *args, nullptr).bytes);
-  if (status != QCF_OK) return status;
-  *plan = make_plan(*context, *config, *args, args->workspace);
-  if (before == Stage::kNone) return QCF_OK;
-  const Stage found = plan->state->magic == kMagic ? plan->state->stage : Stage::kNone;
-  if (found < before) {
-    return fail(context, QCF_INVALID_ARGUMENT,
-                "workspace: this stage follows %s, but the last one run on it was %s",
-                kStageNames[static_cast<int>(before)], kStageNames[static_cast<int>(found)]);
-  }
-  return QCF_OK;
+  return then(*head_backend(context->device), call);
 }
 
-/// Checks the arguments of a CUDA call. The order of the stages is the caller's business there: the state is in device
-/// memory, which no stage may wait for.
-[[maybe_unused]] qcf_status begin_cuda(qcf_context* context, const qcf_head_config* config,
-                                       const qcf_head_args* args) {
-#if QCF_HAVE_CUDA
-  std::size_t bytes = 0;
-  qcf_status status = check_common(context, config, args);
-  if (status != QCF_OK) return status;
-  context->error[0] = '\0';
-  status = cuda::workspace_bytes({context, *config, *args}, &bytes);
-  return status != QCF_OK ? status : check_pointers(context, config, args, bytes);
-#else
-  return check_common(context, config, args);
-#endif
-}
-
-bool is_cuda(const qcf_context* context) { return context != nullptr && context->device == QCF_DEVICE_CUDA; }
-
-// What a CUDA context runs. A build without CUDA refuses such a context in its checks.
-#if QCF_HAVE_CUDA
-#define QCF_ON_CUDA(stage)                                            \
-  if (is_cuda(context)) {                                             \
-    const qcf_status cuda_status = begin_cuda(context, config, args); \
-    return cuda_status != QCF_OK ? cuda_status : cuda::stage;         \
-  }
-#else
-#define QCF_ON_CUDA(stage) \
-  if (is_cuda(context)) return begin_cuda(context, config, args);
-#endif
-
-qcf_status done(const Plan& plan, qcf_status status, Stage stage) {
-  plan.state->magic = status == QCF_OK ? kMagic : 0;
-  plan.state->stage = stage;
-  return status;
+qcf_status run_stages(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args,
+                      Stage first, Stage last) {
+  return with_call(context, config, args, [=](const HeadBackend& backend, const HeadCall& call) {
+    return backend.run(call, first, last);
+  });
 }
 
 }  // namespace
@@ -97,15 +67,16 @@ const char* qcf_status_name(qcf_status status) {
   return "unknown status";
 }
 
-void qcf_context_init(qcf_context* context, qcf_device device) {
-  std::memset(context, 0, sizeof(*context));
-  context->struct_size = sizeof(*context);
+void qcf_context_init_sized(qcf_context* context, size_t size, qcf_device device) {
+  std::memset(static_cast<void*>(context), 0, size);
+  context->struct_size = static_cast<uint32_t>(size);
   context->device = device;
 }
 
-void qcf_head_config_init(qcf_head_config* config, qcf_head_kind kind) {
-  std::memset(config, 0, sizeof(*config));
-  config->struct_size = sizeof(*config);
+void qcf_head_config_init_sized(qcf_head_config* out, size_t size, qcf_head_kind kind) {
+  qcf_head_config made{};
+  qcf_head_config* const config = &made;
+  config->struct_size = static_cast<uint32_t>(size);
   config->kind = kind;
   const HeadRow* row = head_row(kind);
   const Defaults defaults = row != nullptr ? row->defaults : QcfaceHead::kDefaults;
@@ -127,94 +98,70 @@ void qcf_head_config_init(qcf_head_config* config, qcf_head_kind kind) {
   config->mag_um = 0.8;
   config->ada_h = 0.333;
   config->ada_momentum = 0.01;
+  std::memset(static_cast<void*>(out), 0, size);
+  std::memcpy(static_cast<void*>(out), config, std::min(size, sizeof(*config)));
 }
 
-void qcf_head_args_init(qcf_head_args* args) {
-  std::memset(args, 0, sizeof(*args));
-  args->struct_size = sizeof(*args);
+void qcf_head_args_init_sized(qcf_head_args* args, size_t size) {
+  std::memset(static_cast<void*>(args), 0, size);
+  args->struct_size = static_cast<uint32_t>(size);
 }
 
 qcf_status qcf_head_workspace_bytes(qcf_context* context, const qcf_head_config* config,
                                     const qcf_head_args* args, size_t* bytes) {
-  const qcf_status status = check_common(context, config, args);
-  if (status != QCF_OK) return status;
-  if (bytes == nullptr) return fail(context, QCF_INVALID_ARGUMENT, "bytes is NULL");
-#if QCF_HAVE_CUDA
-  if (is_cuda(context)) return cuda::largest_workspace_bytes({context, *config, *args}, bytes);
-#endif
-  *bytes = make_plan(*context, *config, *args, nullptr).bytes;
-  return QCF_OK;
+  return with_call(context, config, args, [=](const HeadBackend& backend, const HeadCall& call) {
+    if (bytes == nullptr) return fail(context, QCF_INVALID_ARGUMENT, "bytes is NULL");
+    return backend.workspace_bytes(call, bytes);
+  });
 }
 
 qcf_status qcf_head_exchange_view(qcf_context* context, const qcf_head_config* config,
                                   const qcf_head_args* args, qcf_head_exchange* exchange) {
-  if (exchange == nullptr) return fail(context, QCF_INVALID_ARGUMENT, "exchange is NULL");
-  QCF_ON_CUDA(exchange_view({context, *config, *args}, exchange))
-  Plan plan;
-  const qcf_status status = begin(context, config, args, Stage::kNone, &plan);
-  if (status != QCF_OK) return status;
-  *exchange = {plan.target, plan.log_sums, plan.counts};
-  return QCF_OK;
+  return with_call(context, config, args, [=](const HeadBackend& backend, const HeadCall& call) {
+    if (exchange == nullptr) return fail(context, QCF_INVALID_ARGUMENT, "exchange is NULL");
+    return backend.exchange(call, exchange);
+  });
 }
 
 qcf_status qcf_head_prepare(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args) {
-  QCF_ON_CUDA(prepare({context, *config, *args}))
-  Plan plan;
-  const qcf_status status = begin(context, config, args, Stage::kNone, &plan);
-  return status != QCF_OK ? status : done(plan, prepare(context, *args, plan), Stage::kPrepared);
+  return run_stages(context, config, args, Stage::kPrepare, Stage::kPrepare);
 }
 
 qcf_status qcf_head_sums(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args) {
-  QCF_ON_CUDA(sums({context, *config, *args}))
-  Plan plan;
-  const qcf_status status = begin(context, config, args, Stage::kPrepared, &plan);
-  return status != QCF_OK ? status : done(plan, sums(context, *config, *args, plan), Stage::kSummed);
+  return run_stages(context, config, args, Stage::kSums, Stage::kSums);
 }
 
 qcf_status qcf_head_finish(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args) {
-  QCF_ON_CUDA(finish({context, *config, *args}))
-  Plan plan;
-  const qcf_status status = begin(context, config, args, Stage::kSummed, &plan);
-  return status != QCF_OK ? status : done(plan, finish(*config, *args, plan), Stage::kFinished);
+  return run_stages(context, config, args, Stage::kFinish, Stage::kFinish);
 }
 
 qcf_status qcf_head_weights(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args) {
-  QCF_ON_CUDA(weights({context, *config, *args}))
-  Plan plan;
-  const qcf_status status = begin(context, config, args, Stage::kFinished, &plan);
-  return status != QCF_OK ? status : done(plan, weights(*config, *args, plan), Stage::kFinished);
+  return run_stages(context, config, args, Stage::kWeights, Stage::kWeights);
 }
 
 qcf_status qcf_head_step(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args) {
-  qcf_status status = check_common(context, config, args);
-  if (status != QCF_OK) return status;
-  if (args->k_total != 0 && args->k_total != args->k_loc) {
-    return fail(context, QCF_INVALID_ARGUMENT,
-                "k_loc = %lld of k_total = %lld classes: a whole step needs all; use the staged calls",
-                static_cast<long long>(args->k_loc), static_cast<long long>(args->k_total));
-  }
-  status = qcf_head_prepare(context, config, args);
-  if (status == QCF_OK) status = qcf_head_sums(context, config, args);
-  if (status == QCF_OK) status = qcf_head_finish(context, config, args);
-  if (status == QCF_OK) status = qcf_head_weights(context, config, args);
-  return status;
+  return with_call(context, config, args, [](const HeadBackend& backend, const HeadCall& call) {
+    const qcf_head_args& a = call.args;
+    if (a.k_total != 0 && a.k_total != a.k_loc) {
+      return fail(call.context, QCF_INVALID_ARGUMENT,
+                  "k_loc = %lld of k_total = %lld classes: a whole step needs all; use the staged calls",
+                  static_cast<long long>(a.k_loc), static_cast<long long>(a.k_total));
+    }
+    return backend.run(call, Stage::kPrepare, Stage::kWeights);
+  });
 }
 
 qcf_status qcf_head_check(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args) {
-  QCF_ON_CUDA(check({context, *config, *args}))
-  return check_common(context, config, args);
+  return with_call(context, config, args,
+                   [](const HeadBackend& backend, const HeadCall& call) { return backend.check(call); });
 }
 
 qcf_status qcf_head_plan(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args,
                          qcf_plan* plan) {
-  const qcf_status status = check_common(context, config, args);
-  if (status != QCF_OK) return status;
-  if (plan == nullptr) return fail(context, QCF_INVALID_ARGUMENT, "plan is NULL");
-  *plan = QCF_PLAN_CHUNKED;
-#if QCF_HAVE_CUDA
-  if (is_cuda(context)) return cuda::choose_plan({context, *config, *args}, plan);
-#endif
-  return QCF_OK;
+  return with_call(context, config, args, [=](const HeadBackend& backend, const HeadCall& call) {
+    if (plan == nullptr) return fail(context, QCF_INVALID_ARGUMENT, "plan is NULL");
+    return backend.plan(call, plan);
+  });
 }
 
 qcf_status qcf_unit_rows(qcf_context* context, int64_t rows, int64_t d, const float* matrix, qcf_type type,
@@ -228,27 +175,46 @@ qcf_status qcf_unit_rows(qcf_context* context, int64_t rows, int64_t d, const fl
   status = check_pointer(context, matrix, "matrix", sizeof(float));
   if (status == QCF_OK) status = check_pointer(context, unit, "unit", type == QCF_TYPE_F32 ? 4 : 2);
   if (status != QCF_OK) return status;
-#if QCF_HAVE_CUDA
-  if (is_cuda(context)) return cuda::unit_rows(context, rows, d, matrix, type, unit);
-#endif
-  if (type != QCF_TYPE_F32) return fail(context, QCF_UNSUPPORTED, "type: the CPU has f32 only");
-  return unit_rows(context, rows, d, matrix, static_cast<float*>(unit));
+  return head_backend(context->device)->unit_rows(context, rows, d, matrix, type, unit);
+}
+
+qcf_status qcf_cosines_workspace_bytes(qcf_context* context, int64_t n, int64_t d, int64_t k, size_t* bytes) {
+  qcf_status status = check_context(context);
+  if (status == QCF_OK) status = check_sizes(context, n, d, k);
+  if (status == QCF_OK) status = check_pointer(context, bytes, "bytes", 1);
+  return status != QCF_OK ? status
+                          : head_backend(context->device)->cosines_workspace_bytes(context, n, d, k, bytes);
+}
+
+qcf_status qcf_cosines(qcf_context* context, int64_t n, int64_t d, int64_t k, const float* x, const float* w,
+                       double scale, float* out, void* workspace, size_t workspace_bytes) {
+  size_t needed = 0;
+  qcf_status status = qcf_cosines_workspace_bytes(context, n, d, k, &needed);
+  if (status != QCF_OK || n == 0) return status;
+  const struct {
+    const char* name;
+    const void* pointer;
+    size_t alignment;
+  } pointers[] = {{"x", x, 4}, {"w", w, 4}, {"out", out, 4}, {"workspace", workspace, 64}};
+  for (const auto& p : pointers) {
+    status = check_pointer(context, p.pointer, p.name, p.alignment);
+    if (status != QCF_OK) return status;
+  }
+  if (workspace_bytes < needed) {
+    return fail(context, QCF_WORKSPACE_TOO_SMALL, "workspace_bytes = %zu, expected at least %zu",
+                workspace_bytes, needed);
+  }
+  return head_backend(context->device)->cosines(context, n, d, k, x, w, scale, out, workspace);
 }
 
 qcf_status qcf_cuda_open(qcf_context* context) {
   const qcf_status status = check_context(context);
-#if QCF_HAVE_CUDA
-  if (status == QCF_OK && is_cuda(context)) return cuda::open(context);
-#endif
-  return status;
+  return status != QCF_OK ? status : head_backend(context->device)->open(context);
 }
 
 void qcf_cuda_close(qcf_context* context) {
-#if QCF_HAVE_CUDA
-  if (is_cuda(context)) cuda::close(context);
-#else
-  (void)context;
-#endif
+  const HeadBackend* const backend = context != nullptr ? head_backend(context->device) : nullptr;
+  if (backend != nullptr) backend->close(context);
 }
 
 const char* qcf_plan_name(qcf_plan plan) {

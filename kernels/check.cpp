@@ -1,13 +1,13 @@
 #include "kernels/check.h"
 
 #include <cinttypes>
-#include <cmath>
 #include <cstdarg>
+#include <cstddef>
 #include <cstdio>
+#include <cstring>
 #include <initializer_list>
 
-#include "kernels/cpu/tile.h"
-#include "kernels/cuda/head.h"
+#include "kernels/backend.h"
 #include "kernels/heads/table.h"
 
 namespace qcface::kernels {
@@ -22,35 +22,43 @@ qcf_status fail(qcf_context* context, qcf_status status, const char* format, ...
   return status;
 }
 
+namespace {
+
+constexpr const char* kTooLarge =
+    "%s.struct_size = %u, but this library knows %zu bytes: it is older than the header that the program was "
+    "compiled with";
+
+/// Copies a struct of the caller, who may have been compiled when it was shorter: then the rest of `to` stays. least: bytes
+/// without which nothing can be said about it.
+template <class T>
+qcf_status read_struct(qcf_context* context, const char* name, const T* from, std::size_t least, T* to) {
+  if (from == nullptr) return fail(context, QCF_INVALID_ARGUMENT, "%s is NULL", name);
+  const std::uint32_t size = from->struct_size;
+  if (size < least) {
+    return fail(context, QCF_INVALID_ARGUMENT,
+                "%s.struct_size = %u, expected %zu: initialise the struct first", name, size, sizeof(T));
+  }
+  if (size > sizeof(T)) return fail(context, QCF_INVALID_ARGUMENT, kTooLarge, name, size, sizeof(T));
+  std::memcpy(static_cast<void*>(to), from, size);
+  to->struct_size = sizeof(T);
+  return QCF_OK;
+}
+
+}  // namespace
+
 qcf_status check_context(qcf_context* context) {
   if (context == nullptr) return QCF_INVALID_ARGUMENT;
-  if (context->struct_size != sizeof(qcf_context)) {
-    // Its error text may not be where this build believes it is.
-    return QCF_INVALID_ARGUMENT;
+  // An older program may lack what follows the text, and no less: elsewhere its error text is not where it looks for it.
+  if (context->struct_size < offsetof(qcf_context, side_stream)) return QCF_INVALID_ARGUMENT;
+  if (context->struct_size > sizeof(qcf_context)) {
+    return fail(context, QCF_INVALID_ARGUMENT, kTooLarge, "context", context->struct_size,
+                sizeof(qcf_context));
   }
-  if (context->device == QCF_DEVICE_CUDA) {
-#if QCF_HAVE_CUDA
-    if (context->plan < QCF_PLAN_AUTO || context->plan > QCF_PLAN_WGMMA) {
-      return fail(context, QCF_INVALID_ARGUMENT, "context.plan = %d, expected auto, chunked, mma or wgmma",
-                  context->plan);
-    }
-    return cuda::check_device(context);
-#else
+  const HeadBackend* const backend = head_backend(context->device);
+  if (backend != nullptr) return backend->check_context(context);
+  if (context->device == QCF_DEVICE_CUDA)
     return fail(context, QCF_UNSUPPORTED, "context.device = cuda: this build has the CPU only");
-#endif
-  }
-  if (context->device != QCF_DEVICE_CPU) {
-    return fail(context, QCF_UNSUPPORTED, "context.device = %d, expected cpu or cuda", context->device);
-  }
-  if (context->threads < 0) {
-    return fail(context, QCF_INVALID_ARGUMENT, "context.threads = %d, expected 0 (all) or more",
-                context->threads);
-  }
-  if (tile_ops(context->isa) == nullptr) {
-    return fail(context, QCF_UNSUPPORTED,
-                "context.isa = %d: this processor or build lacks it; use QCF_ISA_AUTO", context->isa);
-  }
-  return QCF_OK;
+  return fail(context, QCF_UNSUPPORTED, "context.device = %d, expected cpu or cuda", context->device);
 }
 
 qcf_status check_sizes(qcf_context* context, std::int64_t n, std::int64_t d, std::int64_t k) {
@@ -83,12 +91,6 @@ namespace {
 
 // The comparisons are written so that NaN fails them.
 qcf_status check_config(qcf_context* context, const qcf_head_config* config) {
-  if (config == nullptr) return fail(context, QCF_INVALID_ARGUMENT, "config is NULL");
-  if (config->struct_size != sizeof(qcf_head_config)) {
-    return fail(context, QCF_INVALID_ARGUMENT,
-                "config.struct_size = %u, expected %zu: call qcf_head_config_init first", config->struct_size,
-                sizeof(qcf_head_config));
-  }
   if (head_row(config->kind) == nullptr) {
     return fail(context, QCF_UNSUPPORTED, "config.kind = %d: this build has heads 0 to %d", config->kind,
                 HeadList::kCount - 1);
@@ -129,10 +131,6 @@ qcf_status check_config(qcf_context* context, const qcf_head_config* config) {
   return QCF_OK;
 }
 
-}  // namespace
-
-namespace {
-
 qcf_status check_operands(qcf_context* context, const qcf_head_args* args) {
   if (args->x_type < QCF_TYPE_F32 || args->x_type > QCF_TYPE_F16) {
     return fail(context, QCF_INVALID_ARGUMENT, "x_type = %d, expected f32, bf16 or f16", args->x_type);
@@ -159,36 +157,50 @@ qcf_status check_operands(qcf_context* context, const qcf_head_args* args) {
   return QCF_OK;
 }
 
-qcf_status check_sgd(qcf_context* context, const qcf_head_args* args) {
-  const qcf_sgd* sgd = args->sgd;
-  if (sgd == nullptr) return QCF_OK;
-  if (args->dw_mode == QCF_GRADIENT_ACCUMULATE) {
-    return fail(context, QCF_INVALID_ARGUMENT,
-                "sgd with dw_mode accumulate: the fused update needs the whole gradient; use overwrite");
+qcf_status check_optimiser(HeadCall* call) {
+  qcf_context* const context = call->context;
+  if (call->args.optimiser == nullptr) return QCF_OK;
+  call->optimiser = {};
+  const qcf_status status = read_struct(context, "optimiser", call->args.optimiser,
+                                        offsetof(qcf_optimiser, weight_decay), &call->optimiser);
+  if (status != QCF_OK) return status;
+  const qcf_optimiser& optimiser = call->optimiser;
+  call->args.optimiser = &optimiser;
+  if (call->args.dw_mode == QCF_GRADIENT_ACCUMULATE) {
+    return fail(
+        context, QCF_INVALID_ARGUMENT,
+        "optimiser with dw_mode accumulate: the fused update needs the whole gradient; use overwrite");
   }
-  if (!(sgd->momentum >= 0 && sgd->momentum < 1)) {
-    return fail(context, QCF_INVALID_ARGUMENT, "sgd.momentum = %g, expected a value in [0, 1)",
-                static_cast<double>(sgd->momentum));
+  if (!(optimiser.momentum >= 0 && optimiser.momentum < 1)) {
+    return fail(context, QCF_INVALID_ARGUMENT, "optimiser.momentum = %g, expected a value in [0, 1)",
+                static_cast<double>(optimiser.momentum));
   }
-  if (!(sgd->weight_decay >= 0 && sgd->weight_decay <= 1e9f)) {
-    return fail(context, QCF_INVALID_ARGUMENT, "sgd.weight_decay = %g, expected a value in [0, 1e9]",
-                static_cast<double>(sgd->weight_decay));
+  if (!(optimiser.weight_decay >= 0 && optimiser.weight_decay <= 1e9f)) {
+    return fail(context, QCF_INVALID_ARGUMENT, "optimiser.weight_decay = %g, expected a value in [0, 1e9]",
+                static_cast<double>(optimiser.weight_decay));
   }
   return QCF_OK;
 }
 
 }  // namespace
 
-qcf_status check_common(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args) {
+qcf_status read_call(qcf_context* context, const qcf_head_config* given_config,
+                     const qcf_head_args* given_args, HeadCall* call) {
   qcf_status status = check_context(context);
-  if (status == QCF_OK) status = check_config(context, config);
   if (status != QCF_OK) return status;
-  if (args == nullptr) return fail(context, QCF_INVALID_ARGUMENT, "args is NULL");
-  if (args->struct_size != sizeof(qcf_head_args)) {
-    return fail(context, QCF_INVALID_ARGUMENT,
-                "args.struct_size = %u, expected %zu: call qcf_head_args_init first", args->struct_size,
-                sizeof(qcf_head_args));
+  call->context = context;
+  const auto kind_end = offsetof(qcf_head_config, kind) + sizeof(qcf_head_kind);
+  status = read_struct(context, "config", given_config, kind_end, &call->config);
+  if (status != QCF_OK) return status;
+  if (given_config->struct_size < sizeof(qcf_head_config)) {
+    qcf_head_config_init(&call->config, given_config->kind);
+    (void)read_struct(context, "config", given_config, kind_end, &call->config);
   }
+  qcf_head_args_init(&call->args);
+  status = check_config(context, &call->config);
+  if (status == QCF_OK) status = read_struct(context, "args", given_args, sizeof(std::uint32_t), &call->args);
+  if (status != QCF_OK) return status;
+  const qcf_head_args* const args = &call->args;
   status = check_sizes(context, args->n, args->d, args->k_loc);
   if (status != QCF_OK) return status;
   const std::int64_t total = args->k_total != 0 ? args->k_total : args->k_loc;
@@ -218,7 +230,7 @@ qcf_status check_common(qcf_context* context, const qcf_head_config* config, con
     }
   }
   status = check_operands(context, args);
-  if (status == QCF_OK) status = check_sgd(context, args);
+  if (status == QCF_OK) status = check_optimiser(call);
   if (status != QCF_OK) return status;
   if (args->k_loc != total && (args->dx != nullptr || args->row_tangent != nullptr)) {
     return fail(context, QCF_INVALID_ARGUMENT,
@@ -229,8 +241,12 @@ qcf_status check_common(qcf_context* context, const qcf_head_config* config, con
   return QCF_OK;
 }
 
-qcf_status check_pointers(qcf_context* context, const qcf_head_config* config, const qcf_head_args* args,
-                          std::size_t workspace_bytes) {
+qcf_status check_pointers(const HeadCall& call, std::size_t workspace_bytes) {
+  qcf_context* const context = call.context;
+  const qcf_head_args* const args = &call.args;
+  const HeadRow& head = *head_row(call.config.kind);
+  const bool updates = args->optimiser != nullptr;
+  const qcf_optimiser optimiser = updates ? call.optimiser : qcf_optimiser{};
   const struct {
     const char* name;
     const void* pointer;
@@ -241,8 +257,8 @@ qcf_status check_pointers(qcf_context* context, const qcf_head_config* config, c
       {"w", args->w, sizeof(float), true},
       {"labels", args->labels,
        args->label_type == QCF_LABEL_I64 ? sizeof(std::int64_t) : sizeof(std::int32_t), args->n > 0},
-      {"t", args->t, sizeof(float), head_row(config->kind)->has_t},
-      {"length_stats", args->length_stats, sizeof(float), head_row(config->kind)->has_length_stats},
+      {"t", args->t, sizeof(float), head.has_t},
+      {"length_stats", args->length_stats, sizeof(float), head.has_length_stats},
       {"length_moments", args->length_moments, sizeof(double), false},
       {"sampled", args->sampled, sizeof(std::int64_t), false},
       {"target_mean", args->target_mean, sizeof(double), false},
@@ -264,11 +280,10 @@ qcf_status check_pointers(qcf_context* context, const qcf_head_config* config, c
       {"dx_magnitude", args->dx_magnitude, sizeof(float), false},
       {"dw", args->dw, sizeof(float), false},
       {"unit_w", args->unit_w, 16, false},
-      {"sgd.w", args->sgd != nullptr ? args->sgd->w : nullptr, sizeof(float), args->sgd != nullptr},
-      {"sgd.velocity", args->sgd != nullptr ? args->sgd->velocity : nullptr, sizeof(float),
-       args->sgd != nullptr},
-      {"sgd.lr", args->sgd != nullptr ? args->sgd->lr : nullptr, sizeof(float), args->sgd != nullptr},
-      {"sgd.skip", args->sgd != nullptr ? args->sgd->skip : nullptr, sizeof(std::int32_t), false},
+      {"optimiser.w", optimiser.w, sizeof(float), updates},
+      {"optimiser.slots[0]", optimiser.slots[0], sizeof(float), updates},
+      {"optimiser.lr", optimiser.lr, sizeof(float), updates},
+      {"optimiser.skip", optimiser.skip, sizeof(std::int32_t), false},
       {"workspace", args->workspace, 64, true},
   };
   for (const auto& p : pointers) {
@@ -276,35 +291,14 @@ qcf_status check_pointers(qcf_context* context, const qcf_head_config* config, c
     const qcf_status status = check_pointer(context, p.pointer, p.name, p.alignment);
     if (status != QCF_OK) return status;
   }
-  if (args->sgd != nullptr && args->sgd->w != args->w) {
+  if (updates && optimiser.w != args->w) {
     return fail(context, QCF_INVALID_ARGUMENT,
-                "sgd.w is another array than w: the update reads and writes one");
+                "optimiser.w is another array than w: the update reads and writes one");
   }
   if (args->workspace_bytes < workspace_bytes) {
     return fail(context, QCF_WORKSPACE_TOO_SMALL,
                 "workspace_bytes = %zu, expected at least %zu (qcf_head_workspace_bytes)",
                 args->workspace_bytes, workspace_bytes);
-  }
-  if (context->device == QCF_DEVICE_CUDA) return QCF_OK;  // the rest would read device memory
-  if (head_row(config->kind)->has_t && !std::isfinite(*args->t)) {
-    return fail(context, QCF_NOT_FINITE, "t[0] = %g, expected a finite value", static_cast<double>(*args->t));
-  }
-  for (int i = 0; i < 2; ++i) {
-    if (head_row(config->kind)->has_length_stats && !std::isfinite(args->length_stats[i])) {
-      return fail(context, QCF_NOT_FINITE, "length_stats[%d] = %g, expected a finite value", i,
-                  static_cast<double>(args->length_stats[i]));
-    }
-    if (args->length_moments != nullptr && !std::isfinite(args->length_moments[i])) {
-      return fail(context, QCF_NOT_FINITE, "length_moments[%d] = %g, expected a finite value", i,
-                  args->length_moments[i]);
-    }
-  }
-  if (args->target_mean != nullptr && !std::isfinite(*args->target_mean)) {
-    return fail(context, QCF_NOT_FINITE, "target_mean[0] = %g, expected a finite value", *args->target_mean);
-  }
-  if (args->sgd != nullptr && !std::isfinite(*args->sgd->lr)) {
-    return fail(context, QCF_NOT_FINITE, "sgd.lr[0] = %g, expected a finite value",
-                static_cast<double>(*args->sgd->lr));
   }
   return QCF_OK;
 }

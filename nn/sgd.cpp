@@ -1,11 +1,13 @@
 #include "nn/sgd.h"
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstdint>
 
 #include "core/error.h"
 #include "kernels/device/parallel.h"
+#include "kernels/device/update.h"
 
 namespace qcface::nn {
 namespace {
@@ -29,25 +31,15 @@ void sgd_update(std::span<float> weights, std::span<const float> gradients, std:
                 const SgdStep& step, int threads) {
   check(weights, gradients, velocity);
   // A first step is a step from velocity 0, but whatever lies there (NaN included) must not be read.
-  const float lr = step.lr, momentum = step.momentum, decay = step.weight_decay;
+  const UpdateRule rule{step.lr, step.momentum, step.weight_decay};
   parallel_for_range(static_cast<std::int64_t>(weights.size()), kGrain, threads,
                      [&](std::int64_t begin, std::int64_t end) {
                        float* const __restrict p = weights.data();
                        const float* const __restrict g = gradients.data();
                        float* const __restrict v = velocity.data();
-                       if (step.first) {
+                       if (step.first) std::fill(v + begin, v + end, 0.0f);
 #pragma omp simd
-                         for (std::int64_t i = begin; i < end; ++i) {
-                           v[i] = g[i] + decay * p[i];
-                           p[i] -= lr * v[i];
-                         }
-                       } else {
-#pragma omp simd
-                         for (std::int64_t i = begin; i < end; ++i) {
-                           v[i] = momentum * v[i] + (g[i] + decay * p[i]);
-                           p[i] -= lr * v[i];
-                         }
-                       }
+                       for (std::int64_t i = begin; i < end; ++i) rule.apply(g[i], p[i], v[i]);
                      });
 }
 

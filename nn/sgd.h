@@ -1,10 +1,5 @@
-// Stochastic gradient descent with momentum and weight decay, without dampening or Nesterov's look-ahead:
-//   G' = G + weight_decay * P
-//   V  = G'                  at the first step
-//   V  = momentum * V + G'   afterwards
-//   P  = P - lr * V
-// element by element in float32 (golden-formats.md, "Training"). The decay reaches every parameter, biases,
-// batch-norm scales and class weights included, as torch.optim.SGD does.
+// Stochastic gradient descent with momentum and weight decay: the rule of kernels/device/update.h on fp32 arrays. The decay
+// reaches every parameter, biases, batch-norm scales and class weights included, as torch.optim.SGD's does.
 #pragma once
 
 #include <span>
@@ -15,7 +10,7 @@ struct SgdStep {
   float lr = 0.1f;
   float momentum = 0.9f;
   float weight_decay = 5e-4f;
-  bool first = false;  // no velocity yet: V = G', whatever `velocity` holds
+  bool first = false;  // no velocity yet: it counts as 0, whatever `velocity` holds
 };
 
 /// In place on `weights` and `velocity`; the three spans have equal lengths and do not overlap (Error

@@ -115,8 +115,8 @@ class Step {
     args.row_nll = nll.data();
     if (!o.forward) args.dx = dx.data();
     if (o.sgd) {
-      sgd = {in.w.data, velocity, &lr, nullptr, 0.9f, 5e-4f};
-      args.sgd = &sgd;
+      optimiser = {sizeof(optimiser), in.w.data, {velocity}, &lr, nullptr, 0.9f, 5e-4f};
+      args.optimiser = &optimiser;
     } else if (!o.forward) {
       args.dw = dw;
     }
@@ -129,7 +129,7 @@ class Step {
   qcface::KernelContext context;
   qcf_head_config config;
   qcf_head_args args = qcface::make_head_args();
-  qcf_sgd sgd{};
+  qcf_optimiser optimiser{};
   float t = 0, stats[2] = {20, 100}, lr = 0.1f;
   double losses[3] = {};
   std::vector<float> dx, nll;

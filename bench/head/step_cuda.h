@@ -48,8 +48,8 @@ class Step {
     args.row_nll = nll.data();
     if (!o.forward) args.dx = dx.data();
     if (o.sgd) {
-      sgd = {in.w.data(), in.velocity.data(), lr.data(), nullptr, 0.9f, 5e-4f};
-      args.sgd = &sgd;
+      optimiser = {sizeof(optimiser), in.w.data(), {in.velocity.data()}, lr.data(), nullptr, 0.9f, 5e-4f};
+      args.optimiser = &optimiser;
     } else if (!o.forward) {
       args.dw = in.dw.data();
     }
@@ -76,7 +76,7 @@ class Step {
   qcface::KernelContext context;
   qcf_head_config config;
   qcf_head_args args = qcface::make_head_args();
-  qcf_sgd sgd{};
+  qcf_optimiser optimiser{};
   Inputs& inputs;
   Device<float> dx, nll;
   Device<double> losses;
@@ -101,7 +101,7 @@ class Wanted {
     if (step.args.dx == nullptr) return worst;
     worst = worse(worst, relative_error(step.dx.host(wanted.dx.size()).data(), wanted.dx));
     if (reference_.rows() != in_.n) return worst;
-    const bool sgd = step.args.sgd != nullptr;
+    const bool sgd = step.args.optimiser != nullptr;
     const std::vector<float> ours = sgd ? step.inputs.velocity.host() : step.inputs.dw.host();
     std::vector<double> all;
     for (std::int64_t j = 0; j < in_.k; ++j) {

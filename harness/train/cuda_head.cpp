@@ -78,10 +78,10 @@ qcf_head_args CudaHead::arguments(std::int64_t n) {
   args.unit_w = unit_.data();
   args.dx = floats(dx_);
   sgd_.w = floats(weights_);
-  sgd_.velocity = floats(velocity_);
+  sgd_.slots[0] = floats(velocity_);
   sgd_.momentum = momentum_;
   sgd_.weight_decay = weight_decay_;
-  args.sgd = &sgd_;
+  args.optimiser = &sgd_;
   args.workspace = workspace_.data();
   args.workspace_bytes = workspace_.bytes();
   return args;

@@ -54,7 +54,7 @@ class CudaHead {
   nn::Memory weights_, velocity_, unit_, t_, length_stats_, x_, dx_, workspace_;
   std::int64_t reserved_ = 0;
   qcf_head_args args_{};  // of the step under way; the stages share them
-  qcf_sgd sgd_{};
+  qcf_optimiser sgd_ = make_optimiser();
 };
 
 }  // namespace qcface::train

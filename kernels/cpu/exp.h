@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "kernels/heads/host_device.h"
+#include "kernels/device/host_device.h"
 
 namespace qcface::kernels {
 

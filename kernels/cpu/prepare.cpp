@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "kernels/check.h"
-#include "kernels/cpu/plan.h"
+#include "kernels/cpu/layout.h"
 #include "kernels/device/parallel.h"
 
 namespace qcface::kernels {
@@ -75,7 +75,7 @@ qcf_status unit_rows(qcf_context* context, std::int64_t rows, std::int64_t d, co
     for (std::int64_t i = begin; i < end; ++i) {
       const double norm = length(matrix + i * d, d);
       if (!std::isfinite(norm)) keep_least(bad, i);
-      const double inv = 1.0 / std::max(norm, kLengthFloor);
+      const double inv = inverse_length(norm);
       for (std::int64_t k = i * d; k < (i + 1) * d; ++k) {
         unit[k] = static_cast<float>(static_cast<double>(matrix[k]) * inv);
       }
@@ -97,7 +97,7 @@ void pack_rows(const TileOps& ops, int threads, const float* x, const double* z,
         continue;
       }
       const float* row = x + i * d;
-      const double inv = 1.0 / std::max(z[i], kLengthFloor);
+      const double inv = inverse_length(z[i]);
       for (std::int64_t k = 0; k < d; ++k)
         column[k * panel] = static_cast<float>(static_cast<double>(row[k]) * inv);
       if (xp == nullptr) continue;
@@ -108,85 +108,86 @@ void pack_rows(const TileOps& ops, int threads, const float* x, const double* z,
   });
 }
 
-qcf_status prepare(qcf_context* context, const qcf_head_args& args, const Plan& plan) {
-  plan.state->magic = 0;
-  for (std::int64_t i = 0; i < plan.n; ++i) {
+qcf_status prepare(qcf_context* context, const qcf_head_args& args, const Layout& layout) {
+  layout.state->magic = 0;
+  for (std::int64_t i = 0; i < layout.n; ++i) {
     const std::int64_t label = label_at(args, i);
-    if (label == -1 && plan.w_rows < plan.k_total) continue;  // another rank's
-    if (label < 0 || label >= plan.k_total) {
+    if (label == -1 && layout.w_rows < layout.k_total) continue;  // another rank's
+    if (label < 0 || label >= layout.k_total) {
       return fail(context, QCF_LABEL_OUT_OF_RANGE,
                   "labels[%" PRId64 "] = %" PRId64 ", expected 0 <= label < %" PRId64, i, label,
-                  plan.k_total);
+                  layout.k_total);
     }
   }
-  for (std::int64_t i = 0; plan.sampled != nullptr && i < plan.classes; ++i) {
-    const std::int64_t least = i == 0 ? 0 : plan.sampled[i - 1] + 1;
-    if (plan.sampled[i] < least || plan.sampled[i] >= plan.w_rows) {
+  for (std::int64_t i = 0; layout.sampled != nullptr && i < layout.classes; ++i) {
+    const std::int64_t least = i == 0 ? 0 : layout.sampled[i - 1] + 1;
+    if (layout.sampled[i] < least || layout.sampled[i] >= layout.w_rows) {
       return fail(context, QCF_INVALID_ARGUMENT,
                   "sampled[%" PRId64 "] = %" PRId64 ", expected ascending rows of w below %" PRId64, i,
-                  plan.sampled[i], plan.w_rows);
+                  layout.sampled[i], layout.w_rows);
     }
   }
-  if (args.x_type != QCF_TYPE_F32) widen(plan.threads, args.x, args.x_type, plan.n * plan.d, plan.wide_x);
-  const std::int64_t bad_x = row_lengths(plan.threads, plan.x, plan.n, plan.d, plan.z);
+  if (args.x_type != QCF_TYPE_F32)
+    widen(layout.threads, args.x, args.x_type, layout.n * layout.d, layout.wide_x);
+  const std::int64_t bad_x = row_lengths(layout.threads, layout.x, layout.n, layout.d, layout.z);
   if (bad_x >= 0) {
     return fail(context, QCF_NOT_FINITE, "x: row %" PRId64 " of %" PRId64 " holds NaN or infinity", bad_x,
-                plan.n);
+                layout.n);
   }
   std::int64_t local = 0;
-  for (std::int64_t i = 0; i < plan.n; ++i) {
-    const std::int64_t row = label_at(args, i) - plan.offset;
-    if (row >= 0 && row < plan.w_rows) {
+  for (std::int64_t i = 0; i < layout.n; ++i) {
+    const std::int64_t row = label_at(args, i) - layout.offset;
+    if (row >= 0 && row < layout.w_rows) {
       std::int64_t klass = row;
-      if (plan.sampled != nullptr) {
-        klass = std::lower_bound(plan.sampled, plan.sampled + plan.classes, row) - plan.sampled;
-        if (klass == plan.classes || plan.sampled[klass] != row) {
+      if (layout.sampled != nullptr) {
+        klass = std::lower_bound(layout.sampled, layout.sampled + layout.classes, row) - layout.sampled;
+        if (klass == layout.classes || layout.sampled[klass] != row) {
           return fail(context, QCF_LABEL_OUT_OF_RANGE,
                       "labels[%" PRId64 "] = %" PRId64 ": its row %" PRId64 " of w is not in `sampled`", i,
                       label_at(args, i), row);
         }
       }
-      plan.labels[local++] = {klass, i};
+      layout.labels[local++] = {klass, i};
     }
-    plan.target[i] = plan.target[plan.n + i] = 0;
+    layout.target[i] = layout.target[layout.n + i] = 0;
   }
-  std::sort(plan.labels, plan.labels + local, [](const LocalLabel& a, const LocalLabel& b) {
+  std::sort(layout.labels, layout.labels + local, [](const SortedLabel& a, const SortedLabel& b) {
     return a.klass != b.klass ? a.klass < b.klass : a.row < b.row;
   });
-  pack_rows(*plan.ops, plan.threads, plan.x, plan.z, plan.n, plan.d, plan.n_pad, plan.d_pad, plan.xt,
-            plan.xp);
+  pack_rows(*layout.ops, layout.threads, layout.x, layout.z, layout.n, layout.d, layout.n_pad, layout.d_pad,
+            layout.xt, layout.xp);
 
   std::atomic<std::int64_t> bad_w{kNone};
-  parallel_for_range(local, 16, plan.threads, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for_range(local, 16, layout.threads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t l = begin; l < end; ++l) {
-      const LocalLabel& label = plan.labels[l];
-      const std::int64_t w_row = plan.w_row(label.klass);
-      const float* w = plan.w + w_row * plan.d;
-      const float* x = plan.x + label.row * plan.d;
-      const double norm = length(w, plan.d);
+      const SortedLabel& label = layout.labels[l];
+      const std::int64_t w_row = layout.w_row(label.klass);
+      const float* w = layout.w + w_row * layout.d;
+      const float* x = layout.x + label.row * layout.d;
+      const double norm = length(w, layout.d);
       if (!std::isfinite(norm)) {
         keep_least(bad_w, w_row);
         continue;
       }
-      const double inv_w = 1.0 / std::max(norm, kLengthFloor);
-      const double inv_x = 1.0 / std::max(plan.z[label.row], kLengthFloor);
+      const double inv_w = inverse_length(norm);
+      const double inv_x = inverse_length(layout.z[label.row]);
       double c = 0;
-      for (std::int64_t k = 0; k < plan.d; ++k) c += static_cast<double>(x[k]) * static_cast<double>(w[k]);
-      c = std::clamp(c * inv_w * inv_x, -1.0, 1.0);
+      for (std::int64_t k = 0; k < layout.d; ++k) c += static_cast<double>(x[k]) * static_cast<double>(w[k]);
+      c = unit_cosine(c, inv_w, inv_x);
       double square = 0;
-      for (std::int64_t k = 0; k < plan.d; ++k) {
-        const double across = static_cast<double>(w[k]) * inv_w - c * (static_cast<double>(x[k]) * inv_x);
-        square += across * across;
+      for (std::int64_t k = 0; k < layout.d; ++k) {
+        const double part = across(static_cast<double>(w[k]) * inv_w, c, static_cast<double>(x[k]) * inv_x);
+        square += part * part;
       }
-      plan.target[label.row] = c;
-      plan.target[plan.n + label.row] = std::sqrt(square);
+      layout.target[label.row] = c;
+      layout.target[layout.n + label.row] = std::sqrt(square);
     }
   });
   if (bad_w.load() != kNone) {
     return fail(context, QCF_NOT_FINITE, "w: row %" PRId64 " of %" PRId64 " holds NaN or infinity",
-                bad_w.load(), plan.w_rows);
+                bad_w.load(), layout.w_rows);
   }
-  plan.state->local_labels = local;
+  layout.state->local_labels = local;
   return QCF_OK;
 }
 

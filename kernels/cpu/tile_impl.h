@@ -9,11 +9,12 @@
 #include "kernels/cpu/tile.h"
 #include "kernels/cpu/tile_gemm.h"
 #include "kernels/cpu/vector.h"
+#include "kernels/heads/floor.h"
 
 namespace qcface::kernels {
 namespace {
 
-constexpr float kNormFloor = 1e-12f;
+constexpr float kNormFloor = static_cast<float>(kLengthFloor);
 constexpr float kLargest = 3.402823466e+38f;
 
 /// |w|, with the squares summed in fp32 in separate lanes. Returns false for NaN or infinity.

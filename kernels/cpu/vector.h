@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "kernels/heads/host_device.h"
+#include "kernels/device/host_device.h"
 
 #if defined(__SSE__)
 #include <immintrin.h>

@@ -2,7 +2,7 @@
 // class row; the work is class_update.cuh's, which states the bytes. H is read twice, from L2 and then L1.
 #include "kernels/cuda/class_update.cuh"
 
-#include "kernels/cuda/stages.h"
+#include "kernels/cuda/launches.h"
 
 namespace qcface::kernels::cuda {
 namespace {

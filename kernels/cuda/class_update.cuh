@@ -11,14 +11,14 @@
 #include "kernels/device/instructions/bulk_prefetch.cuh"
 #include "kernels/device/reduce.cuh"
 #include "kernels/device/types.cuh"
+#include "kernels/device/update.h"
+#include "kernels/heads/row.h"
 
 namespace qcface::kernels::cuda {
 
 namespace rows {
 
 using namespace ::qcface::cuda;
-
-inline constexpr double kShortest = 1e-12;  // rows below this length have no direction
 
 /// Whether w, velocity, dw and unit_w must stay as they are: an error was recorded by an earlier launch, or the optimiser's
 /// step is to be skipped.
@@ -83,12 +83,12 @@ __device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass,
     along = h != nullptr ? warp_sum(wide_product<kWide>(w_row, h, u.d)) : 0.0;
   }
   const double norm = sqrt(square);
-  const bool live = norm >= kShortest;  // a dead row gets no gradient
+  const bool live = norm >= kLengthFloor;  // a dead row gets no gradient
   const double inv = live ? 1.0 / norm : 0.0;
   const float inv_f = static_cast<float>(inv);
   const float pull = static_cast<float>(along * inv * inv * inv);
   const std::int64_t first = live ? first_label(u.labels, u.n, klass, lane) : u.n;
-  const float rate = u.sgd_w != nullptr ? *u.lr : 0.0f;
+  const UpdateRule rule{u.new_w != nullptr ? *u.lr : 0.0f, u.momentum, u.weight_decay};
   ProductSum new_squares;
   for (std::int64_t k = lane * kWide; k < u.d; k += 32 * kWide) {
     auto w = load_wide<kWide>(w_row + k);
@@ -96,16 +96,16 @@ __device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass,
     if (h != nullptr) gradient = load_wide<kWide>(h + k);
     QCF_UNROLL
     for (int e = 0; e < kWide; ++e) gradient[e] = gradient[e] * inv_f - pull * w[e];
-    // g_iy (xh_i - c wh_y) / |w_y|, kept out of the product: near theta = 0 a large slope meets a small difference.
+    // g_iy (xh_i - c wh_y) / |w_y|
     for (std::int64_t l = first; l < u.n && u.labels[l].klass == klass; ++l) {
       const std::int64_t i = u.labels[l].row;
-      const double g = -u.scale * u.one_minus_q[i] * u.slope[i] * inv;
-      const double inv_x = 1.0 / fmax(u.z[i], kShortest), c = u.target_c[i] * inv;
+      const double g = label_gradient(u.scale, u.one_minus_q[i], u.slope[i], inv);
+      const double inv_x = inverse_length(u.z[i]), c = u.target_c[i] * inv;
       const auto x = load_wide<kWide>(u.x + i * u.d + k);
       QCF_UNROLL
       for (int e = 0; e < kWide; ++e) {
-        const double across = static_cast<double>(x[e]) * inv_x - c * static_cast<double>(w[e]);
-        gradient[e] = static_cast<float>(static_cast<double>(gradient[e]) + g * across);
+        const double part = across(static_cast<double>(x[e]) * inv_x, c, static_cast<double>(w[e]));
+        gradient[e] = static_cast<float>(static_cast<double>(gradient[e]) + g * part);
       }
     }
     if (u.dw != nullptr) {
@@ -117,27 +117,24 @@ __device__ __forceinline__ void update(const ClassUpdate& u, std::int64_t klass,
       }
       store(u.dw + out_at + k, out);
     }
-    if (u.sgd_w != nullptr) {
-      auto velocity = load_wide<kWide>(u.velocity + at + k);
+    if (u.new_w != nullptr) {
+      auto slot = load_wide<kWide>(u.slot + at + k);
       QCF_UNROLL
       for (int e = 0; e < kWide; ++e) {
-        // each operation rounded by itself, as a separate optimiser does it
-        const float g = __fadd_rn(gradient[e], __fmul_rn(u.weight_decay, w[e]));
-        velocity[e] = __fadd_rn(__fmul_rn(u.momentum, velocity[e]), g);
-        w[e] = __fadd_rn(w[e], -__fmul_rn(rate, velocity[e]));
+        rule.apply(gradient[e], w[e], slot[e]);
         new_squares.add(w[e], w[e]);
       }
-      store(u.velocity + at + k, velocity);
-      store(u.sgd_w + at + k, w);
+      store(u.slot + at + k, slot);
+      store(u.new_w + at + k, w);
     }
   }
-  if (u.sgd_w == nullptr || u.unit_w == nullptr) return;
+  if (u.new_w == nullptr || u.unit_w == nullptr) return;
   // Each lane reads back what it wrote itself.
-  const float* const row = u.sgd_w + at;
+  const float* const row = u.new_w + at;
   double new_square = warp_sum(new_squares.value());
   const bool wide = !ProductSum::in_range(new_square);
   if (wide) new_square = warp_sum(wide_product<kWide>(row, row, u.d));
-  const UnitScale scale(1.0 / fmax(sqrt(new_square), kShortest), wide);
+  const UnitScale scale(inverse_length(sqrt(new_square)), wide);
   if (u.type == QCF_TYPE_F32) {
     write_unit<kWide>(row, u.d, scale, static_cast<float*>(u.unit_w) + at, lane);
   } else if (u.type == QCF_TYPE_BF16) {
@@ -173,8 +170,8 @@ __device__ __forceinline__ void prefetch_class_rows(const ClassUpdate& u, std::i
   for (unsigned at = kPiece * (threadIdx.x % 32); at < bytes; at += 32 * kPiece) {
     const unsigned piece = min(kPiece, bytes - at);
     ::qcface::cuda::bulk_prefetch_l2(reinterpret_cast<const char*>(u.w + row) + at, piece);
-    if (u.velocity != nullptr)
-      ::qcface::cuda::bulk_prefetch_l2(reinterpret_cast<const char*>(u.velocity + row) + at, piece);
+    if (u.slot != nullptr)
+      ::qcface::cuda::bulk_prefetch_l2(reinterpret_cast<const char*>(u.slot + row) + at, piece);
   }
 }
 

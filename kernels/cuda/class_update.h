@@ -6,33 +6,28 @@
 #include <cstdint>
 
 #include "kernels/cuda/error_record.h"
+#include "kernels/request.h"
 #include "qcface/kernels.h"
 
 namespace qcface::kernels::cuda {
 
-/// Rows of the batch sorted by class, then row. Rows whose class is held elsewhere stand last, with class INT64_MAX.
-struct SortedLabel {
-  std::int64_t klass;  // place among the classes that take part
-  std::int64_t row;
-};
-
 /// Device pointers; passed to kernels by value.
 struct ClassUpdate {
   std::int64_t k_loc, d, n;     // k_loc: classes that take part
-  const std::int64_t* sampled;  // [k_loc] their rows of w, velocity and unit_w; NULL: all
+  const std::int64_t* sampled;  // [k_loc] their rows of w, slot and unit_w; NULL: all
   const float* w;               // [K_loc, D]
   float* dw;                    // [k_loc, D] or NULL
   bool accumulate;
   // the optimiser, or NULLs
-  float* sgd_w;
-  float* velocity;
+  float* new_w;
+  float* slot;  // [K_loc, D] what the rule keeps of a weight
   const float* lr;
   const std::int32_t* skip;
   float momentum, weight_decay;
   void* unit_w;  // [K_loc, D] of `type`, refreshed after an optimiser step; or NULL
   qcf_type type;
   // target parts
-  const SortedLabel* labels;  // [N]
+  const SortedLabel* labels;  // [N]; a row whose class is held elsewhere has class INT64_MAX and stands last
   const float* x;             // [N, D]
   const double* z;            // [N] |x_i|
   const double* target_c;     // [N] c_iy

@@ -1,6 +1,6 @@
 // Plain cosines: the product has written xh wh^T straight into the caller's array; this clamps and scales it in place.
 // Bytes: reads and writes 4 N chunk, in L2 where the chunk's columns still lie.
-#include "kernels/cuda/stages.h"
+#include "kernels/cuda/launches.h"
 #include "kernels/device/device.cuh"
 
 namespace qcface::kernels::cuda {

@@ -33,6 +33,17 @@ cudaError_t for_negatives(qcf_head_kind kind, const Run& run) {
   return for_negatives_of(head_row(kind)->negatives, run, NegativesList{});
 }
 
+/// run.template operator()<Negatives, T>() for the head's rule of negatives and a 16-bit operand type.
+template <class Run>
+cudaError_t dispatch_negatives_type(qcf_head_kind kind, qcf_type type, const Run& run) {
+  return for_negatives(kind, [&](auto rule) {
+    using Negatives = typename decltype(rule)::type;
+    if (type == QCF_TYPE_BF16) return run.template operator()<Negatives, __nv_bfloat16>();
+    if (type == QCF_TYPE_F16) return run.template operator()<Negatives, __half>();
+    return cudaErrorInvalidValue;
+  });
+}
+
 template <class Run, class... Heads>
 cudaError_t for_head_of(qcf_head_kind kind, const Run& run, HeadPack<Heads...>) {
   cudaError_t error = cudaErrorInvalidValue;

@@ -15,7 +15,7 @@ enum class ErrorTensor : std::uint32_t {
   kStage = 0,  // row: (stage found << 8) | stage expected
   kT = 1,
   kTargetMean = 2,
-  kRate = 3,  // sgd.lr
+  kRate = 3,  // optimiser.lr
   kLabels = 4,
   kX = 5,
   kW = 6,

@@ -6,7 +6,7 @@
 // (8 D bytes), which is rare after the first chunk: see ShiftPolicy.
 // Sums: a thread's share in fp32 (at most 32 values), over the block and over the chunks in double.
 #include "kernels/cuda/dispatch.h"
-#include "kernels/cuda/stages.h"
+#include "kernels/cuda/launches.h"
 #include "kernels/device/device.cuh"
 #include "kernels/device/reduce.cuh"
 #include "kernels/device/types.cuh"
@@ -219,66 +219,66 @@ __global__ void close_sums_kernel(std::int64_t n, bool plain, const float* shift
 
 }  // namespace
 
-cudaError_t start_sums(const Plan& plan, const qcf_head_config& config, const qcf_head_args& args,
+cudaError_t start_sums(const Layout& layout, const qcf_head_config& config, const qcf_head_args& args,
                        cudaStream_t stream) {
-  const StartArgs a{plan.n,
-                    config.training != 0 && plan.n > 0,
+  const StartArgs a{layout.n,
+                    config.training != 0 && layout.n > 0,
                     config.t_momentum,
                     config.ada_momentum,
                     args.t,
                     args.length_stats,
                     args.length_moments,
-                    plan.z,
+                    layout.z,
                     args.target_mean,
-                    plan.target,
-                    plan.margin,
-                    plan.target_c,
-                    plan.state,
+                    layout.target,
+                    layout.margin,
+                    layout.target_c,
+                    layout.state,
                     make_target_params(config)};
   return for_head(config.kind, [&](auto head) {
     return launch(start_sums_kernel<typename decltype(head)::type>, 1, kThreads, 0, stream, a);
   });
 }
 
-cudaError_t exponentials(const Plan& plan, const qcf_head_config& config, std::int64_t first_class,
+cudaError_t exponentials(const Layout& layout, const qcf_head_config& config, std::int64_t first_class,
                          std::int64_t classes, cudaStream_t stream) {
-  const ExponentialArgs a{plan.n,
+  const ExponentialArgs a{layout.n,
                           first_class,
-                          plan.chunk,
-                          plan.d_pad,
+                          layout.chunk,
+                          layout.d_pad,
                           static_cast<int>(classes),
                           first_class == 0,
-                          plan.vectors,
+                          layout.vectors,
                           static_cast<float>(config.s),
                           static_cast<float>(config.mv_a),
-                          shift_policy(plan.type, config),
-                          &plan.state->t,
-                          plan.cosines,
-                          plan.label,
-                          plan.margin,
-                          plan.target_c,
-                          plan.shift,
-                          plan.sum,
-                          plan.counts,
-                          plan.sums_vectors,
-                          &plan.state->errors};
-  const auto grid = static_cast<unsigned>(plan.n);
-  const auto shared = static_cast<std::size_t>(plan.chunk) * sizeof(float);
+                          shift_policy(layout.type, config),
+                          &layout.state->t,
+                          layout.cosines,
+                          layout.label,
+                          layout.margin,
+                          layout.target_c,
+                          layout.shift,
+                          layout.sum,
+                          layout.counts,
+                          layout.sums_vectors,
+                          &layout.state->errors};
+  const auto grid = static_cast<unsigned>(layout.n);
+  const auto shared = static_cast<std::size_t>(layout.chunk) * sizeof(float);
   return for_negatives(config.kind, [&](auto head) {
     using Negatives = typename decltype(head)::type;
-    return for_operand(plan.type, [&](auto operand) {
+    return for_operand(layout.type, [&](auto operand) {
       using T = typename decltype(operand)::type;
-      const bool plain = Negatives::kHasHard && plan.plain;
+      const bool plain = Negatives::kHasHard && layout.plain;
       return launch(plain ? exponentials_kernel<Negatives, T, Negatives::kHasHard>
                           : exponentials_kernel<Negatives, T, false>,
-                    grid, kThreads, shared, stream, a, static_cast<T*>(plan.operand));
+                    grid, kThreads, shared, stream, a, static_cast<T*>(layout.operand));
     });
   });
 }
 
-cudaError_t close_sums(const Plan& plan, cudaStream_t stream) {
-  return launch(close_sums_kernel, static_cast<unsigned>((plan.n + 127) / 128), 128, 0, stream, plan.n,
-                plan.plain, plan.shift, plan.sum, plan.log_sums);
+cudaError_t close_sums(const Layout& layout, cudaStream_t stream) {
+  return launch(close_sums_kernel, static_cast<unsigned>((layout.n + 127) / 128), 128, 0, stream, layout.n,
+                layout.plain, layout.shift, layout.sum, layout.log_sums);
 }
 
 }  // namespace qcface::kernels::cuda

@@ -2,7 +2,7 @@
 // type, 0 in the label's column (its part is added by the class update). Element-wise; the row's values are the block's.
 // Bytes a chunk: reads 4 N chunk, writes 2 or 4 N chunk, all of it in L2.
 #include "kernels/cuda/dispatch.h"
-#include "kernels/cuda/stages.h"
+#include "kernels/cuda/launches.h"
 #include "kernels/device/device.cuh"
 #include "kernels/device/types.cuh"
 
@@ -46,28 +46,28 @@ __global__ __launch_bounds__(kThreads) void factors_kernel(const __grid_constant
 
 }  // namespace
 
-cudaError_t factors(const Plan& plan, const qcf_head_config& config, std::int64_t first_class,
+cudaError_t factors(const Layout& layout, const qcf_head_config& config, std::int64_t first_class,
                     std::int64_t classes, cudaStream_t stream) {
   const FactorArgs a{first_class,
-                     plan.chunk,
+                     layout.chunk,
                      static_cast<int>(classes),
                      static_cast<float>(config.s),
                      static_cast<float>(config.mv_a),
-                     gradient_scale(plan.type, config, plan.batch),
-                     &plan.state->t,
-                     plan.cosines,
-                     plan.label,
-                     plan.margin,
-                     plan.log_shift,
-                     plan.factor};
-  const dim3 grid(static_cast<unsigned>(plan.n),
+                     gradient_scale(layout.type, config, layout.batch),
+                     &layout.state->t,
+                     layout.cosines,
+                     layout.label,
+                     layout.margin,
+                     layout.log_shift,
+                     layout.factor};
+  const dim3 grid(static_cast<unsigned>(layout.n),
                   static_cast<unsigned>((classes + 4 * kThreads - 1) / (4 * kThreads)));
   return for_negatives(config.kind, [&](auto head) {
     using Negatives = typename decltype(head)::type;
-    return for_operand(plan.type, [&](auto operand) {
+    return for_operand(layout.type, [&](auto operand) {
       using T = typename decltype(operand)::type;
       return launch(factors_kernel<Negatives, T>, grid, kThreads, 0, stream, a,
-                    static_cast<T*>(plan.operand));
+                    static_cast<T*>(layout.operand));
     });
   });
 }

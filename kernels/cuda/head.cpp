@@ -1,19 +1,19 @@
 // The stages of the CUDA head: which kernels run in which order. Host code; it enqueues and returns.
-#include "kernels/cuda/head.h"
-
 #include <algorithm>
 
+#include "kernels/backend.h"
 #include "kernels/check.h"
-#include "kernels/cuda/plan.h"
-#include "kernels/cuda/plan_stages.h"
+#include "kernels/cuda/launches.h"
+#include "kernels/cuda/layout.h"
+#include "kernels/cuda/passes.h"
 #include "kernels/cuda/plan_table.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/sequence.h"
 #include "kernels/cuda/side_stream.h"
-#include "kernels/cuda/stages.h"
 #include "kernels/heads/table.h"
 
-namespace qcface::kernels::cuda {
+namespace qcface::kernels {
+namespace cuda {
 namespace {
 
 using ::qcface::cuda::DeviceFacts;
@@ -52,19 +52,34 @@ qcf_status facts_of(qcf_context* context, DeviceFacts* facts) {
   return error == cudaSuccess ? QCF_OK : device_error(context, error, "the device's properties");
 }
 
-qcf_status plan_with(const HeadCall& call, void* base, Plan* plan) {
-  qcf_plan kind = QCF_PLAN_AUTO;
-  qcf_status status = choose_plan(call, &kind);
-  DeviceFacts facts;
-  if (status == QCF_OK) status = facts_of(call.context, &facts);
-  if (status == QCF_OK)
-    *plan = make_plan(kind, facts, call.config, call.args, product_workspace_bytes(), base);
-  return status;
+/// The plan that a call runs with.
+qcf_status choose(const HeadCall& call, DeviceFacts* facts, qcf_plan* plan) {
+  const qcf_status status = facts_of(call.context, facts);
+  if (status != QCF_OK) return status;
+  const PlanChoice choice = choose_plan(*facts, shape_of(call.args), call.context->plan);
+  if (choice.refusal != nullptr) {
+    return fail(call.context, QCF_UNSUPPORTED, "context.plan = %s: the plan %s",
+                qcf_plan_name(call.context->plan), choice.refusal);
+  }
+  *plan = choice.plan;
+  return QCF_OK;
 }
 
-}  // namespace
+/// Plan and layout of a call, and its pointers checked.
+qcf_status lay_out(const HeadCall& call, Layout* layout) {
+  DeviceFacts facts;
+  qcf_plan plan = QCF_PLAN_AUTO;
+  const qcf_status status = choose(call, &facts, &plan);
+  if (status != QCF_OK) return status;
+  *layout = make_layout(plan, facts, call.config, call.args, product_workspace_bytes(), call.args.workspace);
+  return check_pointers(call, layout->bytes);
+}
 
 qcf_status check_device(qcf_context* context) {
+  if (context->plan < QCF_PLAN_AUTO || context->plan > QCF_PLAN_WGMMA) {
+    return fail(context, QCF_INVALID_ARGUMENT, "context.plan = %d, expected auto, chunked, mma or wgmma",
+                context->plan);
+  }
   const int count = qcface::cuda::device_count();
   if (count == 0)
     return fail(context, QCF_UNSUPPORTED, "context.device = cuda: no GPU or no driver was found");
@@ -74,6 +89,11 @@ qcf_status check_device(qcf_context* context) {
   }
   const cudaError_t error = cudaSetDevice(context->device_index);
   return error == cudaSuccess ? QCF_OK : device_error(context, error, "the device could not be chosen");
+}
+
+void close(qcf_context* context) {
+  close_side_stream(context);
+  close_products(context);
 }
 
 qcf_status open(qcf_context* context) {
@@ -91,54 +111,29 @@ qcf_status open(qcf_context* context) {
   return status;
 }
 
-void close(qcf_context* context) {
-  close_side_stream(context);
-  close_products(context);
-}
-
-qcf_status choose_plan(const HeadCall& call, qcf_plan* plan) {
+qcf_status plan_of(const HeadCall& call, qcf_plan* plan) {
   DeviceFacts facts;
-  const qcf_status status = facts_of(call.context, &facts);
-  if (status != QCF_OK) return status;
-  const PlanChoice choice = choose_plan(facts, shape_of(call.args), call.context->plan);
-  if (choice.refusal != nullptr) {
-    return fail(call.context, QCF_UNSUPPORTED, "context.plan = %s: the plan %s",
-                qcf_plan_name(call.context->plan), choice.refusal);
-  }
-  *plan = choice.plan;
-  return QCF_OK;
+  return choose(call, &facts, plan);
 }
 
 qcf_status workspace_bytes(const HeadCall& call, std::size_t* bytes) {
-  Plan plan{};
-  const qcf_status status = plan_with(call, nullptr, &plan);
-  *bytes = plan.bytes;
-  return status;
-}
-
-qcf_status largest_workspace_bytes(const HeadCall& call, std::size_t* bytes) {
-  qcf_plan kind = QCF_PLAN_AUTO;
-  qcf_status status = choose_plan(call, &kind);
   DeviceFacts facts;
-  if (status == QCF_OK) status = facts_of(call.context, &facts);
+  qcf_plan plan = QCF_PLAN_AUTO;
+  const qcf_status status = choose(call, &facts, &plan);
   if (status != QCF_OK) return status;
-  *bytes = largest_plan_bytes(call.context->plan, facts, call.config, call.args, product_workspace_bytes());
+  *bytes = largest_layout_bytes(call.context->plan, facts, call.config, call.args, product_workspace_bytes());
   return QCF_OK;
 }
 
-qcf_status exchange_view(const HeadCall& call, qcf_head_exchange* exchange) {
-  Plan plan{};
-  const qcf_status status = plan_with(call, call.args.workspace, &plan);
-  *exchange = {plan.target, plan.log_sums, plan.counts};
+qcf_status exchange(const HeadCall& call, qcf_head_exchange* exchange) {
+  Layout layout{};
+  const qcf_status status = lay_out(call, &layout);
+  *exchange = {layout.target, layout.log_sums, layout.counts};
   return status;
 }
 
-qcf_status prepare(const HeadCall& call) {
+void prepare(const HeadCall& call, const Layout& layout, Sequence& run) {
   const qcf_head_args& args = call.args;
-  Plan plan{};
-  Sequence run(call.context);
-  run(plan_with(call, args.workspace, &plan));
-  if (!run.ok()) return run.status();
   const cudaStream_t stream = stream_of(call.context);
   const HeadRow& head = *head_row(call.config.kind);
   StageInputs inputs;
@@ -146,73 +141,67 @@ qcf_status prepare(const HeadCall& call) {
   inputs.target_mean = args.target_mean;
   if (head.has_length_stats) inputs.length_stats = args.length_stats;
   inputs.length_moments = args.length_moments;
-  run(begin_stage(plan, Stage::kNone, Stage::kPrepared, inputs, stream), "begin");
-  if (args.x_type != QCF_TYPE_F32) {
-    run(widen(args.x, args.x_type, plan.n * plan.d, plan.wide_x, stream), "x in fp32");
-  }
-  run(local_labels(plan, args, stream), "labels");
-  run(unit_rows(plan.n, plan.d, plan.d_pad, plan.x, nullptr, plan.n, plan.type, plan.xh, plan.z,
-                &plan.state->errors, ErrorTensor::kX, stream),
+  run(begin_stage(layout, Stage::kPrepare, inputs, stream), "begin");
+  if (layout.narrow) run(widen(args.x, args.x_type, layout.n * layout.d, layout.wide_x, stream), "x in fp32");
+  run(local_labels(layout, args, stream), "labels");
+  run(unit_rows(layout.n, layout.d, layout.d_pad, layout.x, nullptr, layout.n, layout.type, layout.xh,
+                layout.z, &layout.state->errors, ErrorTensor::kX, stream),
       "unit rows of x");
-  run(target_cosines(plan, args, stream), "target cosines");
-  return run.status();
+  run(target_cosines(layout, args, stream), "target cosines");
 }
 
-qcf_status sums(const HeadCall& call) {
-  Plan plan{};
-  Sequence run(call.context);
-  run(plan_with(call, call.args.workspace, &plan));
-  if (!run.ok()) return run.status();
+void sums(const HeadCall& call, const Layout& layout, Sequence& run) {
   const cudaStream_t stream = stream_of(call.context);
-  run(begin_stage(plan, Stage::kPrepared, Stage::kSummed, {}, stream), "begin");
-  run(start_sums(plan, call.config, call.args, stream), "start of the sums");
-  if (plan.n == 0 || !run.ok()) return run.status();
-  run(plan.kind == QCF_PLAN_CHUNKED ? chunked_sums(call, plan) : fused_sums(call, plan));
-  if (run.ok()) run(close_sums(plan, stream), "close of the sums");
-  return run.status();
+  run(begin_stage(layout, Stage::kSums, {}, stream), "begin");
+  run(start_sums(layout, call.config, call.args, stream), "start of the sums");
+  if (layout.n == 0 || !run.ok()) return;
+  run(layout.plan == QCF_PLAN_CHUNKED ? chunked_sums(call, layout) : fused_sums(call, layout));
+  if (run.ok()) run(close_sums(layout, stream), "close of the sums");
 }
 
-qcf_status finish(const HeadCall& call) {
-  Plan plan{};
-  Sequence run(call.context);
-  run(plan_with(call, call.args.workspace, &plan));
-  if (!run.ok()) return run.status();
+void finish(const HeadCall& call, const Layout& layout, Sequence& run) {
   const cudaStream_t stream = stream_of(call.context);
-  run(begin_stage(plan, Stage::kSummed, Stage::kFinished, {}, stream), "begin");
-  run(finish_rows(plan, call.config, call.args, stream), "rows");
-  run(finish_losses(plan, call.config, call.args, stream), "losses");
-  return run.status();
+  run(begin_stage(layout, Stage::kFinish, {}, stream), "begin");
+  run(finish_rows(layout, call.config, call.args, stream), "rows");
+  run(finish_losses(layout, call.config, call.args, stream), "losses");
 }
 
-qcf_status weights(const HeadCall& call) {
-  const qcf_head_args& args = call.args;
-  Plan plan{};
-  Sequence run(call.context);
-  run(plan_with(call, args.workspace, &plan));
-  if (!run.ok() || !plan.weights) return run.status();
+void weights(const HeadCall& call, const Layout& layout, Sequence& run) {
+  if (!layout.weights) return;
   StageInputs inputs;
-  if (args.sgd != nullptr) inputs.lr = args.sgd->lr;
-  run(begin_stage(plan, Stage::kFinished, Stage::kFinished, inputs, stream_of(call.context)), "begin");
-  if (!run.ok()) return run.status();
-  return plan.kind == QCF_PLAN_CHUNKED || plan.n == 0 ? chunked_weights(call, plan)
-                                                      : fused_weights(call, plan);
+  if (call.args.optimiser != nullptr) inputs.lr = call.optimiser.lr;
+  run(begin_stage(layout, Stage::kWeights, inputs, stream_of(call.context)), "begin");
+  if (!run.ok()) return;
+  run(layout.plan == QCF_PLAN_CHUNKED || layout.n == 0 ? chunked_weights(call, layout)
+                                                       : fused_weights(call, layout));
+}
+
+qcf_status run(const HeadCall& call, Stage first, Stage last) {
+  constexpr void (*kStages[])(const HeadCall&, const Layout&, Sequence&) = {nullptr, prepare, sums, finish,
+                                                                            weights};
+  Layout layout{};
+  Sequence run(call.context);
+  run(lay_out(call, &layout));
+  for (int stage = static_cast<int>(first); run.ok() && stage <= static_cast<int>(last); ++stage)
+    kStages[stage](call, layout, run);
+  return run.status();
 }
 
 qcf_status check(const HeadCall& call) {
   qcf_context* const context = call.context;
-  Plan plan{};
-  const qcf_status status = plan_with(call, call.args.workspace, &plan);
+  Layout layout{};
+  const qcf_status status = lay_out(call, &layout);
   if (status != QCF_OK) return status;
   cudaError_t error = cudaStreamSynchronize(stream_of(context));
   HeadState state{};
-  if (error == cudaSuccess) error = cudaMemcpy(&state, plan.state, sizeof(state), cudaMemcpyDeviceToHost);
+  if (error == cudaSuccess) error = cudaMemcpy(&state, layout.state, sizeof(state), cudaMemcpyDeviceToHost);
   if (error != cudaSuccess) return device_error(context, error, "the stream");
-  if (state.magic != kStateMagic) return report(call, plan, 255ull << 56);
-  return state.errors.key == kNoError ? QCF_OK : report(call, plan, state.errors.key);
+  if (state.magic != kStateMagic) return report(call, layout, 255ull << 56);
+  return state.errors.key == kNoError ? QCF_OK : report(call, layout, state.errors.key);
 }
 
-qcf_status unit_rows(qcf_context* context, std::int64_t rows, std::int64_t d, const float* matrix,
-                     qcf_type type, void* unit) {
+qcf_status unit_rows_of(qcf_context* context, std::int64_t rows, std::int64_t d, const float* matrix,
+                        qcf_type type, void* unit) {
   Sequence run(context);
   run(unit_rows(rows, d, d, matrix, nullptr, rows, type, unit, nullptr, nullptr, ErrorTensor::kW,
                 stream_of(context)),
@@ -220,12 +209,13 @@ qcf_status unit_rows(qcf_context* context, std::int64_t rows, std::int64_t d, co
   return run.status();
 }
 
-std::size_t cosines_workspace_bytes(const qcf_context& context, std::int64_t n, std::int64_t d,
-                                    std::int64_t k) {
+qcf_status cosines_workspace_bytes(qcf_context* context, std::int64_t n, std::int64_t d, std::int64_t k,
+                                   std::size_t* bytes) {
   DeviceFacts facts;
-  qcf_context copy = context;  // for the text of an error, which check_device would have told before
-  (void)facts_of(&copy, &facts);
-  return make_cosines_plan(facts, n, d, k, product_workspace_bytes(), nullptr).bytes;
+  const qcf_status status = facts_of(context, &facts);
+  if (status == QCF_OK)
+    *bytes = make_cosines_layout(facts, n, d, k, product_workspace_bytes(), nullptr).bytes;
+  return status;
 }
 
 qcf_status cosines(qcf_context* context, std::int64_t n, std::int64_t d, std::int64_t k, const float* x,
@@ -234,31 +224,39 @@ qcf_status cosines(qcf_context* context, std::int64_t n, std::int64_t d, std::in
   Sequence run(context);
   run(facts_of(context, &facts));
   if (!run.ok() || n == 0) return run.status();
-  const CosinesPlan plan = make_cosines_plan(facts, n, d, k, product_workspace_bytes(), workspace);
+  const CosinesLayout layout = make_cosines_layout(facts, n, d, k, product_workspace_bytes(), workspace);
   const cudaStream_t stream = stream_of(context);
-  run(unit_rows(n, d, plan.d_pad, x, nullptr, n, QCF_TYPE_F32, plan.xh, nullptr, nullptr, ErrorTensor::kX,
+  run(unit_rows(n, d, layout.d_pad, x, nullptr, n, QCF_TYPE_F32, layout.xh, nullptr, nullptr, ErrorTensor::kX,
                 stream),
       "unit rows of x");
   Product whole{}, rest{};
   // A chunk begins a multiple of 32 bytes after the one before, so that `out` and k alone decide.
   const int alignment = alignment_of(out, k);
   const auto make = [&](std::int64_t classes, Product* product) {
-    const ProductShape shape{QCF_TYPE_F32, n,          classes,    plan.d_pad, false,
-                             true,         plan.d_pad, plan.d_pad, k,          alignment};
-    run(prepare_product(context, shape, plan.product_workspace, product_workspace_bytes(), product));
+    const ProductShape shape{QCF_TYPE_F32, n, classes,  layout.d_pad, false, true, layout.d_pad,
+                             layout.d_pad, k, alignment};
+    run(prepare_product(context, shape, layout.product_workspace, product_workspace_bytes(), product));
   };
-  if (run.ok() && k >= plan.chunk) make(plan.chunk, &whole);
-  if (run.ok() && k % plan.chunk > 0) make(k % plan.chunk, &rest);
-  for (std::int64_t first = 0; first < k && run.ok(); first += plan.chunk) {
-    const std::int64_t classes = std::min(plan.chunk, k - first);
-    run(unit_rows(classes, d, plan.d_pad, w + first * d, nullptr, classes, QCF_TYPE_F32, plan.wh, nullptr,
+  if (run.ok() && k >= layout.chunk) make(layout.chunk, &whole);
+  if (run.ok() && k % layout.chunk > 0) make(k % layout.chunk, &rest);
+  for (std::int64_t first = 0; first < k && run.ok(); first += layout.chunk) {
+    const std::int64_t classes = std::min(layout.chunk, k - first);
+    run(unit_rows(classes, d, layout.d_pad, w + first * d, nullptr, classes, QCF_TYPE_F32, layout.wh, nullptr,
                   nullptr, ErrorTensor::kW, stream),
         "unit rows of w");
-    run(run_product(context, classes == plan.chunk ? whole : rest, 1.0f, plan.xh, plan.wh, 0.0f,
+    run(run_product(context, classes == layout.chunk ? whole : rest, 1.0f, layout.xh, layout.wh, 0.0f,
                     out + first));
     run(scale_cosines(out + first, n, classes, k, static_cast<float>(scale), stream), "scaling");
   }
   return run.status();
 }
 
-}  // namespace qcface::kernels::cuda
+}  // namespace
+}  // namespace cuda
+
+const HeadBackend kCudaBackend = {
+    cuda::check_device, cuda::open, cuda::close, cuda::plan_of,      cuda::workspace_bytes,
+    cuda::exchange,     cuda::run,  cuda::check, cuda::unit_rows_of, cuda::cosines_workspace_bytes,
+    cuda::cosines};
+
+}  // namespace qcface::kernels

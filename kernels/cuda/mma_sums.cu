@@ -3,7 +3,7 @@
 // memory once, unit rows of x (2 N D bytes) once a part. 2 * 2 N K D flops with vectors, half without.
 #include "kernels/cuda/mma_sums.cuh"
 
-#include "kernels/cuda/fused_dispatch.h"
+#include "kernels/cuda/dispatch.h"
 
 namespace qcface::kernels::cuda {
 namespace {

@@ -2,8 +2,8 @@
 // sum_i g_ij xh_i, finished by the shared class update, so that neither g nor (with the fused optimiser) dw ever lands.
 #pragma once
 
+#include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/fused.h"
-#include "kernels/cuda/fused_dispatch.h"
 #include "kernels/cuda/fused_rules.cuh"
 #include "kernels/cuda/mma_pass.cuh"
 

@@ -22,12 +22,7 @@ constexpr Row kTable[] = {
 
 const char* refusal(const qcface::cuda::DeviceFacts& facts, const FusedShape& shape, qcf_plan plan) {
   if (plan == QCF_PLAN_CHUNKED) return nullptr;
-  if (plan == QCF_PLAN_MMA) {
-    if constexpr (kMmaBuilt) return mma_refusal(facts, shape);
-  } else {
-    if constexpr (kWgmmaBuilt) return wgmma_refusal(facts, shape);
-  }
-  return "is not in this build";
+  return plan == QCF_PLAN_MMA ? mma_refusal(facts, shape) : wgmma_refusal(facts, shape);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "kernels/cuda/side_stream.h"
 
+#include <cstddef>
 #include <new>
 
 #include "kernels/cuda/sequence.h"
@@ -7,14 +8,25 @@
 namespace qcface::kernels::cuda {
 namespace {
 
-SideStream* side_of(const qcf_context* context) { return static_cast<SideStream*>(context->side_stream); }
+/// The member of the context; NULL if the caller was compiled before it was there.
+void** member_of(const qcf_context* context) {
+  constexpr std::size_t kEnd = offsetof(qcf_context, side_stream) + sizeof(void*);
+  return context->struct_size >= kEnd ? const_cast<void**>(&context->side_stream) : nullptr;
+}
+
+SideStream* side_of(const qcf_context* context) {
+  void** const member = member_of(context);
+  return member != nullptr ? static_cast<SideStream*>(*member) : nullptr;
+}
 
 }  // namespace
 
 qcf_status open_side_stream(qcf_context* context) {
+  void** const member = member_of(context);
+  if (member == nullptr) return QCF_OK;  // everything runs in line
   auto* const side = new (std::nothrow) SideStream;
   if (side == nullptr) return fail(context, QCF_UNSUPPORTED, "no memory for the second stream");
-  context->side_stream = side;
+  *member = side;
   Sequence run(context);
   run(cudaStreamCreateWithFlags(&side->stream, cudaStreamNonBlocking), "the second stream");
   for (int i = 0; i < SideStream::kBuffers; ++i) {
@@ -29,8 +41,8 @@ qcf_status open_side_stream(qcf_context* context) {
 
 void close_side_stream(qcf_context* context) {
   SideStream* const side = side_of(context);
-  context->side_stream = nullptr;
   if (side == nullptr) return;
+  *member_of(context) = nullptr;
   for (int i = 0; i < SideStream::kBuffers; ++i) {
     for (cudaEvent_t event : {side->made[i], side->done[i]}) {
       if (event != nullptr) (void)cudaEventDestroy(event);

@@ -2,10 +2,11 @@
 // The target cosine c_iy and S = |wh_y - c xh| are taken in double from the fp32 inputs: the margin's slope and the choice
 // of hard negatives hang on them, and sqrt(1 - c^2) has no digit left near theta = 0. One warp a row.
 // Bytes: reads x twice and w's label rows three times (4 D each, L1 after the first), the N labels once a row from L2.
-#include "kernels/cuda/stages.h"
+#include "kernels/cuda/launches.h"
 #include "kernels/device/device.cuh"
 #include "kernels/device/reduce.cuh"
 #include "kernels/device/types.cuh"
+#include "kernels/heads/row.h"
 
 namespace qcface::kernels::cuda {
 namespace {
@@ -13,17 +14,17 @@ namespace {
 using namespace ::qcface::cuda;
 
 constexpr int kRowsPerBlock = 4;
-constexpr double kFloor = 1e-12;
 
 __device__ __forceinline__ bool finite(double v) { return fabs(v) <= 1.7e308; }  // false for NaN
 
-__global__ void begin_stage_kernel(HeadState* state, Stage before, Stage stage,
+__global__ void begin_stage_kernel(HeadState* state, Stage stage,
                                    const __grid_constant__ StageInputs inputs) {
-  if (stage == Stage::kPrepared) {
+  if (stage == Stage::kPrepare) {
     state->errors.key = kNoError;
     state->magic = kStateMagic;
     state->t = 0.0f;
   } else {
+    const auto before = static_cast<Stage>(static_cast<int>(stage) - 1);
     const bool known = state->magic == kStateMagic;
     const Stage found = known ? state->stage : Stage::kNone;
     if (!known) {
@@ -147,14 +148,14 @@ __global__ __launch_bounds__(32 * kRowsPerBlock) void target_kernel(const __grid
     const double norm = sqrt(warp_total(
         a.d, lane, [&](std::int64_t k) { return static_cast<double>(w[k]) * static_cast<double>(w[k]); }));
     if (lane == 0 && !finite(norm)) record_error(a.errors, ErrorTensor::kW, y);
-    inv_w = 1.0 / fmax(norm, kFloor);
-    const double inv_x = 1.0 / fmax(a.z[i], kFloor);
+    inv_w = inverse_length(norm);
+    const double inv_x = inverse_length(a.z[i]);
     c = warp_total(a.d, lane,
                    [&](std::int64_t k) { return static_cast<double>(x[k]) * static_cast<double>(w[k]); });
-    c = fmin(1.0, fmax(-1.0, c * inv_w * inv_x));
+    c = unit_cosine(c, inv_w, inv_x);
     sine = sqrt(warp_total(a.d, lane, [&](std::int64_t k) {
-      const double across = static_cast<double>(w[k]) * inv_w - c * (static_cast<double>(x[k]) * inv_x);
-      return across * across;
+      const double part = across(static_cast<double>(w[k]) * inv_w, c, static_cast<double>(x[k]) * inv_x);
+      return part * part;
     }));
   }
   if (lane == 0) {
@@ -166,22 +167,21 @@ __global__ __launch_bounds__(32 * kRowsPerBlock) void target_kernel(const __grid
 
 }  // namespace
 
-cudaError_t begin_stage(const Plan& plan, Stage before, Stage stage, const StageInputs& inputs,
-                        cudaStream_t stream) {
-  return launch(begin_stage_kernel, 1, 1, 0, stream, plan.state, before, stage, inputs);
+cudaError_t begin_stage(const Layout& layout, Stage stage, const StageInputs& inputs, cudaStream_t stream) {
+  return launch(begin_stage_kernel, 1, 1, 0, stream, layout.state, stage, inputs);
 }
 
-cudaError_t local_labels(const Plan& plan, const qcf_head_args& args, cudaStream_t stream) {
-  if (plan.sampled != nullptr) {
-    const auto blocks = static_cast<unsigned>((plan.k_loc + 127) / 128);
-    const cudaError_t error = launch(sampled_kernel, blocks, 128, 0, stream, plan.sampled, plan.k_loc,
-                                     plan.w_rows, &plan.state->errors);
+cudaError_t local_labels(const Layout& layout, const qcf_head_args& args, cudaStream_t stream) {
+  if (layout.sampled != nullptr) {
+    const auto blocks = static_cast<unsigned>((layout.classes + 127) / 128);
+    const cudaError_t error = launch(sampled_kernel, blocks, 128, 0, stream, layout.sampled, layout.classes,
+                                     layout.w_rows, &layout.state->errors);
     if (error != cudaSuccess) return error;
   }
-  if (plan.n == 0) return cudaSuccess;
-  const auto grid = static_cast<unsigned>((plan.n + 127) / 128);
-  const LocalArgs a{plan.n,     plan.offset,  plan.w_rows, plan.k_total,
-                    plan.k_loc, plan.sampled, plan.label,  &plan.state->errors};
+  if (layout.n == 0) return cudaSuccess;
+  const auto grid = static_cast<unsigned>((layout.n + 127) / 128);
+  const LocalArgs a{layout.n,       layout.offset,  layout.w_rows, layout.k_total,
+                    layout.classes, layout.sampled, layout.label,  &layout.state->errors};
   const auto run = [&](auto* labels) {
     return launch(local_labels_kernel<std::remove_cv_t<std::remove_pointer_t<decltype(labels)>>>, grid, 128,
                   0, stream, a, labels);
@@ -190,15 +190,15 @@ cudaError_t local_labels(const Plan& plan, const qcf_head_args& args, cudaStream
   return run(static_cast<const std::int32_t*>(args.labels));
 }
 
-cudaError_t target_cosines(const Plan& plan, const qcf_head_args& args, cudaStream_t stream) {
-  if (plan.n == 0) return cudaSuccess;
-  const TargetArgs a{plan.n,       plan.d,
-                     plan.x,       args.w,
-                     plan.z,       plan.label,
-                     plan.sampled, plan.w_rows,
-                     plan.target,  plan.target_inv_w,
-                     plan.labels,  &plan.state->errors};
-  return launch(target_kernel, static_cast<unsigned>((plan.n + kRowsPerBlock - 1) / kRowsPerBlock),
+cudaError_t target_cosines(const Layout& layout, const qcf_head_args& args, cudaStream_t stream) {
+  if (layout.n == 0) return cudaSuccess;
+  const TargetArgs a{layout.n,       layout.d,
+                     layout.x,       args.w,
+                     layout.z,       layout.label,
+                     layout.sampled, layout.w_rows,
+                     layout.target,  layout.target_inv_w,
+                     layout.labels,  &layout.state->errors};
+  return launch(target_kernel, static_cast<unsigned>((layout.n + kRowsPerBlock - 1) / kRowsPerBlock),
                 32 * kRowsPerBlock, 0, stream, a);
 }
 

@@ -4,11 +4,12 @@
 // A length that the caller keeps is summed in double, since cosines near 1 are made of it. Others are summed with their
 // rounding errors (compensated.cuh), and in double where a square would leave the range of fp32.
 #include "kernels/cuda/dispatch.h"
-#include "kernels/cuda/stages.h"
+#include "kernels/cuda/launches.h"
 #include "kernels/device/compensated.cuh"
 #include "kernels/device/device.cuh"
 #include "kernels/device/reduce.cuh"
 #include "kernels/device/types.cuh"
+#include "kernels/heads/row.h"
 
 namespace qcface::kernels::cuda {
 namespace {
@@ -16,7 +17,6 @@ namespace {
 using namespace ::qcface::cuda;
 
 constexpr int kRowsPerBlock = 4;
-constexpr double kFloor = 1e-12;
 
 template <class T, int kWide>
 __global__ __launch_bounds__(32 * kRowsPerBlock) void unit_rows_kernel(
@@ -47,8 +47,7 @@ __global__ __launch_bounds__(32 * kRowsPerBlock) void unit_rows_kernel(
     if (length != nullptr) length[row] = norm;
     if (errors != nullptr && !(norm <= 1e300)) record_error(errors, tensor, row);
   }
-  // Not fmax, which would hide a NaN: NaN or infinity anywhere gives a row that holds NaN.
-  const UnitScale scale(norm < kFloor ? 1.0 / kFloor : 1.0 / norm, wide);
+  const UnitScale scale(inverse_length(norm), wide);  // NaN or infinity anywhere gives a row that holds NaN
   T* const to = unit + row * stride;
   for (std::int64_t k = lane * kWide; k < d; k += 32 * kWide) {
     const auto v = load<float, 4 * kWide>(from + k);

@@ -1,7 +1,7 @@
 // First pass of the wgmma plan over the device; grid and traffic as for mma_sums.cu.
 #include "kernels/cuda/wgmma_sums.cuh"
 
-#include "kernels/cuda/fused_dispatch.h"
+#include "kernels/cuda/dispatch.h"
 
 namespace qcface::kernels::cuda {
 

@@ -6,8 +6,8 @@
 // with the tensor cores idle. It waits for the block's own unit rows first, so that those are not queued behind it.
 #pragma once
 
+#include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/fused.h"
-#include "kernels/cuda/fused_dispatch.h"
 #include "kernels/cuda/fused_rules.cuh"
 #include "kernels/cuda/wgmma_pass.cuh"
 

@@ -1,7 +1,7 @@
 // A 16-bit matrix in fp32, exactly. Why: x is read by five kernels whose arithmetic is fp32 or wider; its N D values are
 // little beside the K D of the class weights. Reads 2 bytes a value, writes 4.
 #include "kernels/cuda/dispatch.h"
-#include "kernels/cuda/stages.h"
+#include "kernels/cuda/launches.h"
 #include "kernels/device/device.cuh"
 #include "kernels/device/types.cuh"
 

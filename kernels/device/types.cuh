@@ -132,17 +132,6 @@ __device__ __forceinline__ Vector<T, Bytes> load_readonly(const T* p QCF_SITE) {
 #endif
 }
 
-/// Read once: leaves the cache to others.
-template <class T, int Bytes = 16>
-__device__ __forceinline__ Vector<T, Bytes> load_streaming(const T* p QCF_SITE) {
-#ifdef QCF_EMULATE
-  return load<T, Bytes>(p, site);
-#else
-  using W = typename detail::Word<Bytes>::type;
-  return detail::reinterpret_bits<Vector<T, Bytes> >(__ldcs(reinterpret_cast<const W*>(p)));
-#endif
-}
-
 template <class T, int Bytes>
 __device__ __forceinline__ void store(T* p, const Vector<T, Bytes>& v QCF_SITE) {
 #ifdef QCF_EMULATE
@@ -150,17 +139,6 @@ __device__ __forceinline__ void store(T* p, const Vector<T, Bytes>& v QCF_SITE) 
 #else
   using W = typename detail::Word<Bytes>::type;
   *reinterpret_cast<W*>(p) = detail::reinterpret_bits<W>(v);
-#endif
-}
-
-/// Not read again soon.
-template <class T, int Bytes>
-__device__ __forceinline__ void store_streaming(T* p, const Vector<T, Bytes>& v QCF_SITE) {
-#ifdef QCF_EMULATE
-  store(p, v, site);
-#else
-  using W = typename detail::Word<Bytes>::type;
-  __stcs(reinterpret_cast<W*>(p), detail::reinterpret_bits<W>(v));
 #endif
 }
 

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "kernels/heads/host_device.h"
+#include "kernels/device/host_device.h"
 
 namespace qcface::kernels {
 

@@ -3,7 +3,7 @@
 // compiled once per rule here, not once per head. Ternaries on scalars, so that the CPU loops vectorise.
 #pragma once
 
-#include "kernels/heads/host_device.h"
+#include "kernels/device/host_device.h"
 
 namespace qcface::kernels {
 

@@ -10,11 +10,10 @@ template <class List>
 struct Table;
 template <class... Heads>
 struct Table<HeadPack<Heads...>> {
-  static constexpr HeadRow kRows[] = {{Heads::kName, Heads::kKind, Heads::kDefaults,
-                                       Heads::kState == State::kT, Heads::kState == State::kLengthStats,
-                                       Heads::Negatives::kHasHard, Heads::MagnitudeLoss::kExists,
-                                       negatives_index<typename Heads::Negatives>(NegativesList{}),
-                                       Heads::target, Heads::MagnitudeLoss::value}...};
+  static constexpr HeadRow kRows[] = {
+      {Heads::kName, Heads::kKind, Heads::kDefaults, Heads::kState == State::kT,
+       Heads::kState == State::kLengthStats, Heads::Negatives::kHasHard, Heads::MagnitudeLoss::kExists,
+       negatives_index<typename Heads::Negatives>(NegativesList{}), Heads::target, row_values<Heads>}...};
 };
 constexpr auto& kRows = Table<HeadList>::kRows;
 
@@ -54,8 +53,15 @@ TargetParams make_target_params(const qcf_head_config& config) {
   return params;
 }
 
-MagnitudeParams make_magnitude_params(const qcf_head_config& config) {
-  return {make_guidance<double>(config.ua, config.la, config.eps), config.mag_la, config.mag_ua};
+RowParams make_row_params(const qcf_head_config& config, double batch) {
+  return {config.s,
+          config.lambda,
+          batch,
+          config.s / batch,
+          config.lambda / batch,
+          config.phase == QCF_PHASE_NORM,
+          make_target_params(config),
+          {make_guidance<double>(config.ua, config.la, config.eps), config.mag_la, config.mag_ua}};
 }
 
 }  // namespace qcface::kernels

@@ -12,6 +12,7 @@
 #include "kernels/heads/qcface.h"
 #include "kernels/heads/qcface_cur.h"
 #include "kernels/heads/qcface_mv.h"
+#include "kernels/heads/row.h"
 #include "kernels/heads/softmax.h"
 
 namespace qcface::kernels {
@@ -33,14 +34,14 @@ struct HeadRow {
   bool has_magnitude_loss;
   int negatives;  // place in NegativesList
   TargetValue (*target)(const TargetParams&, const TargetInput&);
-  GuidanceValue<double> (*magnitude_loss)(const MagnitudeParams&, double z, double p);
+  RowValues (*row)(const RowParams&, const TargetInput&, double log_sum, double plain_log_sum);
 };
 
 /// NULL for an unknown kind.
 const HeadRow* head_row(qcf_head_kind kind);
 
 TargetParams make_target_params(const qcf_head_config& config);
-MagnitudeParams make_magnitude_params(const qcf_head_config& config);
+RowParams make_row_params(const qcf_head_config& config, double batch);
 
 /// Mean and unbiased deviation of lengths -> AdaFace's state after this step.
 QCF_HD float moved_average(double momentum, double value, float before) {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "kernels/heads/host_device.h"
+#include "kernels/device/host_device.h"
 #include "kernels/heads/negatives.h"
 #include "qcface/kernels.h"
 

@@ -13,11 +13,11 @@ namespace {
 
 template <class T, int V>
 __global__ __launch_bounds__(kRowThreads) void statistics_kernel(const T* __restrict__ x, std::int64_t rows,
-                                                                 int channels, RowPlan plan,
+                                                                 int channels, RowCut cut,
                                                                  float* __restrict__ partials) {
   QCF_SHARED(float, shared, 2 * kRowThreads * V);
-  const RowPlace place = row_place<V>(plan, rows, channels);
-  const std::int64_t stride = plan.lanes_r;
+  const RowPlace place = row_place<V>(cut, rows, channels);
+  const std::int64_t stride = cut.lanes_r;
   Moments<V> moments;
   moments.clear();
   if (place.active) {
@@ -40,7 +40,7 @@ __global__ __launch_bounds__(kRowThreads) void statistics_kernel(const T* __rest
       }
     }
   }
-  block_moments<V>(moments, place, plan, channels, shared, partials);
+  block_moments<V>(moments, place, cut, channels, shared, partials);
 }
 
 struct Finalise {
@@ -74,8 +74,7 @@ __device__ __forceinline__ void write_batch(const Finalise& f, int c, double mea
 }
 
 __global__ __launch_bounds__(kMergeThreads) void finalise_kernel(const float* __restrict__ partials,
-                                                                 std::int64_t rows, RowPlan plan,
-                                                                 Finalise f) {
+                                                                 std::int64_t rows, RowCut cut, Finalise f) {
   QCF_SHARED(double, shared, kMergeThreads);
   const int c =
       static_cast<int>(blockIdx.x) * kMergeChannels + static_cast<int>(threadIdx.x) % kMergeChannels;
@@ -84,10 +83,10 @@ __global__ __launch_bounds__(kMergeThreads) void finalise_kernel(const float* __
   const double first = active ? static_cast<double>(partials[c]) : 0.0;
   double sum = 0, squares = 0;
   if (active) {
-    for (int group = lane; group < plan.groups; group += kMergeLanes) {
+    for (int group = lane; group < cut.groups; group += kMergeLanes) {
       const float* const pair = partials + static_cast<std::int64_t>(group) * 2 * f.channels + c;
-      const std::int64_t begin = group * plan.rows_per_group;
-      const double n = static_cast<double>(min(plan.rows_per_group, rows - begin));
+      const std::int64_t begin = group * cut.rows_per_group;
+      const double n = static_cast<double>(min(cut.rows_per_group, rows - begin));
       const double d = static_cast<double>(pair[0]) - first;
       sum += n * d;
       squares += static_cast<double>(pair[f.channels]) + n * d * d;
@@ -134,8 +133,8 @@ Finalise finalise_arguments(int channels, const BatchNormParameters& p, float* s
 }  // namespace
 
 std::size_t statistics_workspace_bytes(const PointwiseShape& shape) {
-  const RowPlan plan = plan_rows(shape.type, shape.rows, shape.channels, RowPurpose::kSums);
-  return std::size_t{2} * static_cast<std::size_t>(plan.groups) * static_cast<std::size_t>(shape.channels) *
+  const RowCut cut = cut_rows(shape.type, shape.rows, shape.channels, RowPurpose::kSums);
+  return std::size_t{2} * static_cast<std::size_t>(cut.groups) * static_cast<std::size_t>(shape.channels) *
          sizeof(float);
 }
 
@@ -145,12 +144,12 @@ void batch_norm_statistics(const PointwiseShape& shape, const void* x, void* par
   if (shape.rows == 0) return;
   check_pointer(x, kName, "x");
   check_pointer(partials, kName, "partials");
-  const RowPlan plan = plan_rows(shape.type, shape.rows, shape.channels, RowPurpose::kSums);
-  const dim3 grid(static_cast<unsigned>(plan.groups), static_cast<unsigned>(plan.channel_tiles));
-  with_type_and_vector(shape.type, plan.vector, kName, [&](auto value, auto vector) {
+  const RowCut cut = cut_rows(shape.type, shape.rows, shape.channels, RowPurpose::kSums);
+  const dim3 grid(static_cast<unsigned>(cut.groups), static_cast<unsigned>(cut.channel_tiles));
+  with_type_and_vector(shape.type, cut.vector, kName, [&](auto value, auto vector) {
     using T = decltype(value);
     check_launch(qcface::cuda::launch(statistics_kernel<T, decltype(vector)::value>, grid, dim3(kRowThreads),
-                                      0, stream, static_cast<const T*>(x), shape.rows, shape.channels, plan,
+                                      0, stream, static_cast<const T*>(x), shape.rows, shape.channels, cut,
                                       static_cast<float*>(partials)),
                  kName);
   });
@@ -163,11 +162,11 @@ void batch_norm_finalise(const PointwiseShape& shape, const void* partials,
                "batch statistics need 2 values a channel or more; use a larger batch");
   const Finalise arguments = finalise_arguments(shape.channels, parameters, saved, kName);
   check_pointer(partials, kName, "partials");
-  const RowPlan plan = plan_rows(shape.type, shape.rows, shape.channels, RowPurpose::kSums);
+  const RowCut cut = cut_rows(shape.type, shape.rows, shape.channels, RowPurpose::kSums);
   check_launch(
       qcface::cuda::launch(finalise_kernel, dim3(static_cast<unsigned>(merge_blocks(shape.channels))),
                            dim3(kMergeThreads), 0, stream, static_cast<const float*>(partials), shape.rows,
-                           plan, arguments),
+                           cut, arguments),
       kName);
 }
 

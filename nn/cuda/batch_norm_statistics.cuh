@@ -31,13 +31,13 @@ struct Moments {
 /// 2 * kRowThreads * V floats.
 template <int V>
 __device__ __forceinline__ void block_moments(const Moments<V>& moments, const RowPlace& place,
-                                              const RowPlan& plan, int channels, float* shared,
+                                              const RowCut& cut, int channels, float* shared,
                                               float* partials) {
-  const int width = plan.lanes_c * V;
+  const int width = cut.lanes_c * V;
   const std::int64_t rows = place.end - place.begin;
   float* const means = shared;
   float* const deviations = shared + kRowThreads * V;
-  const int count = lane_rows(rows, place.lane_r, plan.lanes_r);
+  const int count = lane_rows(rows, place.lane_r, cut.lanes_r);
   const float inverse = count > 0 ? 1.0f / static_cast<float>(count) : 0.0f;
   QCF_UNROLL
   for (int i = 0; i < V; ++i) {
@@ -53,8 +53,8 @@ __device__ __forceinline__ void block_moments(const Moments<V>& moments, const R
   if (thread >= width || channel >= channels) return;
   const double first = static_cast<double>(means[thread]);
   double sum = 0, squares = 0;
-  for (int lane = 0; lane < plan.lanes_r; ++lane) {
-    const double n = lane_rows(rows, lane, plan.lanes_r);
+  for (int lane = 0; lane < cut.lanes_r; ++lane) {
+    const double n = lane_rows(rows, lane, cut.lanes_r);
     if (n == 0) break;
     const double d = static_cast<double>(means[lane * width + thread]) - first;
     sum += n * d;

@@ -36,21 +36,21 @@ __global__ __launch_bounds__(kFlatThreads) void bias_plain_kernel(std::int64_t c
 
 template <class T, int V>
 __global__ __launch_bounds__(kRowThreads) void column_kernel(const T* __restrict__ x, std::int64_t rows,
-                                                             int channels, RowPlan plan,
+                                                             int channels, RowCut cut,
                                                              float* __restrict__ partials) {
   QCF_SHARED(float, shared, kRowThreads* V);
-  const RowPlace place = row_place<V>(plan, rows, channels);
+  const RowPlace place = row_place<V>(cut, rows, channels);
   float sums[1][V];
   QCF_UNROLL
   for (int i = 0; i < V; ++i) sums[0][i] = 0;
   if (place.active) {
-    for (std::int64_t row = place.first; row < place.end; row += plan.lanes_r) {
+    for (std::int64_t row = place.first; row < place.end; row += cut.lanes_r) {
       const auto values = load_pack<T, V>(x + row * channels + place.channel);
       QCF_UNROLL
       for (int i = 0; i < V; ++i) sums[0][i] += values.get(i);
     }
   }
-  block_sums<V>(sums, place, plan, channels, 1, shared, partials);
+  block_sums<V>(sums, place, cut, channels, 1, shared, partials);
 }
 
 __global__ __launch_bounds__(kMergeThreads) void column_merge_kernel(const float* __restrict__ partials,
@@ -99,8 +99,8 @@ void bias_add(StorageType x_type, StorageType y_type, std::int64_t rows, int cha
 }
 
 std::size_t column_sums_workspace_bytes(StorageType type, std::int64_t rows, int channels) {
-  const RowPlan plan = plan_rows(type, rows, channels, RowPurpose::kSums);
-  return static_cast<std::size_t>(plan.groups) * static_cast<std::size_t>(channels) * sizeof(float);
+  const RowCut cut = cut_rows(type, rows, channels, RowPurpose::kSums);
+  return static_cast<std::size_t>(cut.groups) * static_cast<std::size_t>(channels) * sizeof(float);
 }
 
 void column_sums(StorageType type, std::int64_t rows, int channels, const void* x, float* sums,
@@ -108,21 +108,21 @@ void column_sums(StorageType type, std::int64_t rows, int channels, const void* 
   constexpr const char* kName = "column_sums";
   require_call(rows >= 0 && channels > 0, kName, "sizes must not be negative");
   check_pointer(sums, kName, "sums");
-  const RowPlan plan = plan_rows(type, rows, channels, RowPurpose::kSums);
+  const RowCut cut = cut_rows(type, rows, channels, RowPurpose::kSums);
   float* const partials = static_cast<float*>(workspace);
   if (rows > 0) {
     check_pointer(x, kName, "x");
     check_pointer(workspace, kName, "workspace");
-    const dim3 grid(static_cast<unsigned>(plan.groups), static_cast<unsigned>(plan.channel_tiles));
-    with_type_and_vector(type, plan.vector, kName, [&](auto value, auto vector) {
+    const dim3 grid(static_cast<unsigned>(cut.groups), static_cast<unsigned>(cut.channel_tiles));
+    with_type_and_vector(type, cut.vector, kName, [&](auto value, auto vector) {
       using T = decltype(value);
       check_launch(qcface::cuda::launch(column_kernel<T, decltype(vector)::value>, grid, dim3(kRowThreads), 0,
-                                        stream, static_cast<const T*>(x), rows, channels, plan, partials),
+                                        stream, static_cast<const T*>(x), rows, channels, cut, partials),
                    kName);
     });
   }
   check_launch(qcface::cuda::launch(column_merge_kernel, dim3(static_cast<unsigned>(merge_blocks(channels))),
-                                    dim3(kMergeThreads), 0, stream, partials, plan.groups, channels, sums),
+                                    dim3(kMergeThreads), 0, stream, partials, cut.groups, channels, sums),
                kName);
 }
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "nn/cuda/row_plan.h"
+#include "nn/cuda/row_cut.h"
 #include "nn/cuda/values.cuh"
 
 namespace qcface::nn::cuda {

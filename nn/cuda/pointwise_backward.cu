@@ -16,12 +16,12 @@ template <class T, int V, bool kSlope>
 __global__ __launch_bounds__(kRowThreads,
                              2) void sums_kernel(const T* __restrict__ x, const T* __restrict__ residual,
                                                  const T* __restrict__ dy, std::int64_t rows, int channels,
-                                                 RowPlan plan, const float* __restrict__ saved,
+                                                 RowCut cut, const float* __restrict__ saved,
                                                  const float* __restrict__ slope,
                                                  float* __restrict__ partials) {
   QCF_SHARED(float, shared, kRowThreads* V);
-  const RowPlace place = row_place<V>(plan, rows, channels);
-  const std::int64_t stride = plan.lanes_r;
+  const RowPlace place = row_place<V>(cut, rows, channels);
+  const std::int64_t stride = cut.lanes_r;
   float sums[kSlope ? 3 : 2][V];
   QCF_UNROLL
   for (int i = 0; i < V; ++i) {
@@ -61,7 +61,7 @@ __global__ __launch_bounds__(kRowThreads,
       }
     }
   }
-  block_sums<V>(sums, place, plan, channels, kKinds, shared, partials);
+  block_sums<V>(sums, place, cut, channels, kKinds, shared, partials);
 }
 
 struct Finalise {
@@ -117,7 +117,7 @@ struct Apply {
   const float* factors;  // null: no gradient through the statistics
   std::int64_t rows;
   int channels;
-  RowPlan plan;
+  RowCut cut;
   bool accumulate_residual;
 };
 
@@ -128,9 +128,9 @@ struct Apply {
 template <class T, int V, bool kReadX, bool kAccumulate, bool kResidualPart>
 __global__ __launch_bounds__(kRowThreads, 2) void apply_kernel(const T* x, const T* residual, const T* dy,
                                                                T* dx, T* d_residual, Apply p) {
-  const RowPlace place = row_place<V>(p.plan, p.rows, p.channels);
+  const RowPlace place = row_place<V>(p.cut, p.rows, p.channels);
   if (!place.active) return;
-  const std::int64_t stride = p.plan.lanes_r;
+  const std::int64_t stride = p.cut.lanes_r;
   Coefficients<V> k;
   k.load(p.saved, p.slope, p.channels, place.channel);
   float c1[V], c0[V];
@@ -185,14 +185,11 @@ auto* apply_variant(bool accumulate, bool part) {
              : (part ? apply_kernel<T, V, kReadX, false, true> : apply_kernel<T, V, kReadX, false, false>);
 }
 
-RowPlan sums_plan(const PointwiseShape& s) {
-  return plan_rows(s.type, s.rows, s.channels, RowPurpose::kSums);
-}
+RowCut sums_cut(const PointwiseShape& s) { return cut_rows(s.type, s.rows, s.channels, RowPurpose::kSums); }
 
 std::size_t partial_floats(const PointwiseShape& s) {
   // A multiple of 4, so that the factors behind them are aligned too.
-  const std::size_t floats = static_cast<std::size_t>(kKinds) *
-                             static_cast<std::size_t>(sums_plan(s).groups) *
+  const std::size_t floats = static_cast<std::size_t>(kKinds) * static_cast<std::size_t>(sums_cut(s).groups) *
                              static_cast<std::size_t>(s.channels);
   return (floats + 3) / 4 * 4;
 }
@@ -217,16 +214,16 @@ void pointwise_backward_sums(const PointwiseBackward& call, void* workspace, cud
   check_pointer(call.dy, kName, "dy");
   check_pointer(workspace, kName, "workspace");
   check_optional(residual_of(call), kName, "residual");
-  const RowPlan plan = sums_plan(s);
-  const dim3 grid(static_cast<unsigned>(plan.groups), static_cast<unsigned>(plan.channel_tiles));
-  with_type_and_vector(s.type, plan.vector, kName, [&](auto value, auto vector) {
+  const RowCut cut = sums_cut(s);
+  const dim3 grid(static_cast<unsigned>(cut.groups), static_cast<unsigned>(cut.channel_tiles));
+  with_type_and_vector(s.type, cut.vector, kName, [&](auto value, auto vector) {
     using T = decltype(value);
     constexpr int kVector = decltype(vector)::value;
     auto* kernel = call.slope ? sums_kernel<T, kVector, true> : sums_kernel<T, kVector, false>;
     check_launch(
         qcface::cuda::launch(kernel, grid, dim3(kRowThreads), 0, stream, static_cast<const T*>(call.x),
                              static_cast<const T*>(residual_of(call)), static_cast<const T*>(call.dy), s.rows,
-                             s.channels, plan, call.saved, call.slope, static_cast<float*>(workspace)),
+                             s.channels, cut, call.saved, call.slope, static_cast<float*>(workspace)),
         kName);
   });
 }
@@ -245,7 +242,7 @@ void pointwise_backward_finalise(const PointwiseBackward& call, void* workspace,
   float* const partials = static_cast<float*>(workspace);
   const Finalise arguments{
       partials, call.saved, partials + partial_floats(s), d_gamma,    d_beta, call.slope ? d_slope : nullptr,
-      s.rows,   s.channels, sums_plan(s).groups,          call.frozen};
+      s.rows,   s.channels, sums_cut(s).groups,           call.frozen};
   check_launch(qcface::cuda::launch(finalise_kernel, dim3(static_cast<unsigned>(merge_blocks(s.channels))),
                                     dim3(kMergeThreads), 0, stream, arguments),
                kName);
@@ -264,16 +261,16 @@ void pointwise_backward(const PointwiseBackward& call, const void* workspace, cu
   check_optional(call.dx, kName, "dx");
   check_optional(call.d_residual, kName, "d_residual");
   require_call(call.dx != call.d_residual, kName, "dx and d_residual are the same memory; give each its own");
-  const RowPlan plan = plan_rows(s.type, s.rows, s.channels, RowPurpose::kApply);
+  const RowCut cut = cut_rows(s.type, s.rows, s.channels, RowPurpose::kApply);
   const Apply p{call.saved,
                 call.slope,
                 through_statistics ? static_cast<const float*>(workspace) + partial_floats(s) : nullptr,
                 s.rows,
                 s.channels,
-                plan,
+                cut,
                 call.d_residual && call.accumulate_residual};
-  const dim3 grid(static_cast<unsigned>(plan.groups), static_cast<unsigned>(plan.channel_tiles));
-  with_type_and_vector(s.type, plan.vector, kName, [&](auto value, auto vector) {
+  const dim3 grid(static_cast<unsigned>(cut.groups), static_cast<unsigned>(cut.channel_tiles));
+  with_type_and_vector(s.type, cut.vector, kName, [&](auto value, auto vector) {
     using T = decltype(value);
     constexpr int kVector = decltype(vector)::value;
     const bool part = call.d_residual || residual_of(call), accumulate = call.dx && call.accumulate_dx;

@@ -15,11 +15,10 @@ namespace {
 template <class T, int V, bool kResidual, bool kEmit>
 __global__ __launch_bounds__(kRowThreads,
                              2) void forward_kernel(const T* x, const T* residual, T* y, std::int64_t rows,
-                                                    int channels, RowPlan plan,
-                                                    const float* __restrict__ saved,
+                                                    int channels, RowCut cut, const float* __restrict__ saved,
                                                     const float* __restrict__ slope, float* partials) {
-  const RowPlace place = row_place<V>(plan, rows, channels);
-  const std::int64_t stride = plan.lanes_r;
+  const RowPlace place = row_place<V>(cut, rows, channels);
+  const std::int64_t stride = cut.lanes_r;
   Moments<V> moments;
   if constexpr (kEmit) moments.clear();
   if (place.active) {
@@ -63,7 +62,7 @@ __global__ __launch_bounds__(kRowThreads,
   }
   if constexpr (kEmit) {
     QCF_SHARED(float, shared, 2 * kRowThreads * V);
-    block_moments<V>(moments, place, plan, channels, shared, partials);
+    block_moments<V>(moments, place, cut, channels, shared, partials);
   }
 }
 
@@ -74,11 +73,11 @@ cudaError_t launch_forward(const PointwiseForward& call, cudaStream_t stream) {
                      ? (emit ? forward_kernel<T, V, true, true> : forward_kernel<T, V, true, false>)
                      : (emit ? forward_kernel<T, V, false, true> : forward_kernel<T, V, false, false>);
   const PointwiseShape& s = call.shape;
-  const RowPlan plan = plan_rows(s.type, s.rows, s.channels, emit ? RowPurpose::kSums : RowPurpose::kApply);
-  const dim3 grid(static_cast<unsigned>(plan.groups), static_cast<unsigned>(plan.channel_tiles));
+  const RowCut cut = cut_rows(s.type, s.rows, s.channels, emit ? RowPurpose::kSums : RowPurpose::kApply);
+  const dim3 grid(static_cast<unsigned>(cut.groups), static_cast<unsigned>(cut.channel_tiles));
   return qcface::cuda::launch(kernel, grid, dim3(kRowThreads), 0, stream, static_cast<const T*>(call.x),
                               static_cast<const T*>(call.residual), static_cast<T*>(call.y), s.rows,
-                              s.channels, plan, call.saved, call.slope,
+                              s.channels, cut, call.saved, call.slope,
                               static_cast<float*>(call.next_partials));
 }
 

@@ -1,9 +1,9 @@
-// The walk of a thread over its rows (row_plan.h) and the fixed-order sums over the threads of a block and
+// The walk of a thread over its rows (row_cut.h) and the fixed-order sums over the threads of a block and
 // over the groups of rows.
 #pragma once
 
 #include "kernels/device/device.cuh"
-#include "nn/cuda/row_plan.h"
+#include "nn/cuda/row_cut.h"
 
 namespace qcface::nn::cuda {
 
@@ -28,14 +28,14 @@ __device__ __forceinline__ std::int64_t row_of_run(const RowPlace& place, std::i
 }
 
 template <int V>
-__device__ __forceinline__ RowPlace row_place(const RowPlan& plan, std::int64_t rows, int channels) {
+__device__ __forceinline__ RowPlace row_place(const RowCut& cut, std::int64_t rows, int channels) {
   RowPlace place;
   const int thread = static_cast<int>(threadIdx.x);
-  place.lane_c = thread & (plan.lanes_c - 1);
-  place.lane_r = thread / plan.lanes_c;
-  place.channel = (static_cast<int>(blockIdx.y) * plan.lanes_c + place.lane_c) * V;
-  place.begin = static_cast<std::int64_t>(blockIdx.x) * plan.rows_per_group;
-  place.end = min(place.begin + plan.rows_per_group, rows);
+  place.lane_c = thread & (cut.lanes_c - 1);
+  place.lane_r = thread / cut.lanes_c;
+  place.channel = (static_cast<int>(blockIdx.y) * cut.lanes_c + place.lane_c) * V;
+  place.begin = static_cast<std::int64_t>(blockIdx.x) * cut.rows_per_group;
+  place.end = min(place.begin + cut.rows_per_group, rows);
   place.first = place.begin + place.lane_r;
   place.active = place.channel < channels;
   return place;
@@ -51,9 +51,9 @@ __device__ __forceinline__ int lane_rows(std::int64_t rows, int lane, int lanes)
 /// precision in the order of the lanes.
 template <int V, int kKinds>
 __device__ __forceinline__ void block_sums(const float (&sums)[kKinds][V], const RowPlace& place,
-                                           const RowPlan& plan, int channels, int kinds_in_memory,
+                                           const RowCut& cut, int channels, int kinds_in_memory,
                                            float* shared, float* partials) {
-  const int width = plan.lanes_c * V;
+  const int width = cut.lanes_c * V;
   const int thread = static_cast<int>(threadIdx.x);
   const int channel = static_cast<int>(blockIdx.y) * width + thread;
   QCF_UNROLL
@@ -64,7 +64,7 @@ __device__ __forceinline__ void block_sums(const float (&sums)[kKinds][V], const
     __syncthreads();
     if (thread < width && channel < channels) {
       double total = 0;
-      for (int lane = 0; lane < plan.lanes_r; ++lane)
+      for (int lane = 0; lane < cut.lanes_r; ++lane)
         total += static_cast<double>(shared[lane * width + thread]);
       const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kinds_in_memory + k;
       partials[row * channels + channel] = static_cast<float>(total);

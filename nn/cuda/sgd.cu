@@ -4,28 +4,19 @@
 // copy (2, or 4).
 #include "nn/cuda/sgd.h"
 
+#include "kernels/device/update.h"
 #include "nn/cuda/flat.cuh"
 
 namespace qcface::nn::cuda {
 namespace {
-
-struct Rule {
-  float lr, inverse_scale, momentum, decay;
-  bool first;
-
-  __device__ __forceinline__ void apply(float& weight, float gradient, float& velocity) const {
-    const float g = fmaf(decay, weight, gradient * inverse_scale);
-    velocity = first ? g : fmaf(momentum, velocity, g);
-    weight = fmaf(-lr, velocity, weight);
-  }
-};
 
 // kCopy: refresh the copy of type C.
 template <class C, bool kCopy>
 __global__ __launch_bounds__(kFlatThreads) void sgd_kernel(SgdUpdate u) {
   if (u.skip && *u.skip != 0) return;
   // A loss scale is a power of two: dividing by it is exact either way.
-  const Rule rule{*u.lr, u.loss_scale ? 1.0f / *u.loss_scale : 1.0f, u.momentum, u.weight_decay, u.first};
+  const float inverse_scale = u.loss_scale ? 1.0f / *u.loss_scale : 1.0f;
+  const UpdateRule rule{*u.lr, u.momentum, u.weight_decay};
   C* const copy = static_cast<C*>(u.copy);
   const std::int64_t vectors = u.count / kFlatVector;
   for (std::int64_t i = flat_thread(); i < vectors; i += flat_threads()) {
@@ -35,7 +26,7 @@ __global__ __launch_bounds__(kFlatThreads) void sgd_kernel(SgdUpdate u) {
     load_eight(gradients, u.gradients + at);
     if (!u.first) load_eight(velocities, u.velocity + at);
     QCF_UNROLL
-    for (int k = 0; k < kFlatVector; ++k) rule.apply(weights[k], gradients[k], velocities[k]);
+    for (int k = 0; k < kFlatVector; ++k) rule.apply(gradients[k] * inverse_scale, weights[k], velocities[k]);
     store_eight(u.weights + at, weights);
     store_eight(u.velocity + at, velocities);
     if constexpr (kCopy) store_eight(copy + at, weights);
@@ -43,7 +34,7 @@ __global__ __launch_bounds__(kFlatThreads) void sgd_kernel(SgdUpdate u) {
   const std::int64_t rest = vectors * kFlatVector + flat_thread();
   if (rest < u.count) {
     float weight = u.weights[rest], velocity = u.first ? 0.0f : u.velocity[rest];
-    rule.apply(weight, u.gradients[rest], velocity);
+    rule.apply(u.gradients[rest] * inverse_scale, weight, velocity);
     u.weights[rest] = weight;
     u.velocity[rest] = velocity;
     if constexpr (kCopy) copy[rest] = qcface::cuda::from_float<C>(weight);

@@ -1,7 +1,6 @@
 // Stochastic gradient descent on fp32 master weights in device memory, with the 16-bit copy refreshed in the
 // same pass:
-//   G' = G / scale + weight_decay * P;   V = momentum * V + G'  (V = G' at the first step);   P -= lr * V
-// as nn/sgd.h, with one rounding per multiply-add.
+// the rule of kernels/device/update.h on G / scale, slot = velocity.
 #pragma once
 
 #include "kernels/device/runtime.h"
@@ -21,7 +20,7 @@ struct SgdUpdate {
   const std::uint32_t* skip = nullptr;  // device scalar; not 0: nothing is changed. null: never skip
   float momentum = 0.9f;
   float weight_decay = 5e-4f;
-  bool first = false;  // no velocity yet: V = G', whatever `velocity` holds
+  bool first = false;  // no velocity yet: it counts as 0, whatever `velocity` holds
 };
 /// Arrays do not overlap. Reads 12 and writes 8 bytes a weight, and 2 (4) more for the copy.
 void sgd_update(const SgdUpdate& update, cudaStream_t stream);

@@ -178,7 +178,7 @@ class CallArgs {
     const auto n = static_cast<std::size_t>(host.n), d = static_cast<std::size_t>(host.d);
     const auto k = static_cast<std::size_t>(host.k_loc);
     input(args_.x, (host.x_type == QCF_TYPE_F32 ? 4 : 2) * n * d);
-    input(args_.w, 4 * k * d, host.sgd != nullptr ? host.sgd->w : nullptr);
+    input(args_.w, 4 * k * d, host.optimiser != nullptr ? host.optimiser->w : nullptr);
     input(args_.labels, n * (host.label_type == QCF_LABEL_I64 ? 8 : 4));
     output(args_.t, 4);
     input(args_.target_mean, 8);
@@ -194,13 +194,13 @@ class CallArgs {
     output(args_.row_hard, 4 * n);
     for (float** matrix : {&args_.dx, &args_.dx_direction, &args_.dx_magnitude}) output(*matrix, 4 * n * d);
     output(args_.dw, 4 * (host.sampled != nullptr ? static_cast<std::size_t>(host.sampled_count) : k) * d);
-    if (host.sgd != nullptr) {
-      sgd_ = *host.sgd;
+    if (host.optimiser != nullptr) {
+      sgd_ = *host.optimiser;
       sgd_.w = const_cast<float*>(args_.w);
-      output(sgd_.velocity, 4 * k * d);
+      output(sgd_.slots[0], 4 * k * d);
       input(sgd_.lr, 4);
       input(sgd_.skip, 4);
-      args_.sgd = &sgd_;
+      args_.optimiser = &sgd_;
     }
     const std::size_t element = setup().type == QCF_TYPE_F32 ? 4 : 2;
     if (host.unit_w != nullptr) {
@@ -265,7 +265,7 @@ class CallArgs {
     mirrors_.push_back(std::make_unique<Mirror>(pointer, pointer, bytes));
     pointer = reinterpret_cast<P*>(mirrors_.back()->data());
   }
-  qcf_sgd sgd_{};
+  qcf_optimiser sgd_{};
   std::vector<std::unique_ptr<Mirror>> mirrors_;
 #else
   static constexpr std::size_t kGuard = 64;

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/cuda/plan.h"
-#include "kernels/cuda/plan_stages.h"
+#include "kernels/cuda/layout.h"
+#include "kernels/cuda/passes.h"
 #include "kernels/cuda/plan_table.h"
 #include "kernels/cuda/product.h"
 #include "tests/kernels/backend.h"
@@ -65,12 +65,12 @@ TEST_CASE("cuda plan: extra memory is at most 64 MiB + 32 N D bytes for any numb
             args.k_loc = k;
             args.operand_type = type;
             args.dx = args.dw = &dummy;
-            const cu::Plan plan =
-                cu::make_plan(QCF_PLAN_CHUNKED, device(9, l2), make_head_config(QCF_HEAD_QCFACE_CUR), args,
-                              qcface::cuda::kProductWorkspaceBytes, nullptr);
-            largest = std::max(largest, plan.bytes);
+            const cu::Layout layout =
+                cu::make_layout(QCF_PLAN_CHUNKED, device(9, l2), make_head_config(QCF_HEAD_QCFACE_CUR), args,
+                                qcface::cuda::kProductWorkspaceBytes, nullptr);
+            largest = std::max(largest, layout.bytes);
             // every place 64-byte aligned and inside
-            REQUIRE(plan.bytes % 64 == 0);
+            REQUIRE(layout.bytes % 64 == 0);
           }
         }
         INFO("type " << type << " n " << n << " d " << d << ": " << largest);
@@ -88,14 +88,14 @@ TEST_CASE("cuda plan: at the sizes of training the second buffer does not shrink
     args.k_loc = k;
     args.operand_type = QCF_TYPE_BF16;
     args.unit_w = args.dx = args.dw = &dummy;
-    const cu::Plan plan =
-        cu::make_plan(QCF_PLAN_CHUNKED, device(9, 50 << 20), make_head_config(QCF_HEAD_QCFACE), args,
-                      qcface::cuda::kProductWorkspaceBytes, &dummy);
-    REQUIRE(plan.chunk == 6400);
-    REQUIRE(plan.second != nullptr);
+    const cu::Layout layout =
+        cu::make_layout(QCF_PLAN_CHUNKED, device(9, 50 << 20), make_head_config(QCF_HEAD_QCFACE), args,
+                        qcface::cuda::kProductWorkspaceBytes, &dummy);
+    REQUIRE(layout.chunk == 6400);
+    REQUIRE(layout.second != nullptr);
     args.dw = nullptr;
-    REQUIRE(cu::make_plan(QCF_PLAN_CHUNKED, device(9, 50 << 20), make_head_config(QCF_HEAD_QCFACE), args,
-                          qcface::cuda::kProductWorkspaceBytes, &dummy)
+    REQUIRE(cu::make_layout(QCF_PLAN_CHUNKED, device(9, 50 << 20), make_head_config(QCF_HEAD_QCFACE), args,
+                            qcface::cuda::kProductWorkspaceBytes, &dummy)
                 .second == nullptr);
   }
 }
@@ -119,13 +119,13 @@ TEST_CASE("cuda plan: a workspace for the largest batch holds every smaller one"
         args.n = batch;
         const qcf_head_config config = make_head_config(QCF_HEAD_QCFACE);
         const std::size_t workspace =
-            cu::largest_plan_bytes(kind, h100, config, args, qcface::cuda::kProductWorkspaceBytes);
+            cu::largest_layout_bytes(kind, h100, config, args, qcface::cuda::kProductWorkspaceBytes);
         std::size_t own = 0;
         for (std::int64_t n = 0; n <= batch; ++n) {
           args.n = n;
           const qcf_plan chosen = cu::choose_plan(h100, cu::shape_of(args), kind).plan;
-          own =
-              cu::make_plan(chosen, h100, config, args, qcface::cuda::kProductWorkspaceBytes, nullptr).bytes;
+          own = cu::make_layout(chosen, h100, config, args, qcface::cuda::kProductWorkspaceBytes, nullptr)
+                    .bytes;
           if (own > workspace) FAIL("n " << n << " of " << batch << " needs " << own << " > " << workspace);
         }
         grown += own < workspace;

@@ -96,8 +96,8 @@ TEST_CASE("head errors: sizes, pointers, settings") {
   invalid({"config.ua = 1"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.ua = 1; });
   invalid({"config.lambda = -1"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.lambda = -1; });
   invalid({"config.mv_a"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.mv_a = 0.5; });
-  invalid({"config.struct_size"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.struct_size = 8; });
-  invalid({"args.struct_size"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.struct_size = 8; });
+  invalid({"config.struct_size"}, [](auto&, qcf_head_config& c, auto&, auto&) { c.struct_size = 4; });
+  invalid({"args.struct_size"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.struct_size = 0; });
   if (!kOnCuda) {
     invalid({"context.threads = -1"}, [](auto&, auto&, auto&, qcf_context& c) { c.threads = -1; });
     expect_error(QCF_UNSUPPORTED, {"context.device"},

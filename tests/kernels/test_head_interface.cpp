@@ -77,11 +77,11 @@ TEST_CASE("head interface: the optimiser touches sampled rows only") {
   const std::vector<std::int64_t> rows = sample_of(in);
   std::vector<float> w = in.w, velocity(w.size(), 0.25f);
   const float lr = 0.1f;
-  const qcf_sgd sgd{w.data(), velocity.data(), &lr, nullptr, 0.9f, 5e-4f};
+  const qcf_optimiser sgd{sizeof(sgd), w.data(), {velocity.data()}, &lr, nullptr, 0.9f, 5e-4f};
   HeadRun run(reduced(in, rows));
   qcf_head_args args = run.args(in);
   args.w = w.data();
-  args.sgd = &sgd;
+  args.optimiser = &sgd;
   args.sampled = rows.data();
   args.sampled_count = static_cast<std::int64_t>(rows.size());
   TestContext context(2);

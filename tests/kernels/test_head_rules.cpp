@@ -74,7 +74,7 @@ void check_negatives() {
 
 template <class Head>
 void check_magnitude() {
-  const MagnitudeParams params = make_magnitude_params(config_of<Head>());
+  const MagnitudeParams params = make_row_params(config_of<Head>(), 1).magnitude;
   for (double z = 0.5; z < 130; z *= 1.31) {
     for (const double p : {0.0, 0.3, 1.0}) {
       const double step = 1e-5;

@@ -12,10 +12,10 @@ struct Optimiser {
   std::int32_t skip = 0;
 
   explicit Optimiser(const HeadInput& in) : w(in.w), velocity(tensor(3, 1, in.w.size(), 0, 0.25)) {}
-  qcf_sgd sgd() {
-    qcf_sgd s{};
+  qcf_optimiser sgd() {
+    qcf_optimiser s = make_optimiser();
     s.w = w.data();
-    s.velocity = velocity.data();
+    s.slots[0] = velocity.data();
     s.lr = &lr;
     s.skip = &skip;
     s.momentum = momentum;
@@ -29,10 +29,10 @@ HeadRun fused(const qcf_head_config& config, const HeadInput& in, Optimiser& o, 
               void* unit_w = nullptr) {
   HeadRun run(in);
   TestContext context(2);
-  qcf_sgd sgd = o.sgd();
+  qcf_optimiser sgd = o.sgd();
   qcf_head_args args = run.args(in);
   args.w = o.w.data();
-  args.sgd = &sgd;
+  args.optimiser = &sgd;
   args.unit_w = unit_w;
   if (!want_dw) args.dw = nullptr;
   run_args(context, config, args, Form::kStep);

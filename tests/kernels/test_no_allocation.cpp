@@ -82,9 +82,9 @@ TEST_CASE("allocation: the counter sees what the library could call") {
 /// One head with everything that can be asked for.
 struct Step {
   Step(qcf_head_kind kind, bool sampled) : config(make_head_config(kind)) {
-    sgd = {in.w.data(), velocity.data(), &lr, nullptr, 0.9f, 5e-4f};
+    sgd = {sizeof(sgd), in.w.data(), {velocity.data()}, &lr, nullptr, 0.9f, 5e-4f};
     qcf_head_args wanted = run.args(in);
-    wanted.sgd = &sgd;
+    wanted.optimiser = &sgd;
     if (sampled) {
       std::iota(rows.begin(), rows.end(), 0);
       wanted.sampled = rows.data();
@@ -98,7 +98,7 @@ struct Step {
   HeadInput in = random_input(700, 9, 24, 130);
   HeadRun run{in};
   TestContext context{2};
-  qcf_sgd sgd{};
+  qcf_optimiser sgd{};
   float lr = 0.01f;
   std::vector<float> velocity = std::vector<float>(in.w.size());
   std::vector<std::int64_t> rows = std::vector<std::int64_t>(static_cast<std::size_t>(in.k));

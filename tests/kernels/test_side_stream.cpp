@@ -19,11 +19,11 @@ struct Result {
 Result step(const HeadInput& in, Streams streams, bool update) {
   Result result{HeadRun(in), in.w, tensor(3, 1, in.w.size(), 0, 0.25)};
   float lr = 0.1f;
-  qcf_sgd sgd{result.w.data(), result.velocity.data(), &lr, nullptr, 0.9f, 5e-4f};
+  qcf_optimiser sgd{sizeof(sgd), result.w.data(), {result.velocity.data()}, &lr, nullptr, 0.9f, 5e-4f};
   qcf_head_args args = result.run.args(in);
   if (update) {
     args.w = result.w.data();
-    args.sgd = &sgd;
+    args.optimiser = &sgd;
     args.dw = nullptr;
   }
   TestContext context;

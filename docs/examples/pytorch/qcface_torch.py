@@ -28,7 +28,7 @@ _i32, _i64, _u32, _f64, _ptr = (ctypes.c_int32, ctypes.c_int64, ctypes.c_uint32,
 _enum, _size = ctypes.c_int, ctypes.c_size_t
 
 
-# The structs of kernels.h, member by member. Their sizes are compared with the library's below.
+# The structs of kernels.h, member by member. They grow at their end only: a newer library takes them as they are here.
 class _Context(ctypes.Structure):
     _fields_ = [("struct_size", _u32), ("device", _enum), ("device_index", _i32), ("threads", _i32), ("isa", _enum),
                 ("stream", _ptr), ("cublaslt", _ptr), ("plan", _enum), ("tf32", _i32), ("error", ctypes.c_char * 512),
@@ -51,7 +51,7 @@ class _Args(ctypes.Structure):
                 + [(name, _ptr) for name in (
                     "row_z", "row_c", "row_t", "row_nll", "row_one_minus_q", "row_p", "row_zstar", "row_lg", "row_dz",
                     "row_tangent", "row_rank", "row_hard", "dx", "dx_direction", "dx_magnitude")]
-                + [("dx_mode", _enum), ("dw", _ptr), ("dw_mode", _enum), ("sgd", _ptr), ("workspace", _ptr),
+                + [("dx_mode", _enum), ("dw", _ptr), ("dw_mode", _enum), ("optimiser", _ptr), ("workspace", _ptr),
                    ("workspace_bytes", _size)])
 
 
@@ -68,22 +68,12 @@ def _load():
     library = ctypes.CDLL(name)
     library.qcf_head_name.restype = ctypes.c_char_p
     library.qcf_rule_name.restype = ctypes.c_char_p
-    library.qcf_context_init.argtypes = [_ptr, _enum]
-    library.qcf_head_config_init.argtypes = [_ptr, _enum]
-    library.qcf_head_args_init.argtypes = [_ptr]
+    library.qcf_context_init_sized.argtypes = [_ptr, _size, _enum]
+    library.qcf_head_config_init_sized.argtypes = [_ptr, _size, _enum]
+    library.qcf_head_args_init_sized.argtypes = [_ptr, _size]
     library.qcf_head_workspace_bytes.argtypes = [_ptr] * 4
     for call in ("qcf_head_step", "qcf_head_check"):
         getattr(library, call).argtypes = [_ptr] * 3
-    # Room to spare: an init function of another version may write more than our struct holds.
-    for struct, init, extra in ((_Context, library.qcf_context_init, [_CPU]),
-                                (_Config, library.qcf_head_config_init, [0]),
-                                (_Args, library.qcf_head_args_init, [])):
-        room = ctypes.create_string_buffer(4 * ctypes.sizeof(struct) + 4096)
-        init(room, *extra)
-        size = _u32.from_buffer(room).value
-        if size != ctypes.sizeof(struct):
-            raise ImportError(f"{name}: {struct.__name__[1:]} has {size} bytes there and {ctypes.sizeof(struct)} here: "
-                              "take the qcface_torch.py that belongs to this version of the library")
     return library
 
 
@@ -127,7 +117,7 @@ class MarginHead(torch.nn.Module):
             raise ValueError(f"unknown head {head!r}: expected one of {', '.join(HEADS)}")
         kind = HEADS.index(head)
         self._config = _Config()
-        _library.qcf_head_config_init(ctypes.byref(self._config), kind)
+        _library.qcf_head_config_init_sized(ctypes.byref(self._config), ctypes.sizeof(_Config), kind)
         for name, value in settings.items():
             if name not in (field[0] for field in _Config._fields_[2:]):
                 raise ValueError(f"unknown setting {name!r} of a head")
@@ -164,7 +154,8 @@ class MarginHead(torch.nn.Module):
         context = self._scratch.contexts.get(device)
         if context is None:
             context = _Context()
-            _library.qcf_context_init(ctypes.byref(context), _CUDA if device.type == "cuda" else _CPU)
+            _library.qcf_context_init_sized(ctypes.byref(context), ctypes.sizeof(context),
+                                            _CUDA if device.type == "cuda" else _CPU)
             if device.type == "cuda":
                 context.device_index = device.index or 0
                 self._check(context, _library.qcf_cuda_open(ctypes.byref(context)))
@@ -197,7 +188,7 @@ class MarginHead(torch.nn.Module):
         config = _Config.from_buffer_copy(self._config)
         config.training = int(self.training)
         args = _Args()
-        _library.qcf_head_args_init(ctypes.byref(args))
+        _library.qcf_head_args_init_sized(ctypes.byref(args), ctypes.sizeof(args))
         args.n, args.d, args.k_loc = x.shape[0], x.shape[1], weight.shape[0]
         args.x, args.x_type, args.w = x.data_ptr(), _TYPES[x.dtype], weight.data_ptr()
         args.labels, args.label_type = labels.data_ptr(), _LABELS[labels.dtype]

@@ -32,9 +32,12 @@
  * memory. Calls enqueue on context.stream and return; none synchronises or allocates, and every call but
  * qcf_head_check can be captured in a CUDA graph. What is wrong with the arguments is returned at once; what is
  * wrong with the data (a label out of range, NaN) is recorded in the workspace and reported by qcf_head_check.
- * A recorded error keeps the later stages from writing t, length_stats, w, velocity and dw.
+ * A recorded error keeps the later stages from writing t, length_stats, w, its slots and dw.
  * - Every mode is deterministic: on CUDA too the same inputs give the same bits on the same kind of GPU and plan. There
  * is no faster mode that is not.
+ * - Structs that a caller makes begin with struct_size and grow at their end only. The init functions write the caller's own
+ * size there, so a program compiled with an older header goes on working with a newer library: members that it does not
+ * have count as 0, NULL or, in qcf_head_config, the published default. A struct larger than the library knows is refused.
  * - Enums end in ..._MAX_ENUM, so that any value a caller hands over can be read and refused.
  * - One context serves one call at a time; several contexts may be used at once.
  */
@@ -112,7 +115,7 @@ typedef enum qcf_isa {
 
 /** Lives in the caller's memory; make it with qcf_context_init. */
 typedef struct qcf_context {
-  uint32_t struct_size; /**< sizeof(qcf_context) */
+  uint32_t struct_size; /**< sizeof(qcf_context) where the caller was compiled */
   qcf_device device;    /**< where to compute */
   int32_t device_index; /**< CUDA only */
   int32_t threads;      /**< CPU threads, 0 = as many as OpenMP would use */
@@ -127,8 +130,12 @@ typedef struct qcf_context {
   void* side_stream;
 } qcf_context;
 
+/** For callers without a C compiler: qcf_context_init for a struct of `size` bytes. */
+void qcf_context_init_sized(qcf_context* context, size_t size, qcf_device device);
 /** Sets every member: the device, all its threads, the default stream, AUTO choices, no error. */
-void qcf_context_init(qcf_context* context, qcf_device device);
+static inline void qcf_context_init(qcf_context* context, qcf_device device) {
+  qcf_context_init_sized(context, sizeof(*context), device);
+}
 
 /** Creates the library handles and the second stream of a CUDA context (allocates; once a context). On the CPU it does nothing. */
 QCF_NODISCARD qcf_status qcf_cuda_open(qcf_context* context);
@@ -203,7 +210,7 @@ int qcf_head_has_magnitude_loss(qcf_head_kind kind);
 
 /** Settings of a head. Those that a head does not use are checked all the same. */
 typedef struct qcf_head_config {
-  uint32_t struct_size; /**< sizeof(qcf_head_config) */
+  uint32_t struct_size; /**< sizeof(qcf_head_config) where the caller was compiled */
   qcf_head_kind kind;   /**< which head */
   qcf_rule rule;        /**< easy; threshold for qcface-cur, curricular and arcface */
   qcf_phase phase;      /**< QCF_PHASE_ID; QCF_PHASE_NORM for magface */
@@ -227,8 +234,12 @@ typedef struct qcf_head_config {
   double ada_momentum;
 } qcf_head_config;
 
+/** qcf_head_config_init for a struct of `size` bytes. */
+void qcf_head_config_init_sized(qcf_head_config* config, size_t size, qcf_head_kind kind);
 /** Published defaults of the head. */
-void qcf_head_config_init(qcf_head_config* config, qcf_head_kind kind);
+static inline void qcf_head_config_init(qcf_head_config* config, qcf_head_kind kind) {
+  qcf_head_config_init_sized(config, sizeof(*config), kind);
+}
 
 /** Type of the labels. */
 typedef enum qcf_label_type {
@@ -244,22 +255,27 @@ typedef enum qcf_gradient_mode {
   QCF_GRADIENT_MAX_ENUM = 0x7fffffff /**< not a mode */
 } qcf_gradient_mode;
 
-/** Optional: the optimiser's step on the class weights inside qcf_head_weights, so that dw never lands:
- *   G' = dw + weight_decay w    velocity <- momentum velocity + G'    w <- w - lr velocity     (velocity starts at 0)
- * element by element in fp32. With `sampled` only the listed rows of w and velocity are read and written. */
-typedef struct qcf_sgd {
+/** What an optimiser may keep of every weight from step to step, in arrays. */
+#define QCF_OPTIMISER_SLOTS 2
+
+/** Optional: the optimiser's step on the class weights inside qcf_head_weights, so that dw never lands. SGD with momentum:
+ *   G' = dw + weight_decay w    slot <- momentum slot + G'    w <- w - lr slot     (the slot, slots[0], starts at 0)
+ * element by element in fp32, each operation rounded by itself. With `sampled` only the listed rows of w and the slots are
+ * read and written. Begin with qcf_optimiser o = {sizeof(o)}. */
+typedef struct qcf_optimiser {
+  uint32_t struct_size; /**< sizeof(qcf_optimiser) */
   float* w; /**< [K_loc, D] the same array as args.w, now written; the row is read before it is written */
-  float* velocity; /**< [K_loc, D] in/out */
+  float* slots[QCF_OPTIMISER_SLOTS]; /**< [K_loc, D] in/out: SGD's velocity; then one it does not read */
   const float* lr; /**< [1] learning rate, read when the stage runs (a captured graph sees later values) */
-  const int32_t* skip; /**< [1] or NULL: not 0 = leave w, velocity, dw and unit_w as they are */
+  const int32_t* skip; /**< [1] or NULL: not 0 = leave w, the slots, dw and unit_w as they are */
   float momentum;      /**< in [0, 1) */
   float weight_decay;  /**< in [0, 1e9] */
-} qcf_sgd;
+} qcf_optimiser;
 
 /** Everything one step reads and writes, in memory of the context's device. Make it with qcf_head_args_init, which sets all pointers NULL and all
  * options to their usual values. */
 typedef struct qcf_head_args {
-  uint32_t struct_size; /**< sizeof(qcf_head_args) */
+  uint32_t struct_size; /**< sizeof(qcf_head_args) where the caller was compiled */
 
   /* sizes */
   int64_t n;            /**< rows; 0 is allowed: losses 0, dw 0, state unchanged */
@@ -294,7 +310,7 @@ typedef struct qcf_head_args {
   int64_t sampled_count; /**< S, 1 .. k_loc; 0 without `sampled` */
   qcf_type operand_type; /**< QCF_TYPE_F32; the CPU has no other */
   /** NULL, or [K_loc, D] of operand_type: w's unit rows, as qcf_unit_rows makes them, which the passes then read instead of
-   * w; sgd refreshes them. CUDA only. D % 8 == 0 and 16-byte alignment; QCF_PLAN_MMA and QCF_PLAN_WGMMA need it */
+   * w; the optimiser refreshes them. CUDA only. D % 8 == 0 and 16-byte alignment; QCF_PLAN_MMA and QCF_PLAN_WGMMA need it */
   void* unit_w;
 
   double* losses; /**< [3] or NULL: loss, loss_id, loss_g (0 in phase id) */
@@ -321,16 +337,18 @@ typedef struct qcf_head_args {
   float* dx_magnitude;       /**< [N, D] parallel to x_i */
   qcf_gradient_mode dx_mode; /**< of the three: overwrite, or add to what they hold */
   float* dw; /**< [K_loc, D], or [S, D] with `sampled`: row i is then the gradient of class row sampled[i] */
-  qcf_gradient_mode dw_mode; /**< overwrite, or add to what dw holds */
-  const qcf_sgd* sgd;        /**< NULL: none. With it dw may be NULL; if dw is given it is overwritten */
+  qcf_gradient_mode dw_mode;      /**< overwrite, or add to what dw holds */
+  const qcf_optimiser* optimiser; /**< NULL: none. With it dw may be NULL; if dw is given it is overwritten */
 
   /** At least qcf_head_workspace_bytes, 64-byte aligned. Holds the state between staged calls */
   void* workspace;
   size_t workspace_bytes; /**< bytes of workspace */
 } qcf_head_args;
 
+/** qcf_head_args_init for a struct of `size` bytes. */
+void qcf_head_args_init_sized(qcf_head_args* args, size_t size);
 /** All pointers NULL, all sizes 0, types fp32 and int64, gradients overwritten. */
-void qcf_head_args_init(qcf_head_args* args);
+static inline void qcf_head_args_init(qcf_head_args* args) { qcf_head_args_init_sized(args, sizeof(*args)); }
 
 /** Bytes of workspace for these sizes and requests and for every smaller n, so that a workspace made for the largest
  * batch serves a smaller last one (CUDA: host work grows with n, ask once). Pointers are only looked at for NULL or not;

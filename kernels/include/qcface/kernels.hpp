@@ -58,6 +58,13 @@ inline qcf_head_args make_head_args() {
   return args;
 }
 
+/// SGD without momentum and decay, nothing set.
+inline qcf_optimiser make_optimiser() {
+  qcf_optimiser optimiser{};
+  optimiser.struct_size = sizeof(optimiser);
+  return optimiser;
+}
+
 /// Throws std::invalid_argument that lists the known names.
 inline qcf_head_kind head_from_name(const std::string& name) {
   qcf_head_kind kind = QCF_HEAD_QCFACE;

@@ -9,7 +9,7 @@
 #include "core/random.h"
 #include "harness/train/step_engine.h"
 #ifdef QCF_EMULATE
-#include "kernels/cuda/plan.h"
+#include "kernels/cuda/layout.h"
 #endif
 #include "kernels/device/runtime.h"
 #include "nn/iresnet.h"
@@ -187,8 +187,8 @@ TEST_CASE("engines: a smaller last batch runs in the memory of the largest") {
     args.d = kWidth;
     args.k_loc = kMany;
     args.dx = args.dw = &some;
-    return kernels::cuda::make_plan(QCF_PLAN_CHUNKED, facts, make_head_config(QCF_HEAD_QCFACE), args, 0,
-                                    nullptr)
+    return kernels::cuda::make_layout(QCF_PLAN_CHUNKED, facts, make_head_config(QCF_HEAD_QCFACE), args, 0,
+                                      nullptr)
         .bytes;
   };
   REQUIRE(bytes(5) > bytes(6));

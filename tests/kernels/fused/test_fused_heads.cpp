@@ -71,7 +71,7 @@ struct Rank {
   DeviceBuffer<std::int32_t> rank, hard, skip;
   DeviceBuffer<std::uint16_t> unit_w;
   qcf_head_args args = make_head_args();
-  qcf_sgd sgd{};
+  qcf_optimiser sgd{};
   std::unique_ptr<DeviceBuffer<unsigned char>> workspace;
 
   /// Classes first .. first + count - 1.
@@ -115,8 +115,8 @@ struct Rank {
     args.row_hard = hard.data();
     if (r.gradients) args.dx_direction = dx.data();
     if (r.dw) args.dw = dw.data();
-    sgd = {w.data(), velocity.data(), rate.data(), skip.data(), kMomentum, kDecay};
-    if (r.sgd) args.sgd = &sgd;
+    sgd = {sizeof(sgd), w.data(), {velocity.data()}, rate.data(), skip.data(), kMomentum, kDecay};
+    if (r.sgd) args.optimiser = &sgd;
     context.check(qcf_unit_rows(context.get(), args.k_loc, in.d, w.data(), r.type, unit_w.data()));
     workspace = std::make_unique<DeviceBuffer<unsigned char>>(head_workspace_bytes(context, config, args));
     args.workspace = workspace->data();

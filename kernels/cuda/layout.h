@@ -17,25 +17,18 @@
 #include "kernels/cuda/error_record.h"
 #include "kernels/cuda/fused.h"
 #include "kernels/device/runtime.h"
+#include "kernels/request.h"
 #include "qcface/kernels.h"
 
 namespace qcface::kernels::cuda {
 
 inline constexpr std::size_t kMemoryBound = std::size_t{64} << 20;
 inline constexpr std::int64_t kMostChunk = 8192;  // a row of cosines lies in 32 KiB of shared memory
-inline constexpr double kNoSum = -1e300;          // log of an empty sum
-
-enum class Stage : std::uint32_t { kNone = 0, kPrepared, kSummed, kFinished };
 
 /// First bytes of the workspace, in device memory: what one stage leaves for the next.
-struct HeadState {
+struct HeadState : StageState {
   ErrorRecord errors;
-  std::uint64_t magic;
-  Stage stage;
-  float t;                        // updated t of this step
-  float length_mean, length_std;  // likewise
 };
-inline constexpr std::uint64_t kStateMagic = 0x71636663756461u;
 
 /// What bounds the chunk.
 struct ChunkShape {
@@ -68,18 +61,11 @@ ShiftPolicy shift_policy(qcf_type type, const qcf_head_config& config);
 /// Factor by which the gradient operand G is multiplied, a power of two: fp16 only, see ShiftPolicy. Undone in H.
 float gradient_scale(qcf_type type, const qcf_head_config& config, double batch);
 
-struct Plan {
-  qcf_plan kind;
+struct Layout : Request {
+  qcf_plan plan;
   qcf_type type;
-  std::int64_t n, d, d_pad, k_total, offset;
-  std::int64_t w_rows;          // K_loc
-  std::int64_t k_loc;           // classes that take part: w_rows, or those sampled
-  const std::int64_t* sampled;  // [k_loc] their rows of w, or NULL
-  const float* x;               // as given, or widened
-  double batch;
-  bool plain;    // a second sum, of exp(s c)
-  bool vectors;  // the first pass carries the weighted class vectors for dx
-  bool weights;  // dw or sgd is wanted
+  std::int64_t d_pad;
+  const float* x;  // as given, or widened
   std::int64_t chunk;
   int parts;  // fused plans: split of the first pass
 
@@ -114,25 +100,25 @@ struct Plan {
 };
 
 /// base may be NULL when only sizes are wanted.
-Plan make_plan(qcf_plan kind, const qcface::cuda::DeviceFacts& facts, const qcf_head_config& config,
-               const qcf_head_args& args, std::size_t product_workspace_bytes, void* base);
+Layout make_layout(qcf_plan plan, const qcface::cuda::DeviceFacts& facts, const qcf_head_config& config,
+                   const qcf_head_args& args, std::size_t product_workspace_bytes, void* base);
 
 /// Bytes that the plan of every batch of 0 .. args.n rows fits into. Not those of args.n alone: a chunk is a whole number of
 /// classes and the parts of a fused pass fill whole waves, so that a smaller batch can need more. `requested` as in
 /// qcf_context.plan; it must be able to run.
-std::size_t largest_plan_bytes(qcf_plan requested, const qcface::cuda::DeviceFacts& facts,
-                               const qcf_head_config& config, const qcf_head_args& args,
-                               std::size_t product_workspace_bytes);
+std::size_t largest_layout_bytes(qcf_plan requested, const qcface::cuda::DeviceFacts& facts,
+                                 const qcf_head_config& config, const qcf_head_args& args,
+                                 std::size_t product_workspace_bytes);
 
 /// Places of qcf_cosines, fp32 operands.
-struct CosinesPlan {
+struct CosinesLayout {
   std::int64_t d_pad, chunk;
   float *xh, *wh;
   void* product_workspace;
   std::size_t bytes;
 };
-CosinesPlan make_cosines_plan(const qcface::cuda::DeviceFacts& facts, std::int64_t n, std::int64_t d,
-                              std::int64_t k, std::size_t product_workspace_bytes, void* base);
+CosinesLayout make_cosines_layout(const qcface::cuda::DeviceFacts& facts, std::int64_t n, std::int64_t d,
+                                  std::int64_t k, std::size_t product_workspace_bytes, void* base);
 
 std::size_t type_bytes(qcf_type type);
 

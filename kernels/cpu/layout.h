@@ -7,50 +7,32 @@
 
 #include "kernels/cpu/tile.h"
 #include "kernels/heads/table.h"
+#include "kernels/request.h"
 #include "qcface/kernels.h"
 
 namespace qcface::kernels {
 
 inline constexpr int kMaxParts = 32;
 
-enum class Stage : std::uint32_t { kNone = 0, kPrepared, kSummed, kFinished };
-
 /// First bytes of the workspace: what one stage leaves for the next.
-struct StageState {
-  std::uint64_t magic;
-  Stage stage;
-  float t;                        // updated t of this step
-  float length_mean, length_std;  // likewise
-  std::int64_t local_labels;      // rows whose class is held here
+struct CpuState : StageState {
+  std::int64_t local_labels;  // rows whose class is held here
 };
 
-/// A row whose class is held on this rank.
-struct LocalLabel {
-  std::int64_t klass;  // place among the classes that take part
-  std::int64_t row;
-};
-
-struct Plan {
+struct Layout : Request {
   // sizes
-  std::int64_t n, d, k_total, offset, n_pad, d_pad, tiles;
-  std::int64_t w_rows;   // K_loc
-  std::int64_t classes;  // that take part: w_rows, or those sampled
-  const std::int64_t* sampled;
-  const float* w;
+  std::int64_t n_pad, d_pad, tiles;
   const float* x;  // as given, or widened
-  double batch;
-  int parts;     // fixed split of the tiles in the first pass; one partial sum each
-  int threads;   // workers, and scratch places
-  bool plain;    // a second sum, of exp(s c)
-  bool tile_dw;  // dw is needed for the update only: a tile at a time
-  bool vectors;  // the first pass carries the weighted class vectors for dx
+  int parts;       // fixed split of the tiles in the first pass; one partial sum each
+  int threads;     // workers, and scratch places
+  bool tile_dw;    // dw is needed for the update only: a tile at a time
   const TileOps* ops;
 
   // places in the workspace
-  StageState* state;
+  CpuState* state;
   float* wide_x;  // a 16-bit x in fp32
   float *xt, *xp;
-  LocalLabel* labels;                         // sorted by class, then row
+  SortedLabel* labels;                        // sorted by class, then row
   double *z, *target, *log_sums, *counts;     // [n]; [2, n]; [2, n]; [2, n]
   double *one_minus_q, *slope;                // [n] 1 - q, T'
   float *margin, *target_c, *shift, *factor;  // [n_pad]
@@ -82,20 +64,25 @@ struct Scratch {
   float* dw;  // [kTileClasses, d], if the update is fused and dw not wanted
   float* w;   // [kTileClasses, d], if classes are sampled
 };
-Scratch split_scratch(const Plan& plan, int worker);
+Scratch split_scratch(const Layout& layout, int worker);
 /// The class rows of a tile; sampled ones are gathered into the scratch.
-ClassTile class_tile(const Plan& plan, const Scratch& scratch, std::int64_t tile);
+ClassTile class_tile(const Layout& layout, const Scratch& scratch, std::int64_t tile);
 
 /// base may be NULL when only sizes are wanted.
-Plan make_plan(const qcf_context& context, const qcf_head_config& config, const qcf_head_args& args,
-               void* base);
+Layout make_layout(const qcf_context& context, const qcf_head_config& config, const qcf_head_args& args,
+                   void* base);
 
-// The stages (checked by api.cpp).
-qcf_status prepare(qcf_context* context, const qcf_head_args& args, const Plan& plan);
+// The stages (head.cpp calls them).
+qcf_status prepare(qcf_context* context, const qcf_head_args& args, const Layout& layout);
 qcf_status sums(qcf_context* context, const qcf_head_config& config, const qcf_head_args& args,
-                const Plan& plan);
-qcf_status finish(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan);
-qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, const Plan& plan);
+                const Layout& layout);
+qcf_status finish(const qcf_head_config& config, const qcf_head_args& args, const Layout& layout);
+qcf_status weights(const qcf_head_config& config, const qcf_head_args& args, const Layout& layout);
+
+qcf_status cosines_workspace_bytes(qcf_context* context, std::int64_t n, std::int64_t d, std::int64_t k,
+                                   std::size_t* bytes);
+qcf_status cosines(qcf_context* context, std::int64_t n, std::int64_t d, std::int64_t k, const float* x,
+                   const float* w, double scale, float* out, void* workspace);
 
 /// unit [rows, d] = rows / max(length, 1e-12).
 qcf_status unit_rows(qcf_context* context, std::int64_t rows, std::int64_t d, const float* matrix,
@@ -109,8 +96,5 @@ void pack_rows(const TileOps& ops, int threads, const float* x, const double* z,
                std::int64_t d, std::int64_t n_pad, std::int64_t d_pad, float* xt, float* xp);
 /// z[i] = |x_i|; returns the first row with NaN or infinity, or -1.
 std::int64_t row_lengths(int threads, const float* x, std::int64_t n, std::int64_t d, double* z);
-
-inline constexpr double kLengthFloor = 1e-12;
-inline constexpr double kNoSum = -1e300;  // log of an empty sum
 
 }  // namespace qcface::kernels

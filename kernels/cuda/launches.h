@@ -2,7 +2,7 @@
 // allocates or synchronises.
 #pragma once
 
-#include "kernels/cuda/plan.h"
+#include "kernels/cuda/layout.h"
 #include "kernels/device/runtime.h"
 #include "qcface/kernels.h"
 
@@ -26,30 +26,29 @@ struct StageInputs {
   const double* length_moments = nullptr;
   const float* lr = nullptr;
 };
-cudaError_t begin_stage(const Plan& plan, Stage before, Stage stage, const StageInputs& inputs,
-                        cudaStream_t stream);
+cudaError_t begin_stage(const Layout& layout, Stage stage, const StageInputs& inputs, cudaStream_t stream);
 
 /// label (sampled checked), then (after unit_rows of x) target, target_inv_w and the sorted labels.
-cudaError_t local_labels(const Plan& plan, const qcf_head_args& args, cudaStream_t stream);
-cudaError_t target_cosines(const Plan& plan, const qcf_head_args& args, cudaStream_t stream);
+cudaError_t local_labels(const Layout& layout, const qcf_head_args& args, cudaStream_t stream);
+cudaError_t target_cosines(const Layout& layout, const qcf_head_args& args, cudaStream_t stream);
 
 /// Updated t, margins, target cosines in fp32.
-cudaError_t start_sums(const Plan& plan, const qcf_head_config& config, const qcf_head_args& args,
+cudaError_t start_sums(const Layout& layout, const qcf_head_config& config, const qcf_head_args& args,
                        cudaStream_t stream);
 /// Cosines of a chunk -> operand, shift, sum, counts; rescales the vectors of rows whose shift moved.
-cudaError_t exponentials(const Plan& plan, const qcf_head_config& config, std::int64_t first_class,
+cudaError_t exponentials(const Layout& layout, const qcf_head_config& config, std::int64_t first_class,
                          std::int64_t classes, cudaStream_t stream);
 /// shift and sum -> log_sums.
-cudaError_t close_sums(const Plan& plan, cudaStream_t stream);
+cudaError_t close_sums(const Layout& layout, cudaStream_t stream);
 
 /// Row values, dx and the factors of the second pass; then losses and t.
-cudaError_t finish_rows(const Plan& plan, const qcf_head_config& config, const qcf_head_args& args,
+cudaError_t finish_rows(const Layout& layout, const qcf_head_config& config, const qcf_head_args& args,
                         cudaStream_t stream);
-cudaError_t finish_losses(const Plan& plan, const qcf_head_config& config, const qcf_head_args& args,
+cudaError_t finish_losses(const Layout& layout, const qcf_head_config& config, const qcf_head_args& args,
                           cudaStream_t stream);
 
 /// Cosines of a chunk -> gradient operand.
-cudaError_t factors(const Plan& plan, const qcf_head_config& config, std::int64_t first_class,
+cudaError_t factors(const Layout& layout, const qcf_head_config& config, std::int64_t first_class,
                     std::int64_t classes, cudaStream_t stream);
 /// Finishes class rows first_class .. first_class + classes. h [classes, stride], or NULL for 0.
 cudaError_t class_update(const ClassUpdate& update, std::int64_t first_class, std::int64_t classes,

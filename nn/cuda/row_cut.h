@@ -16,7 +16,7 @@ namespace qcface::nn::cuda {
 inline constexpr int kRowThreads = 256;
 inline constexpr int kLargestLanesC = 32;
 
-struct RowPlan {
+struct RowCut {
   int vector = 1;         // channels a thread
   int lanes_c = 1;        // threads across channels, a power of two
   int lanes_r = 256;      // rows at a time
@@ -35,21 +35,21 @@ constexpr int vector_width(StorageType type, int channels) {
   return channels % wide == 0 ? wide : 1;
 }
 
-constexpr RowPlan plan_rows(StorageType type, std::int64_t rows, int channels, RowPurpose purpose) {
-  RowPlan plan;
-  plan.vector = vector_width(type, channels);
-  const int vectors = channels / plan.vector;
-  while (plan.lanes_c < vectors && plan.lanes_c < kLargestLanesC) plan.lanes_c *= 2;
-  plan.lanes_r = kRowThreads / plan.lanes_c;
-  plan.channel_tiles = (vectors + plan.lanes_c - 1) / plan.lanes_c;
-  std::int64_t per_group = 32 * plan.lanes_r;
+constexpr RowCut cut_rows(StorageType type, std::int64_t rows, int channels, RowPurpose purpose) {
+  RowCut cut;
+  cut.vector = vector_width(type, channels);
+  const int vectors = channels / cut.vector;
+  while (cut.lanes_c < vectors && cut.lanes_c < kLargestLanesC) cut.lanes_c *= 2;
+  cut.lanes_r = kRowThreads / cut.lanes_c;
+  cut.channel_tiles = (vectors + cut.lanes_c - 1) / cut.lanes_c;
+  std::int64_t per_group = 32 * cut.lanes_r;
   if (purpose == RowPurpose::kSums) {
-    const std::int64_t most = std::max(1, 1024 / plan.channel_tiles);
-    per_group = std::max<std::int64_t>(16 * plan.lanes_r, (rows + most - 1) / most);
+    const std::int64_t most = std::max(1, 1024 / cut.channel_tiles);
+    per_group = std::max<std::int64_t>(16 * cut.lanes_r, (rows + most - 1) / most);
   }
-  plan.rows_per_group = std::max<std::int64_t>(1, std::min(per_group, rows));
-  plan.groups = static_cast<int>((rows + plan.rows_per_group - 1) / plan.rows_per_group);
-  return plan;
+  cut.rows_per_group = std::max<std::int64_t>(1, std::min(per_group, rows));
+  cut.groups = static_cast<int>((rows + cut.rows_per_group - 1) / cut.rows_per_group);
+  return cut;
 }
 
 }  // namespace qcface::nn::cuda
