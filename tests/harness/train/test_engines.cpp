@@ -196,7 +196,7 @@ TEST_CASE("engines: a smaller last batch runs in the memory of the largest") {
     args.k_loc = kMany;
     args.dx = args.dw = &some;
     return kernels::cuda::make_layout(QCF_PLAN_CHUNKED, facts, make_head_config(QCF_HEAD_QCFACE), args, 0,
-                                    nullptr)
+                                      nullptr)
         .bytes;
   };
   REQUIRE(bytes(5) > bytes(6));
