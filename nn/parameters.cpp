@@ -41,7 +41,7 @@ const char* name_of(TensorRole role) {
     case TensorRole::kGradient:
       return "gradient";
     case TensorRole::kSlot:
-      return "momentum";
+      return "slot";
   }
   return "?";
 }

@@ -70,7 +70,7 @@ class ParameterStore {
   std::span<const float> storage(std::size_t index, TensorRole role = TensorRole::kValue) const;
 
   /// Weights and buffers as iresnet.md states, from streams (seed, kWeights, 0, tensor number); gradients and
-  /// momentum become 0.
+  /// slot become 0.
   void initialise(std::uint64_t seed);
 
   /// Name of the first tensor (state order) holding a NaN or infinity in that role; empty if there is none.

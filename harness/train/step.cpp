@@ -13,7 +13,7 @@ std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
 /// What a step is told first: its rate, then where the dropout of each part begins.
 struct StepInputs {
   float rate = 0;
-  float unused = 0;
+  float unused[3] = {};
 };
 constexpr std::size_t kDropoutAt = sizeof(StepInputs);
 
@@ -83,7 +83,7 @@ void TrainStep::fill(std::byte* inputs, double rate, const nn::DropoutRecord& dr
                      std::span<const std::int64_t> labels, const std::uint8_t* pixels) const {
   const auto n = static_cast<std::int64_t>(labels.size());
   require(n <= largest_, "training: a batch of {} pictures, but memory was reserved for {}", n, largest_);
-  new (inputs) StepInputs{static_cast<float>(rate), 0};
+  new (inputs) StepInputs{static_cast<float>(rate), {}};
   for (std::int64_t part = 0; part < parts_of(n); ++part) {
     nn::DropoutRecord record = dropout;
     record.first_row += first_of(part, n);

@@ -190,7 +190,7 @@ void CudaBackend::export_rows(const Value& value, int n, const void* device, flo
 
 void CudaBackend::accumulate(const Value& value, int n, void* target, const void* source) const {
   const ValueLayout v = layout(value, n);
-  add(v.type, v.count(), target, source, stream_);
+  cuda::add(v.type, v.count(), target, source, stream_);
 }
 
 const DropoutRecord* CudaBackend::dropout_record(const DropoutKey& key) const {

@@ -55,7 +55,6 @@ TEST_CASE("parameters: the whole views keep every weight once and padding at zer
   REQUIRE(store.weights().size() == store.slot().size());
   REQUIRE(store.weights().size() >= store.weight_count());
   const std::vector<float> images = test::tensor(1, 1, 4 * 3 * 32 * 32, 0, 1);
-  step.first = true;
   for (int k = 0; k < 3; ++k) {
     network.forward_train(images, 4, {1, 0, static_cast<std::uint64_t>(k)});
     network.backward(test::tensor(1, 2, 4 * 20, 0, 1));
@@ -130,7 +129,7 @@ TEST_CASE("parameters: errors name the tensor") {
         std::string::npos);
   CHECK(message([&] {
           std::as_const(store).values("conv1.weight", TensorRole::kSlot);
-        }).find("momentum") != std::string::npos);
+        }).find("slot") != std::string::npos);
   store.initialise(1);
   REQUIRE(store.first_non_finite(TensorRole::kValue).empty());
   std::vector<float> bad = store.values("layer2.0.conv1.weight");
