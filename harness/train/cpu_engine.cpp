@@ -1,5 +1,7 @@
 // Training steps on the CPU, each finished when it returns.
 #include <cmath>
+#include <iterator>
+#include <span>
 
 #include "core/error.h"
 #include "harness/train/step_engine.h"
@@ -43,8 +45,8 @@ class CpuEngine final : public StepEngine {
     if (!std::isfinite(head.loss)) stop({}, "the loss of head " + options_.head.loss_model);
     if (!nn::all_finite(head_.gradient())) stop({}, "the gradient of tensor head.weight");
     network_.backward(head.dx);
-    communicator_.all_reduce_sum(network_.parameters().gradients());
-    communicator_.all_reduce_sum(head_.gradient());
+    for (const std::span<float> gradient : {network_.parameters().gradients(), head_.gradient()})
+      communicator_.all_reduce(array_of(gradient.data(), std::ssize(gradient)), Reduce::kSum);
     if (!nn::all_finite(network_.parameters().gradients())) stop(head.dx, "the backbone's gradients");
 
     const nn::SgdStep sgd{static_cast<float>(order.lr), options_.momentum, options_.weight_decay, false};

@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/communicator.h"
+#include "core/comm/communicator.h"
 #include "harness/data/loader.h"
 #include "harness/train/head.h"
 #include "nn/network.h"

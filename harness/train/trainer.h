@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "core/communicator.h"
+#include "core/comm/communicator.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/setup.h"
 #include "harness/train/train_options.h"

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "core/communicator.h"
+#include "core/comm/communicator.h"
 #include "core/device.h"
 #include "harness/data/loader.h"
 #include "harness/train/head.h"

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/communicator.h"
+#include "core/comm/communicator.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "harness/train/step_engine.h"
