@@ -36,7 +36,8 @@ std::vector<T> values_of(int rank, std::int64_t count) {
     if constexpr (sizeof(T) == 1) {
       values.push_back(static_cast<T>(bits & 0xFF));
     } else {
-      values.push_back(static_cast<T>(std::ldexp(1000.0, static_cast<int>(bits % 16)) * test::sym(17, stream, i)));
+      values.push_back(
+          static_cast<T>(std::ldexp(1000.0, static_cast<int>(bits % 16)) * test::sym(17, stream, i)));
     }
   }
   return values;
@@ -49,7 +50,8 @@ std::vector<T> reference(int ranks, std::int64_t count, Reduce reduce) {
   for (int r = 1; r < ranks; ++r) {
     const std::vector<T> values = values_of<T>(r, count);
     for (std::size_t i = 0; i < values.size(); ++i)
-      result[i] = reduce == Reduce::kSum ? static_cast<T>(result[i] + values[i]) : std::max(result[i], values[i]);
+      result[i] =
+          reduce == Reduce::kSum ? static_cast<T>(result[i] + values[i]) : std::max(result[i], values[i]);
   }
   return result;
 }
@@ -72,19 +74,23 @@ void check_collectives(int ranks, const std::vector<Reduce>& reductions) {
     run_ranks(ranks, [&](Communicator& comm) {
       EXPECT_ON_RANK(comm.size() == ranks);
       const Share mine = share_of(rows, comm.rank(), ranks);
-      const auto first = static_cast<std::size_t>(mine.first * kWidth), part = static_cast<std::size_t>(mine.count * kWidth);
+      const auto first = static_cast<std::size_t>(mine.first * kWidth),
+                 part = static_cast<std::size_t>(mine.count * kWidth);
       for (const Reduce reduce : reductions) {
-        const std::vector<T> want = reference<T>(ranks, rows * kWidth, reduce), own = values_of<T>(comm.rank(), rows * kWidth);
+        const std::vector<T> want = reference<T>(ranks, rows * kWidth, reduce),
+                             own = values_of<T>(comm.rank(), rows * kWidth);
         std::vector<T> all = own, piece(part, T(77));
         comm.all_reduce(array_of(all.data(), rows, kWidth), reduce);
         EXPECT_ON_RANK(same_bits(all.data(), want.data(), want.size()));
         all = own;
-        comm.reduce_scatter(array_of(all.data(), rows, kWidth), array_of(piece.data(), mine.count, kWidth), reduce);
+        comm.reduce_scatter(array_of(all.data(), rows, kWidth), array_of(piece.data(), mine.count, kWidth),
+                            reduce);
         EXPECT_ON_RANK(same_bits(piece.data(), want.data() + first, part));
         EXPECT_ON_RANK(same_bits(all.data(), own.data(), own.size()));
       }
       const std::vector<T> whole = values_of<T>(9, rows * kWidth);
-      const std::vector<T> in(whole.begin() + static_cast<std::ptrdiff_t>(first), whole.begin() + static_cast<std::ptrdiff_t>(first + part));
+      const std::vector<T> in(whole.begin() + static_cast<std::ptrdiff_t>(first),
+                              whole.begin() + static_cast<std::ptrdiff_t>(first + part));
       std::vector<T> out(whole.size(), T(77));
       comm.all_gather(array_of(in.data(), mine.count, kWidth), array_of(out.data(), rows, kWidth));
       EXPECT_ON_RANK(same_bits(out.data(), whole.data(), whole.size()));
@@ -232,7 +238,8 @@ TEST_CASE("The maximum over ranks is NaN if one of them is", "[core]") {
   }
 }
 
-TEST_CASE("A rank that throws is named to those that wait, and its own error is the one that comes out", "[core]") {
+TEST_CASE("A rank that throws is named to those that wait, and its own error is the one that comes out",
+          "[core]") {
   for (int ranks = 2; ranks <= kMostRanks; ++ranks) {
     for (int lost = 0; lost < ranks; ++lost) {
       for (const int step : {0, 3}) {
@@ -250,7 +257,8 @@ TEST_CASE("A rank that throws is named to those that wait, and its own error is 
           if (r == lost) {
             CHECK(text == "the disk is full");
           } else {
-            CHECK(text == fmt::format("all_reduce at rank {} of {}: rank {} is gone (the disk is full)", r, ranks, lost));
+            CHECK(text == fmt::format("all_reduce at rank {} of {}: rank {} is gone (the disk is full)", r,
+                                      ranks, lost));
           }
         }
       }
@@ -263,8 +271,10 @@ TEST_CASE("A rank that returns while others meet is named", "[core]") {
     comm.barrier();
     if (comm.rank() != 1) comm.barrier();
   });
-  CHECK_THAT(result.thrown, test::contains("barrier") && test::contains("rank 1 is gone (its work had ended)"));
-  for (const int r : {0, 2}) CHECK_THAT(result.texts[static_cast<std::size_t>(r)], test::contains("rank 1 is gone"));
+  CHECK_THAT(result.thrown,
+             test::contains("barrier") && test::contains("rank 1 is gone (its work had ended)"));
+  for (const int r : {0, 2})
+    CHECK_THAT(result.texts[static_cast<std::size_t>(r)], test::contains("rank 1 is gone"));
   CHECK(result.texts[1].empty());
 }
 
@@ -295,21 +305,22 @@ TEST_CASE("Calls that differ between ranks are an Error on all of them", "[core]
   const std::vector<std::pair<Work, std::string>> works{
       {[&](Communicator& comm, bool odd) { comm.all_reduce(array_of(f, odd ? 3 : 4), Reduce::kSum); },
        "rank 0 calls all_reduce (sum) of [4, 1] f32, rank 1 all_reduce (sum) of [3, 1] f32"},
-      {[&](Communicator& comm, bool odd) { comm.all_reduce(array_of(f, 4), odd ? Reduce::kMax : Reduce::kSum); },
+      {[&](Communicator& comm, bool odd) {
+         comm.all_reduce(array_of(f, 4), odd ? Reduce::kMax : Reduce::kSum);
+       },
        "(max)"},
       {[&](Communicator& comm, bool odd) {
          comm.all_reduce(odd ? array_of(i, 4) : array_of(f, 4), Reduce::kSum);
        },
        "i32"},
       {[&](Communicator& comm, bool odd) { comm.broadcast(array_of(d, 4), odd ? 1 : 0); }, "from rank 1"},
-      {[&](Communicator& comm, bool odd) {
-         odd ? comm.barrier() : comm.broadcast(array_of(d, 4), 0);
-       },
+      {[&](Communicator& comm, bool odd) { odd ? comm.barrier() : comm.broadcast(array_of(d, 4), 0); },
        "barrier"},
       {[&](Communicator& comm, bool odd) {
          const std::int64_t rows = odd ? 9 : 6;
          std::vector<float> in(9), out(9);
-         comm.all_gather(array_of(in.data(), share_of(rows, comm.rank(), 3).count), array_of(out.data(), rows));
+         comm.all_gather(array_of(in.data(), share_of(rows, comm.rank(), 3).count),
+                         array_of(out.data(), rows));
        },
        "all_gather of [9, 1] f32"},
   };
@@ -325,18 +336,24 @@ TEST_CASE("Collectives refuse what they cannot do, in a sentence", "[core]") {
   const auto single = make_single_communicator();
   float f[8] = {};
   unsigned char bytes[8] = {};
-  CHECK_THROWS_WITH(single->all_reduce(array_of(f, 8), Reduce::kLogSumExp), test::contains("log-sum-exp of f32, expected f64"));
-  CHECK_THROWS_WITH(single->all_reduce(array_of(bytes, 8), Reduce::kSum), test::contains("bytes cannot be reduced"));
-  CHECK_THROWS_WITH(single->all_reduce(array_of(static_cast<float*>(nullptr), 8), Reduce::kSum), test::contains("no memory"));
+  CHECK_THROWS_WITH(single->all_reduce(array_of(f, 8), Reduce::kLogSumExp),
+                    test::contains("log-sum-exp of f32, expected f64"));
+  CHECK_THROWS_WITH(single->all_reduce(array_of(bytes, 8), Reduce::kSum),
+                    test::contains("bytes cannot be reduced"));
+  CHECK_THROWS_WITH(single->all_reduce(array_of(static_cast<float*>(nullptr), 8), Reduce::kSum),
+                    test::contains("no memory"));
   CHECK_THROWS_WITH(single->all_reduce(array_of(f, -1), Reduce::kSum), test::contains("[-1, 1]"));
-  CHECK_THROWS_WITH(single->all_gather(array_of(f, 3), array_of(f, 4)), test::contains("3 rows at rank 0 of 1"));
+  CHECK_THROWS_WITH(single->all_gather(array_of(f, 3), array_of(f, 4)),
+                    test::contains("3 rows at rank 0 of 1"));
   CHECK_THROWS_WITH(single->all_gather(array_of(f, 4), array_of(bytes, 4)), test::contains("one kind"));
-  const Outcome device = outcome(2, [&](Communicator& comm) { comm.all_reduce(array_of(f, 8, 1, true), Reduce::kSum); });
+  const Outcome device =
+      outcome(2, [&](Communicator& comm) { comm.all_reduce(array_of(f, 8, 1, true), Reduce::kSum); });
   CHECK_THAT(device.thrown, test::contains("on a device"));
   const Outcome wrong_share = outcome(2, [](Communicator& comm) {
     float in[4] = {}, out[4] = {};
     comm.reduce_scatter(array_of(in, 3), array_of(out, 1), Reduce::kSum);
   });
-  CHECK_THAT(wrong_share.thrown, test::contains("reduce_scatter: 1 rows at rank 1 of 2, whose share of 3 rows is 2"));
+  CHECK_THAT(wrong_share.thrown,
+             test::contains("reduce_scatter: 1 rows at rank 1 of 2, whose share of 3 rows is 2"));
   CHECK_THROWS_WITH(run_ranks(0, [](Communicator&) {}), test::contains("at least 1"));
 }
