@@ -33,11 +33,16 @@ struct Call {
 
 const char* name_of(Kind kind) {
   switch (kind) {
-    case Kind::kAllReduce: return "all_reduce";
-    case Kind::kAllGather: return "all_gather";
-    case Kind::kReduceScatter: return "reduce_scatter";
-    case Kind::kBroadcast: return "broadcast";
-    case Kind::kBarrier: break;
+    case Kind::kAllReduce:
+      return "all_reduce";
+    case Kind::kAllGather:
+      return "all_gather";
+    case Kind::kReduceScatter:
+      return "reduce_scatter";
+    case Kind::kBroadcast:
+      return "broadcast";
+    case Kind::kBarrier:
+      break;
   }
   return "barrier";
 }
@@ -46,10 +51,12 @@ const char* name_of(Kind kind) {
 std::string describe(const Call& call) {
   if (call.kind == Kind::kBarrier) return name_of(call.kind);
   std::string how;
-  if (call.kind == Kind::kAllReduce || call.kind == Kind::kReduceScatter) how = fmt::format(" ({})", name_of(call.reduce));
+  if (call.kind == Kind::kAllReduce || call.kind == Kind::kReduceScatter)
+    how = fmt::format(" ({})", name_of(call.reduce));
   if (call.kind == Kind::kBroadcast) how = fmt::format(" from rank {}", call.root);
   const Array& whole = call.kind == Kind::kAllGather ? call.out : call.in;
-  return fmt::format("{}{} of [{}, {}] {}", name_of(call.kind), how, whole.rows, whole.width, name_of(whole.type));
+  return fmt::format("{}{} of [{}, {}] {}", name_of(call.kind), how, whole.rows, whole.width,
+                     name_of(whole.type));
 }
 
 std::byte* at_row(const Array& array, std::int64_t row) {
@@ -93,18 +100,28 @@ std::vector<std::byte> reduced(const std::vector<Call>& calls) {
   if (first.reduce == Reduce::kLogSumExp) {
     const auto count = static_cast<std::size_t>(first.in.count());
     std::vector<double> parts(calls.size() * count);
-    for (std::size_t r = 0; r < calls.size(); ++r) copy(parts.data() + r * count, calls[r].in.data, bytes(first.in));
+    for (std::size_t r = 0; r < calls.size(); ++r)
+      copy(parts.data() + r * count, calls[r].in.data, bytes(first.in));
     result.resize(bytes(first.in));
     qcf_log_sum_exp(parts.data(), static_cast<std::int64_t>(calls.size()), first.in.count(),
                     reinterpret_cast<double*>(result.data()));
     return result;
   }
   switch (first.in.type) {
-    case ElementType::kF32: reduce_values<float>(calls, first.reduce, result); break;
-    case ElementType::kF64: reduce_values<double>(calls, first.reduce, result); break;
-    case ElementType::kI32: reduce_values<std::int32_t>(calls, first.reduce, result); break;
-    case ElementType::kI64: reduce_values<std::int64_t>(calls, first.reduce, result); break;
-    case ElementType::kBytes: break;  // refused before
+    case ElementType::kF32:
+      reduce_values<float>(calls, first.reduce, result);
+      break;
+    case ElementType::kF64:
+      reduce_values<double>(calls, first.reduce, result);
+      break;
+    case ElementType::kI32:
+      reduce_values<std::int32_t>(calls, first.reduce, result);
+      break;
+    case ElementType::kI64:
+      reduce_values<std::int64_t>(calls, first.reduce, result);
+      break;
+    case ElementType::kBytes:
+      break;  // refused before
   }
   return result;
 }
@@ -124,7 +141,8 @@ void perform(const std::vector<Call>& calls) {
       const std::size_t row = static_cast<std::size_t>(first.in.width) * bytes_of(first.in.type);
       for (int r = 0; r < ranks; ++r) {
         const Share share = share_of(first.in.rows, r, ranks);
-        copy(calls[static_cast<std::size_t>(r)].out.data, result.data() + static_cast<std::size_t>(share.first) * row,
+        copy(calls[static_cast<std::size_t>(r)].out.data,
+             result.data() + static_cast<std::size_t>(share.first) * row,
              static_cast<std::size_t>(share.count) * row);
       }
       break;
@@ -141,7 +159,8 @@ void perform(const std::vector<Call>& calls) {
       for (const Call& call : calls) copy(call.out.data, root.data, bytes(root));
       break;
     }
-    case Kind::kBarrier: break;
+    case Kind::kBarrier:
+      break;
   }
 }
 
@@ -201,20 +220,21 @@ class Meeting {
     for (std::size_t r = 1; r < calls_.size(); ++r) {
       const std::string other = describe(calls_[r]);
       if (other != first)
-        return fmt::format("rank 0 calls {}, rank {} {}: every rank has to make the same calls in the same order",
-                           first, r, other);
+        return fmt::format(
+            "rank 0 calls {}, rank {} {}: every rank has to make the same calls in the same order", first, r,
+            other);
     }
     return {};
   }
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Call> calls_;   // of the meeting under way, by rank
+  std::vector<Call> calls_;  // of the meeting under way, by rank
   int arrived_ = 0;
-  std::uint64_t held_ = 0;    // meetings
-  std::string found_;         // what was wrong with the last one
-  int first_gone_ = -1;       // by a fault, if there was one
-  std::string reason_;        // of that fault
+  std::uint64_t held_ = 0;  // meetings
+  std::string found_;       // what was wrong with the last one
+  int first_gone_ = -1;     // by a fault, if there was one
+  std::string reason_;      // of that fault
 };
 
 class ThreadRank final : public Communicator {
@@ -278,7 +298,8 @@ void run_ranks(int ranks, const std::function<void(Communicator&)>& work) {
     for (; started < ranks; ++started) threads.emplace_back(run, started);
   } catch (const std::system_error& error) {
     errors[static_cast<std::size_t>(started)] = std::current_exception();
-    meeting.leave(started, fmt::format("the system lets {} of {} threads start: {}", started, ranks, error.what()));
+    meeting.leave(started,
+                  fmt::format("the system lets {} of {} threads start: {}", started, ranks, error.what()));
   }
   for (std::thread& thread : threads) thread.join();
   const std::exception_ptr first = errors[static_cast<std::size_t>(meeting.first_gone())];

@@ -20,8 +20,8 @@ void forward_stages(KernelContext& context, const qcf_head_config& config, const
   head_finish(context, config, args);
 }
 
-void collect_dx(const float* dx_direction, const float* dx_magnitude, std::int64_t n, std::int64_t d, float* dx,
-                Communicator& communicator) {
+void collect_dx(const float* dx_direction, const float* dx_magnitude, std::int64_t n, std::int64_t d,
+                float* dx, Communicator& communicator) {
   const Share own = share_of(n, communicator.rank(), communicator.size());
   communicator.reduce_scatter(array_of(dx_direction, n, d), array_of(dx, own.count, d), Reduce::kSum);
   // Every rank has the whole of this part, so it is not in the sum.

@@ -28,7 +28,7 @@ void forward_stages(KernelContext& context, const qcf_head_config& config, const
 
 /// dx [rows of this rank, d] = the sum over the ranks of dx_direction + dx_magnitude, both [n, d], of forward_stages. Host
 /// memory.
-void collect_dx(const float* dx_direction, const float* dx_magnitude, std::int64_t n, std::int64_t d, float* dx,
-                Communicator& communicator);
+void collect_dx(const float* dx_direction, const float* dx_magnitude, std::int64_t n, std::int64_t d,
+                float* dx, Communicator& communicator);
 
 }  // namespace qcface::nn

@@ -41,7 +41,8 @@ RankStep step_of(Communicator& communicator, const qcf_head_config& config, cons
   part.w = slice(whole.w, classes.first * whole.d, classes.count * whole.d);
   part.x.assign(whole.x.size(), NAN);
   part.labels.assign(whole.labels.size(), -99);
-  communicator.all_gather(array_of(own_x.data(), rows.count, whole.d), array_of(part.x.data(), whole.n, whole.d));
+  communicator.all_gather(array_of(own_x.data(), rows.count, whole.d),
+                          array_of(part.x.data(), whole.n, whole.d));
   communicator.all_gather(array_of(own_labels.data(), rows.count), array_of(part.labels.data(), whole.n));
 
   step.run = HeadRun(part);
@@ -58,7 +59,8 @@ RankStep step_of(Communicator& communicator, const qcf_head_config& config, cons
   head_weights(context, config, call.args());
   step.dx.assign(own_x.size(), NAN);
   if (ranks > 1) {
-    nn::collect_dx(run.dx_direction.data(), run.dx_magnitude.data(), whole.n, whole.d, step.dx.data(), communicator);
+    nn::collect_dx(run.dx_direction.data(), run.dx_magnitude.data(), whole.n, whole.d, step.dx.data(),
+                   communicator);
   } else {
     step.dx = run.dx.vector();
   }
@@ -71,7 +73,8 @@ void require_rows_near(const A* a, const B* b, std::size_t rows, std::size_t wid
   for (std::size_t r = 0; r < rows; ++r) {
     double largest = 0, worst = 0;
     for (std::size_t k = 0; k < width; ++k) {
-      const double want = b[r * width + k], difference = std::fabs(static_cast<double>(a[r * width + k]) - want);
+      const double want = b[r * width + k],
+                   difference = std::fabs(static_cast<double>(a[r * width + k]) - want);
       largest = std::max(largest, std::fabs(want));
       worst = difference <= worst ? worst : difference;  // NaN stays
     }
@@ -93,7 +96,8 @@ TEST_CASE("head exchange: ranks that share classes and batch give what one rank 
         const HeadInput in = random_input(static_cast<std::uint32_t>(70 + head), n, 20, 311);
         const HeadRun whole = run_head(config, in, kStartT, 1);
         for (const int ranks : {1, 2, 3}) {
-          INFO(qcf_head_name(config.kind) << ", phase " << phase << ", " << n << " rows, " << ranks << " ranks");
+          INFO(qcf_head_name(config.kind)
+               << ", phase " << phase << ", " << n << " rows, " << ranks << " ranks");
           std::vector<RankStep> steps(static_cast<std::size_t>(ranks));
           run_ranks(ranks, [&](Communicator& communicator) {
             steps[static_cast<std::size_t>(communicator.rank())] = step_of(communicator, config, in);
@@ -117,16 +121,16 @@ TEST_CASE("head exchange: ranks that share classes and batch give what one rank 
             REQUIRE(run.hard.vector() == whole.hard.vector());
             // The same bits on all ranks: everything that is said of the batch.
             REQUIRE(bits(run.losses.data(), steps[0].run.losses.data(), 3));
-            for (const auto row : {&HeadRun::nll, &HeadRun::one_minus_q, &HeadRun::p, &HeadRun::zstar, &HeadRun::lg,
-                                   &HeadRun::dz, &HeadRun::dx_magnitude})
+            for (const auto row : {&HeadRun::nll, &HeadRun::one_minus_q, &HeadRun::p, &HeadRun::zstar,
+                                   &HeadRun::lg, &HeadRun::dz, &HeadRun::dx_magnitude})
               REQUIRE(same_bits(run.*row, steps[0].run.*row));
             // Up to the rounding of sums over classes.
             for (std::size_t i = 0; i < 3; ++i)
               REQUIRE(std::fabs(run.losses[i] - whole.losses[i]) <= 2e-6 * std::fabs(whole.losses[i]));
             require_rows_near(run.p.data(), whole.p.data(), 1, rows, 2e-6);
             const Share own = share_of(n, rank, ranks), classes = share_of(in.k, rank, ranks);
-            require_rows_near(step.dx.data(), whole.dx.data() + own.first * in.d, static_cast<std::size_t>(own.count),
-                              static_cast<std::size_t>(in.d), 1e-5);
+            require_rows_near(step.dx.data(), whole.dx.data() + own.first * in.d,
+                              static_cast<std::size_t>(own.count), static_cast<std::size_t>(in.d), 1e-5);
             require_rows_near(run.dw.data(), whole.dw.data() + classes.first * in.d,
                               static_cast<std::size_t>(classes.count), static_cast<std::size_t>(in.d), 1e-5);
           }
