@@ -204,6 +204,8 @@ class Backend {
   /// Brackets every run (thread count, current device).
   virtual void begin() {}
   virtual void end() {}
+  /// Where calls enqueue, as qcf_context.stream; null where they compute at once.
+  virtual void* stream_handle() const { return nullptr; }
   /// Waits until everything enqueued is done.
   virtual void synchronize() const {}
 

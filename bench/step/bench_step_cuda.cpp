@@ -149,7 +149,8 @@ Row measure_step(const StepOptions& o, const std::string& arch, const std::strin
   options.classes = o.classes;
   options.largest_batch = batch;
   const std::size_t before = device_bytes_in_use();
-  train::Engine engine(nn::make_cuda_backend({0, precision_of(type), false}), graph, options);
+  const auto communicator = make_single_communicator();
+  train::Engine engine(nn::make_cuda_backend({0, precision_of(type), false}), graph, options, *communicator);
   set_weights(engine.network().parameters());
   engine.head().initialise(1);
   engine.set_loss_scale({256, 0});

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "core/comm/communicator.h"
 #include "harness/cli/command.h"
 #include "harness/console/interrupt.h"
 #include "harness/train/setup.h"
@@ -13,7 +14,9 @@ void add_train(CLI::App& root, Commands& commands) {
   train::add_train_options(*command.table, *options);
   command.run = [options, &table = *command.table] {
     const auto run = train::settle_run(table, *options);
-    const auto result = train::run_training(*options, train::run_configuration(table), run.resume);
+    const auto communicator = make_single_communicator();
+    const auto result =
+        train::run_training(*options, train::run_configuration(table), run.resume, *communicator);
     if (result.interrupted) return 128 + interrupt_signal();
     return result.evaluation_failed ? 1 : 0;
   };

@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/comm/communicator.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/random.h"
@@ -37,7 +38,7 @@ struct Slot {
   std::vector<std::int64_t> labels, indices;
   std::vector<std::uint8_t> valid;
   std::int64_t index = 0;   // batch index in the epoch
-  std::int64_t size = 0;    // N
+  Share share;              // rows of the batch that are this rank's
   std::int64_t handed = 0;  // pictures given to workers
   std::int64_t done = 0;    // pictures finished
   std::int64_t file_bytes = 0;
@@ -84,6 +85,7 @@ struct Loader::Impl {
   ~Impl();
 
   Slot& slot_of(std::int64_t b) { return slots[static_cast<std::size_t>(b) % slots.size()]; }
+  /// Of all ranks together.
   std::int64_t size_of_batch(std::int64_t b) const {
     return std::min(options.batch_size, set.size() - b * options.batch_size);
   }
@@ -103,6 +105,9 @@ Loader::Impl::Impl(const ImageFolder& set_, const LoaderOptions& options_)
                      static_cast<std::size_t>(std::max(options_.side, 0))) {
   require(set.size() > 0, "data loader: the set holds no pictures");
   require(options.batch_size >= 1, "batch size {}: expected at least 1", options.batch_size);
+  require(options.slice.ranks >= 1 && options.slice.rank >= 0 && options.slice.rank < options.slice.ranks,
+          "data loader: rank {} of {}: expected a rank from 0 and below their number", options.slice.rank,
+          options.slice.ranks);
   require(options.workers >= 0, "workers {}: expected 0 or more", options.workers);
   require(options.prefetch >= 1, "prefetch {}: expected at least 1 batch", options.prefetch);
   require(!(options.pixels && options.mirrored), "data loader: 8-bit pixels are not delivered mirrored");
@@ -111,7 +116,8 @@ Loader::Impl::Impl(const ImageFolder& set_, const LoaderOptions& options_)
                               : (set.size() + options.batch_size - 1) / options.batch_size;
   // The batch that is out with the caller keeps its slot, hence one more than are prepared ahead.
   slots.resize(static_cast<std::size_t>(options.workers == 0 ? 1 : options.prefetch + 1));
-  const auto rows = static_cast<std::size_t>(std::min(options.batch_size, set.size()));
+  const std::int64_t ranks = options.slice.ranks;  // no share is larger than an even one, rounded up
+  const auto rows = static_cast<std::size_t>((std::min(options.batch_size, set.size()) + ranks - 1) / ranks);
   for (Slot& slot : slots) {
     if (options.pixels) {
       slot.pixels = AlignedBuffer<std::uint8_t>(rows * picture_floats);
@@ -164,7 +170,7 @@ Loader::Impl::~Impl() {
 void Loader::Impl::open_slot(std::int64_t b) {
   Slot& slot = slot_of(b);
   slot.index = b;
-  slot.size = size_of_batch(b);
+  slot.share = share_of(size_of_batch(b), options.slice.rank, options.slice.ranks);
   slot.handed = slot.done = slot.file_bytes = slot.centre_cropped = 0;
   slot.failures.clear();
   slot.error = nullptr;
@@ -172,19 +178,25 @@ void Loader::Impl::open_slot(std::int64_t b) {
 
 // Next picture to work on; mutex held. Batches are filled in order, at most slots.size() - 1 ahead of the delivered one.
 bool Loader::Impl::take(std::int64_t& b, std::int64_t& position) {
-  if (next_fill >= batches) return false;
-  const std::int64_t oldest = delivered ? next_deliver - 1 : next_deliver;  // its slot is in use
-  if (next_fill - oldest >= static_cast<std::int64_t>(slots.size())) return false;
-  Slot& slot = slot_of(next_fill);
-  if (slot.index != next_fill) open_slot(next_fill);
-  b = next_fill;
-  position = slot.handed++;
-  if (slot.handed == slot.size) ++next_fill;
-  return true;
+  for (; next_fill < batches; ++next_fill) {
+    const std::int64_t oldest = delivered ? next_deliver - 1 : next_deliver;  // its slot is in use
+    if (next_fill - oldest >= static_cast<std::int64_t>(slots.size())) return false;
+    Slot& slot = slot_of(next_fill);
+    if (slot.index != next_fill) open_slot(next_fill);
+    if (slot.share.count == 0) {  // a batch of fewer pictures than ranks
+      batch_ready.notify_all();
+      continue;
+    }
+    b = next_fill;
+    position = slot.handed++;
+    if (slot.handed == slot.share.count) ++next_fill;
+    return true;
+  }
+  return false;
 }
 
 void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t position) {
-  const std::int64_t in_epoch = slot.index * options.batch_size + position;
+  const std::int64_t in_epoch = slot.index * options.batch_size + slot.share.first + position;
   const auto at = static_cast<std::size_t>(position);
   PictureTarget target;
   if (options.pixels) {
@@ -232,7 +244,7 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
     slot.centre_cropped += outcome.centre_cropped ? 1 : 0;
     for (Failure& failure : failures) slot.failures.push_back(std::move(failure));
     if (error && !slot.error) slot.error = error;
-    complete = ++slot.done == slot.size;
+    complete = ++slot.done == slot.share.count;
   }
   if (complete) batch_ready.notify_all();
 }
@@ -291,7 +303,7 @@ const Batch* Loader::Impl::next() {
       lock.lock();
     }
   } else {
-    batch_ready.wait(lock, [&] { return slot.index == next_deliver && slot.done == slot.size; });
+    batch_ready.wait(lock, [&] { return slot.index == next_deliver && slot.done == slot.share.count; });
     stats.wait_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
   ++next_deliver;
@@ -300,17 +312,19 @@ const Batch* Loader::Impl::next() {
   // From here on the slot belongs to this thread until the next call.
   report_failures(slot);
   if (slot.error) std::rethrow_exception(slot.error);
-  const auto count = static_cast<std::size_t>(slot.size);
+  const auto count = static_cast<std::size_t>(slot.share.count);
   batch.epoch = epoch;
   batch.index = slot.index;
-  batch.size = slot.size;
+  batch.global_size = size_of_batch(slot.index);
+  batch.first_row = slot.share.first;
+  batch.size = slot.share.count;
   batch.images = options.pixels ? nullptr : slot.images.data();
   batch.pixels = options.pixels ? slot.pixels.data() : nullptr;
   batch.mirrored = options.mirrored ? slot.mirrored.data() : nullptr;
   batch.labels = {slot.labels.data(), count};
   batch.indices = {slot.indices.data(), count};
   batch.valid = {slot.valid.data(), count};
-  stats.pictures += slot.size;
+  stats.pictures += slot.share.count;
   stats.file_bytes += slot.file_bytes;
   stats.centre_cropped += slot.centre_cropped;
   return &batch;

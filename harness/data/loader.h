@@ -1,5 +1,6 @@
 // Batches of pictures, prefetched by worker threads. What a batch holds depends on (seed, epoch, batch index)
-// and the options alone: not on the number of workers, not on timing, not on where the epoch was entered.
+// and the options alone: not on the number of workers, not on timing, not on where the epoch was entered. Several ranks
+// read slices of the same batches.
 #pragma once
 
 #include <array>
@@ -23,8 +24,14 @@ enum class CorruptPolicy {
   kMark,        // evaluation: its place stays, filled with zeros, and Batch::valid is 0 there
 };
 
+/// What one rank of several reads of every batch of N pictures: its share_of(N, rank, ranks), which may be empty.
+struct RankSlice {
+  int rank = 0, ranks = 1;
+};
+
 struct LoaderOptions {
-  std::int64_t batch_size = 256;
+  std::int64_t batch_size = 256;  // B, of all ranks together
+  RankSlice slice;
   int workers = 2;   // 0: the calling thread does the work inside next()
   int prefetch = 4;  // batches prepared ahead, at least 1
   std::uint64_t seed = 0;
@@ -47,7 +54,9 @@ struct LoaderOptions {
 struct Batch {
   std::int64_t epoch = 0;
   std::int64_t index = 0;                 // position in the epoch, 0-based
-  std::int64_t size = 0;                  // N; smaller than batch_size only in the last batch
+  std::int64_t global_size = 0;           // of all ranks; smaller than batch_size only in the last batch
+  std::int64_t first_row = 0;             // this rank's first picture in the whole batch
+  std::int64_t size = 0;                  // N, of this rank: global_size where there is one rank
   const float* images = nullptr;          // [N, 3, side, side], RGB, 64-byte aligned
   const std::uint8_t* pixels = nullptr;   // [N, side, side, 3], RGB, or nullptr
   const float* mirrored = nullptr;        // the same with columns reversed, or nullptr

@@ -9,15 +9,17 @@
 
 namespace qcface::train {
 
-Engine::Engine(std::unique_ptr<nn::Backend> backend, const nn::Graph& graph, const EngineOptions& options)
+Engine::Engine(std::unique_ptr<nn::Backend> backend, const nn::Graph& graph, const EngineOptions& options,
+               Communicator& communicator)
     : options_(options),
+      communicator_(communicator),
       backend_(std::move(backend)),
       network_(graph, *backend_),
       head_(*backend_, options.head, options.optimiser, options.classes, network_.output_width(),
-            options.largest_batch),
+            options.largest_batch, communicator),
       normaliser_(options.mean, options.std),
       step_(*backend_, network_, head_, options.optimiser, normaliser_.table(), options.largest_batch,
-            options.accumulate),
+            options.accumulate, communicator),
       queue_(backend_->make_step_queue(step_.input_bytes(options.largest_batch), step_.results(),
                                        step_.result_bytes())) {}
 
@@ -35,20 +37,15 @@ void Engine::observe_parts(TrainStep::PartObserver observer) {
   step_.observe_parts(std::move(observer));
 }
 
-nn::DropoutRecord Engine::dropout(const StepOrder& order) const {
-  nn::DropoutRecord record;
-  record.seed = options_.seed;
-  record.epoch = static_cast<std::uint32_t>(order.epoch);
-  record.step = static_cast<std::uint64_t>(order.batch);
-  return record;
-}
-
 std::optional<FinishedStep> Engine::step(const data::Batch& batch, const StepOrder& order) {
   require(batch.pixels != nullptr, "training: the loader must deliver 8-bit pixels");
-  step_.fill(queue_->inputs(), order.lr, dropout(order), batch.labels, batch.pixels);
-  if (step_.prepare(batch.size)) queue_->forget();
-  queue_->run(step_.input_bytes(batch.size), static_cast<int>(batch.size),
-              [&](const std::byte* inputs) { step_.run(inputs, batch.size); });
+  const std::int64_t n = order.size;
+  const nn::DropoutRecord dropout{options_.seed, static_cast<std::uint64_t>(order.batch), batch.first_row,
+                                  static_cast<std::uint32_t>(order.epoch), 0};
+  step_.fill(queue_->inputs(), order.lr, dropout, batch.labels, batch.pixels, n);
+  if (step_.prepare(n)) queue_->forget();
+  queue_->run(step_.input_bytes(n), static_cast<int>(n),
+              [&](const std::byte* inputs) { step_.run(inputs, n); });
   pending_.push_back(order);
   if (pending() < queue_->depth()) return std::nullopt;
   return oldest();
@@ -96,36 +93,44 @@ void Engine::check(const StepOrder& order, const nn::StepQueue::Finished& done) 
             control.applied_scale, control.scale.scale);
 }
 
-// Runs the step again in pieces, with the weights from before it, to name the first tensor that is not finite.
+std::vector<float> Engine::images(const std::byte* inputs, Share rows) const {
+  const std::size_t elements = network_.graph().nodes().front().shape.elements(), plane = elements / 3;
+  const std::uint8_t* const pixels =
+      step_.pixels_of(inputs) + static_cast<std::size_t>(rows.first) * elements;
+  std::vector<float> values(static_cast<std::size_t>(rows.count) * elements);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::size_t sample = i / elements, c = i / plane % 3;
+    values[i] = normaliser_.value(static_cast<int>(c), pixels[(sample * plane + i % plane) * 3 + c]);
+  }
+  return values;
+}
+
+// Runs the step again layer by layer, with the weights from before it, to name the first tensor that is not finite.
 void Engine::stop(const StepOrder& order, const std::byte* inputs, const std::string& found) {
   backend_->synchronize();
-  const int n = static_cast<int>(order.size);
-  const nn::Shape& shape = network_.graph().nodes().front().shape;
-  const std::size_t elements = shape.elements(), plane = elements / 3;
-  const std::uint8_t* const pixels = step_.pixels_of(inputs);
-  std::vector<float> images(static_cast<std::size_t>(n) * elements);
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    const std::size_t sample = i / elements, c = i / plane % 3;
-    images[i] = normaliser_.value(static_cast<int>(c), pixels[(sample * plane + i % plane) * 3 + c]);
-  }
-  nn::DropoutKey key;
-  key.drawn = dropout(order);
-  std::string where = network_.find_non_finite(images, n, key);
-  if (where.empty()) {
+  const std::int64_t n = order.size, width = head_.width();
+  const auto search = [&](std::int64_t part, std::span<const float> gradient) {
+    nn::DropoutKey key;
+    key.drawn = step_.dropout_of(inputs, part);
+    const Share rows = step_.part_of(part, n);
+    return network_.find_non_finite(images(inputs, rows), static_cast<int>(rows.count), key, gradient);
+  };
+  std::string where;
+  for (std::int64_t part = 0; where.empty() && part < step_.parts_of(n); ++part) where = search(part, {});
+  // With several ranks the head cannot be asked again: the others are elsewhere.
+  if (where.empty() && communicator_.size() == 1) {
     try {
-      // The head once more, on a fresh place for its figures.
-      const std::span<const float> rows = network_.forward_train(images, n, key);
-      backend_->copy_to_device(head_.embeddings(), rows.data(), rows.size_bytes());
-      const auto count = static_cast<std::size_t>(n);
-      const nn::Memory labels = backend_->allocate(count * sizeof(std::int64_t), "labels");
-      backend_->copy_to_device(labels.data(), step_.labels_of(inputs), labels.bytes());
-      const nn::Memory zero = backend_->allocate(sizeof(float), "a rate of 0");
-      const float* const dx = head_.forward(reinterpret_cast<const std::int64_t*>(labels.data()), n, {},
-                                            zero.floats().data(), nullptr);
+      const nn::Memory again = backend_->allocate(step_.input_bytes(n), "the step once more");
+      backend_->copy_to_device(again.data(), inputs, again.bytes());
+      const float* const dx = step_.head_gradient(again.data(), n);
       head_.check(n);
-      std::vector<float> gradient(rows.size());
-      backend_->copy_to_host(gradient.data(), dx, rows.size_bytes());
-      where = network_.find_non_finite(images, n, key, gradient);
+      std::vector<float> gradient(static_cast<std::size_t>(n * width));
+      backend_->copy_to_host(gradient.data(), dx, gradient.size() * sizeof(float));
+      for (std::int64_t part = 0; where.empty() && part < step_.parts_of(n); ++part) {
+        const Share rows = step_.part_of(part, n);
+        where = search(part, std::span(gradient).subspan(static_cast<std::size_t>(rows.first * width),
+                                                         static_cast<std::size_t>(rows.count * width)));
+      }
     } catch (const Error& error) {
       where = error.what();
     }

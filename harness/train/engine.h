@@ -11,6 +11,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "harness/data/loader.h"
 #include "harness/train/step.h"
@@ -20,7 +21,7 @@ namespace qcface::train {
 /// Position and rate of a step.
 struct StepOrder {
   std::int64_t epoch = 0, batch = 0;  // 0-based; batch inside the epoch
-  std::int64_t size = 0;              // N
+  std::int64_t size = 0;              // N, of all ranks
   double lr = 0;
   double wait_seconds = 0;  // that data had kept it waiting
 };
@@ -57,8 +58,8 @@ struct EngineOptions {
   std::uint64_t seed = 0;
   nn::OptimiserSettings optimiser;
   qcf_head_config head{};
-  std::int64_t classes = 0;
-  std::int64_t largest_batch = 0;
+  std::int64_t classes = 0;        // of all ranks
+  std::int64_t largest_batch = 0;  // likewise
   int accumulate = 1;  // parts that a batch is computed in
   std::array<double, 3> mean = data::kQcfaceMean;
   std::array<double, 3> std = data::kQcfaceStd;
@@ -66,7 +67,9 @@ struct EngineOptions {
 
 class Engine {
  public:
-  Engine(std::unique_ptr<nn::Backend> backend, const nn::Graph& graph, const EngineOptions& options);
+  /// `communicator` must outlive the engine.
+  Engine(std::unique_ptr<nn::Backend> backend, const nn::Graph& graph, const EngineOptions& options,
+         Communicator& communicator);
 
   const nn::Backend& backend() const { return *backend_; }
   nn::Network& network() { return network_; }
@@ -91,9 +94,11 @@ class Engine {
   FinishedStep oldest();
   void check(const StepOrder& order, const nn::StepQueue::Finished& done);
   [[noreturn]] void stop(const StepOrder& order, const std::byte* inputs, const std::string& found);
-  nn::DropoutRecord dropout(const StepOrder& order) const;
+  /// Of rows of this rank, normalised [rows, 3, H, W].
+  std::vector<float> images(const std::byte* inputs, Share rows) const;
 
   EngineOptions options_;
+  Communicator& communicator_;
   std::unique_ptr<nn::Backend> backend_;
   nn::Network network_;
   nn::Head head_;

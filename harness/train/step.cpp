@@ -25,11 +25,12 @@ std::size_t labels_at(int parts) {
 
 TrainStep::TrainStep(nn::Backend& backend, nn::Network& network, nn::Head& head,
                      const nn::OptimiserSettings& optimiser, std::span<const float> normalisation,
-                     std::int64_t largest, int parts)
+                     std::int64_t largest, int parts, Communicator& communicator)
     : backend_(backend),
       network_(network),
       head_(head),
       optimiser_(optimiser),
+      communicator_(communicator),
       largest_(largest),
       parts_(parts),
       picture_bytes_(network.graph().nodes().front().shape.elements()) {
@@ -57,8 +58,8 @@ const std::uint8_t* TrainStep::pixels_of(const std::byte* inputs) const {
   return reinterpret_cast<const std::uint8_t*>(inputs + pixels_at());
 }
 
-const std::int64_t* TrainStep::labels_of(const std::byte* inputs) const {
-  return reinterpret_cast<const std::int64_t*>(inputs + labels_at(parts_));
+const nn::DropoutRecord& TrainStep::dropout_of(const std::byte* inputs, std::int64_t part) const {
+  return reinterpret_cast<const nn::DropoutRecord*>(inputs + kDropoutAt)[part];
 }
 
 nn::HeadFigures TrainStep::figures_of(const std::byte* results) const {
@@ -75,49 +76,56 @@ void TrainStep::set_loss_scale(const nn::LossScaleRecord& scale) {
   backend_.copy_to_device(results_.data(), &figures, sizeof figures);
 }
 
+std::size_t TrainStep::input_bytes(std::int64_t n) const {
+  return pixels_at() + static_cast<std::size_t>(own(n).count) * picture_bytes_;
+}
+
 std::int64_t TrainStep::parts_of(std::int64_t n) const {
-  return std::clamp<std::int64_t>(n / 2, 1, parts_);  // batch norm needs two
+  return std::clamp<std::int64_t>(own(n).count / 2, 1, parts_);  // batch norm needs two
+}
+
+Share TrainStep::part_of(std::int64_t part, std::int64_t n) const {
+  return share_of(own(n).count, static_cast<int>(part), static_cast<int>(parts_of(n)));
 }
 
 void TrainStep::fill(std::byte* inputs, double rate, const nn::DropoutRecord& dropout,
-                     std::span<const std::int64_t> labels, const std::uint8_t* pixels) const {
-  const auto n = static_cast<std::int64_t>(labels.size());
+                     std::span<const std::int64_t> labels, const std::uint8_t* pixels, std::int64_t n) const {
+  require(n >= communicator_.size() && own(n).count == static_cast<std::int64_t>(labels.size()),
+          "training: a batch of {} pictures over {} ranks, of which rank {} was given {}", n,
+          communicator_.size(), communicator_.rank(), labels.size());
   require(n <= largest_, "training: a batch of {} pictures, but memory was reserved for {}", n, largest_);
   new (inputs) StepInputs{static_cast<float>(rate), {}};
   for (std::int64_t part = 0; part < parts_of(n); ++part) {
     nn::DropoutRecord record = dropout;
-    record.first_row += first_of(part, n);
+    record.first_row += part_of(part, n).first;
     std::memcpy(inputs + kDropoutAt + static_cast<std::size_t>(part) * sizeof record, &record, sizeof record);
   }
   std::memcpy(inputs + labels_at(parts_), labels.data(), labels.size_bytes());
-  std::memcpy(inputs + pixels_at(), pixels, static_cast<std::size_t>(n) * picture_bytes_);
+  std::memcpy(inputs + pixels_at(), pixels, labels.size() * picture_bytes_);
 }
 
 bool TrainStep::prepare(std::int64_t n) {
   for (std::int64_t part = 0; part < parts_of(n); ++part)
-    network_.prepare(static_cast<int>(first_of(part + 1, n) - first_of(part, n)), nn::Mode::kTrain);
+    network_.prepare(static_cast<int>(part_of(part, n).count), nn::Mode::kTrain);
   return std::exchange(arena_, network_.arena()) != network_.arena();
 }
 
 void TrainStep::begin(StepPart part) const {
-  if (!observer_) return;
-  qcf_context context{};
-  backend_.bind(&context);
-  observer_(part, context.stream);
+  if (observer_) observer_(part, backend_.stream_handle());
 }
 
 void TrainStep::forward(const std::byte* inputs, std::int64_t part, std::int64_t n) {
-  const std::int64_t first = first_of(part, n), count = first_of(part + 1, n) - first;
+  const Share rows = part_of(part, n);
   nn::DeviceImages images;
-  images.pixels = pixels_of(inputs) + static_cast<std::size_t>(first) * picture_bytes_;
+  images.pixels = pixels_of(inputs) + static_cast<std::size_t>(rows.first) * picture_bytes_;
   images.normalisation = table_.floats().data();
   nn::DropoutKey key;
-  key.record = reinterpret_cast<const nn::DropoutRecord*>(inputs + kDropoutAt) + part;
-  network_.forward_device(images, static_cast<int>(count), nn::Mode::kTrain, key,
-                          head_.embeddings() + first * head_.width());
+  key.record = &dropout_of(inputs, part);
+  network_.forward_device(images, static_cast<int>(rows.count), nn::Mode::kTrain, key,
+                          head_.embeddings(n) + rows.first * head_.width());
 }
 
-const float* TrainStep::backward(const std::byte* inputs, const float* dx, std::int64_t n) {
+float* TrainStep::backward(const std::byte* inputs, const float* dx, std::int64_t n) {
   const std::int64_t parts = parts_of(n);
   const auto* const figures = reinterpret_cast<const StepFigures*>(results_.data());
   const float* const scale = scales_loss() ? &figures->control.scale.scale : nullptr;
@@ -126,7 +134,7 @@ const float* TrainStep::backward(const std::byte* inputs, const float* dx, std::
   if (parts > 1) backend_.copy(statistics_.data(), statistics.data(), statistics.size_bytes());
   for (std::int64_t part = parts - 1; part >= 0; --part) {
     if (part != parts - 1) forward(inputs, part, n);
-    network_.backward_device(dx + first_of(part, n) * head_.width(), scale);
+    network_.backward_device(dx + part_of(part, n).first * head_.width(), scale);
     if (parts == 1) return gradients.data();
     if (part == parts - 1) {
       backend_.copy(sum_.data(), gradients.data(), gradients.size_bytes());
@@ -139,25 +147,33 @@ const float* TrainStep::backward(const std::byte* inputs, const float* dx, std::
   return sum_.floats().data();
 }
 
+const float* TrainStep::ask_head(const std::byte* inputs, std::int64_t n) {
+  const auto* const figures = reinterpret_cast<const StepFigures*>(results_.data());
+  return head_.forward(reinterpret_cast<const std::int64_t*>(inputs + labels_at(parts_)), n,
+                       figures_of(results_.data()), &reinterpret_cast<const StepInputs*>(inputs)->rate,
+                       &figures->control.scale.skip);
+}
+
+const float* TrainStep::head_gradient(const std::byte* inputs, std::int64_t n) {
+  for (std::int64_t part = 0; part < parts_of(n); ++part) forward(inputs, part, n);
+  return ask_head(inputs, n);
+}
+
 void TrainStep::run(const std::byte* inputs, std::int64_t n) {
   nn::StepControl* const control = &reinterpret_cast<StepFigures*>(results_.data())->control;
-  const nn::HeadFigures figures = figures_of(results_.data());
-  const float* const rate = &reinterpret_cast<const StepInputs*>(inputs)->rate;
-  const auto rows = static_cast<std::size_t>(n);
-
   begin(StepPart::kForward);
   // A head that refuses its data writes no row values: NaN then stays.
-  backend_.fill(figures.probability, 0xFF, rows * sizeof(float));
+  backend_.fill(figures_of(results_.data()).probability, 0xFF, static_cast<std::size_t>(n) * sizeof(float));
   for (std::int64_t part = 0; part < parts_of(n); ++part) forward(inputs, part, n);
-  backend_.check_finite(head_.embeddings(), rows * static_cast<std::size_t>(head_.width()),
+  backend_.check_finite(head_.embeddings(n), static_cast<std::size_t>(own(n).count * head_.width()),
                         &control->embeddings);
   // What is on the host can be looked at, and saves the rest.
   if (backend_.on_host() && control->embeddings.key != nn::kAllFinite) return;
 
   begin(StepPart::kHead);
-  const float* const dx = head_.forward(labels_of(inputs), n, figures, rate, &control->scale.skip);
+  const float* const dx = ask_head(inputs, n);
   begin(StepPart::kBackward);
-  const float* const gradients = backward(inputs, dx, n);
+  float* const gradients = backward(inputs, dx, n);
 
   begin(StepPart::kUpdate);
   nn::ParameterStore& store = network_.parameters();
@@ -167,9 +183,12 @@ void TrainStep::run(const std::byte* inputs, std::int64_t n) {
   update.gradients = gradients;
   update.slot = store.slot().data();
   update.working = store.working();
-  update.rate = rate;
+  update.rate = &reinterpret_cast<const StepInputs*>(inputs)->rate;
   update.loss_scale = scales_loss() ? &control->applied_scale : nullptr;
   update.skip = &control->scale.skip;
+  communicator_.all_reduce(
+      array_of(gradients, static_cast<std::int64_t>(update.count), 1, !backend_.on_host()), Reduce::kSum,
+      backend_.stream_handle());
   backend_.settle_update(gradients, update.count, scales_loss(), control);
   backend_.update(optimiser_, update);
   begin(StepPart::kHeadUpdate);

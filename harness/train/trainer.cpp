@@ -41,14 +41,14 @@ constexpr int kStopSeconds = 2;
 class Trainer {
  public:
   Trainer(const TrainOptions& options, DeviceKind device, const OptionTable::Json& config,
-          const std::optional<CheckpointFacts>& resume)
+          const std::optional<CheckpointFacts>& resume, Communicator& communicator)
       : o_(options),
         config_(config),
         run_(options.pth_save_fold),
         threads_(compute_threads(options)),
         eval_sets_(read_eval_sets(options)),
         set_(scan_training_set(options)),
-        engine_(make_engine(options, device, threads_, set_.num_classes(), set_.size())),
+        engine_(make_engine(options, device, threads_, set_.num_classes(), set_.size(), communicator)),
         network_(engine_.network()),
         loader_(set_, loader_options(options)),
         schedule_(schedule_config(options, loader_.batches_per_epoch())) {
@@ -218,7 +218,7 @@ bool Trainer::run_epoch(RunLog& log) {
 }
 
 void Trainer::step(const data::Batch& batch, RunLog& log, double wait_seconds) {
-  const StepOrder order{batch.epoch, batch.index, batch.size,
+  const StepOrder order{batch.epoch, batch.index, batch.global_size,
                         nn::learning_rate(schedule_, static_cast<int>(batch.epoch), batch.index),
                         wait_seconds};
   weights_good_ = false;
@@ -401,12 +401,12 @@ bool Trainer::finish() {
 }  // namespace
 
 TrainResult run_training(const TrainOptions& options, const OptionTable::Json& config,
-                         const std::optional<CheckpointFacts>& resume) {
+                         const std::optional<CheckpointFacts>& resume, Communicator& communicator) {
   const DeviceKind device = choose_device(options);
   const fs::path run(options.pth_save_fold);
   log_to_file(run / "log.txt");
   limit_stop_time(kStopSeconds);
-  Trainer trainer(options, device, config, resume);
+  Trainer trainer(options, device, config, resume, communicator);
   limit_stop_time(0);
   write_file_atomically(run / "config.json", config.dump(2) + "\n");
   return trainer.run();

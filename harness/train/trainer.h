@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "core/comm/communicator.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/setup.h"
 #include "harness/train/train_options.h"
@@ -25,6 +26,6 @@ struct TrainResult {
 /// (naming the first tensor and layer), where the last checkpoint before it stays. Throws Interrupted for a signal before
 /// the first step.
 TrainResult run_training(const TrainOptions& options, const OptionTable::Json& config,
-                         const std::optional<CheckpointFacts>& resume);
+                         const std::optional<CheckpointFacts>& resume, Communicator& communicator);
 
 }  // namespace qcface::train

@@ -39,7 +39,7 @@ qcf_head_config head_config(const TrainOptions& o) {
 }
 
 Engine make_engine(const TrainOptions& o, DeviceKind device, int threads, std::int64_t classes,
-                   std::int64_t pictures) {
+                   std::int64_t pictures, Communicator& communicator) {
   EngineOptions engine;
   engine.seed = o.seed;
   engine.optimiser = {static_cast<float>(o.momentum), static_cast<float>(o.weight_decay)};
@@ -54,7 +54,7 @@ Engine make_engine(const TrainOptions& o, DeviceKind device, int threads, std::i
   auto backend = device == DeviceKind::kCpu
                      ? nn::make_cpu_backend(threads)
                      : nn::make_cuda_backend({o.gpu_id.front(), precision, false});
-  return Engine(std::move(backend), nn::iresnet_graph(backbone_config(o)), engine);
+  return Engine(std::move(backend), nn::iresnet_graph(backbone_config(o)), engine, communicator);
 }
 
 nn::ScheduleConfig schedule_config(const TrainOptions& o, std::int64_t steps_per_epoch) {

@@ -68,6 +68,7 @@ class CudaBackend final : public Backend {
                                          ParameterStore& parameters, const CompileOptions& options) override;
   void begin() override { make_current(); }
   void make_current() const;
+  void* stream_handle() const override { return stream_; }
   void synchronize() const override;
   Precision precision() const override { return options_.precision; }
   void bind(qcf_context* context) const override;

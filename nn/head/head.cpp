@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "nn/head/exchange.h"
 
 namespace qcface::nn {
 namespace {
@@ -32,26 +33,35 @@ void Head::checked(const Call& call) const {
 }
 
 Head::Head(const Backend& backend, const qcf_head_config& config, const OptimiserSettings& optimiser,
-           std::int64_t classes, std::int64_t width, std::int64_t largest)
+           std::int64_t classes, std::int64_t width, std::int64_t largest, Communicator& communicator)
     : backend_(backend),
       config_(config),
+      communicator_(communicator),
       classes_(classes),
       width_(width),
       largest_(largest),
+      own_(share_of(classes, communicator.rank(), communicator.size())),
       type_(operand_type(backend.precision())),
       optimiser_(make_optimiser()) {
   require(classes >= 2, "the training set has {} identity: a head needs at least 2", classes);
+  require(classes >= communicator.size(), "the training set has {} identities, fewer than the {} ranks",
+          classes, communicator.size());
   backend.bind(context_.get());
   const auto allocate = [&](std::int64_t values, std::size_t bytes, const char* what) {
     return backend.allocate(static_cast<std::size_t>(values) * bytes, what);
   };
-  weights_ = allocate(classes * width, sizeof(float), "class weights");
-  slot_ = allocate(classes * width, sizeof(float), "the optimiser's slot of the class weights");
-  if (type_ != QCF_TYPE_F32 && width % 8 == 0) unit_ = allocate(classes * width, 2, "unit class weights");
+  weights_ = allocate(own_.count * width, sizeof(float), "class weights");
+  slot_ = allocate(own_.count * width, sizeof(float), "the optimiser's slot of the class weights");
+  if (type_ != QCF_TYPE_F32 && width % 8 == 0) unit_ = allocate(own_.count * width, 2, "unit class weights");
   t_ = allocate(1, sizeof(float), "state of the head");
   length_stats_ = allocate(2, sizeof(float), "statistics of lengths");
   x_ = allocate(largest * width, sizeof(float), "embeddings");
   dx_ = allocate(largest * width, sizeof(float), "gradient of the embeddings");
+  if (communicator.size() > 1) {
+    labels_ = allocate(largest, sizeof(std::int64_t), "labels of all ranks");
+    direction_ = allocate(largest * width, sizeof(float), "gradient of all embeddings");
+    magnitude_ = allocate(largest * width, sizeof(float), "gradient of all embeddings");
+  }
   checked([&] { context_.check(qcf_cuda_open(context_.get())); });
   optimiser_.w = floats(weights_);
   optimiser_.slots[0] = floats(slot_);
@@ -71,11 +81,12 @@ Head::~Head() { qcf_cuda_close(context_.get()); }
 
 void Head::initialise(std::uint64_t seed) {
   std::vector<float> rows;
-  for (std::int64_t first = 0; first < classes_; first += kRowsAtOnce) {
-    const std::int64_t count = std::min(kRowsAtOnce, classes_ - first);
+  for (std::int64_t first = 0; first < own_.count; first += kRowsAtOnce) {
+    const std::int64_t count = std::min(kRowsAtOnce, own_.count - first);
     rows.resize(static_cast<std::size_t>(count * width_));
     for (std::int64_t c = 0; c < count; ++c) {
-      RandomStream random(seed, RandomPurpose::kHeadWeights, 0, static_cast<std::uint64_t>(first + c));
+      RandomStream random(seed, RandomPurpose::kHeadWeights, 0,
+                          static_cast<std::uint64_t>(own_.first + first + c));
       float* const row = rows.data() + c * width_;
       double square = 0;
       for (std::int64_t d = 0; d < width_; ++d) {
@@ -94,7 +105,9 @@ qcf_head_args Head::arguments(std::int64_t n) const {
   qcf_head_args args = make_head_args();
   args.n = n;
   args.d = width_;
-  args.k_loc = classes_;
+  args.k_loc = own_.count;
+  args.k_total = classes_;
+  args.class_offset = own_.first;
   args.x = floats(x_);
   args.w = floats(weights_);
   args.label_type = QCF_LABEL_I64;
@@ -102,11 +115,20 @@ qcf_head_args Head::arguments(std::int64_t n) const {
   args.length_stats = qcf_head_has_length_stats(config_.kind) != 0 ? floats(length_stats_) : nullptr;
   args.operand_type = type_;
   args.unit_w = unit_.data();
-  args.dx = floats(dx_);
+  if (communicator_.size() == 1) {
+    args.dx = floats(dx_);
+  } else {
+    args.dx_direction = floats(direction_);
+    args.dx_magnitude = floats(magnitude_);
+  }
   args.optimiser = &optimiser_;
   args.workspace = workspace_.data();
   args.workspace_bytes = workspace_.bytes();
   return args;
+}
+
+float* Head::embeddings(std::int64_t n) const {
+  return floats(x_) + share_of(n, communicator_.rank(), communicator_.size()).first * width_;
 }
 
 const float* Head::forward(const std::int64_t* labels, std::int64_t n, const HeadFigures& figures,
@@ -116,15 +138,29 @@ const float* Head::forward(const std::int64_t* labels, std::int64_t n, const Hea
   optimiser_.skip = reinterpret_cast<const std::int32_t*>(skip);
   args_ = arguments(n);
   args_.labels = labels;
+  const bool on_device = !backend_.on_host();
+  const Share own = share_of(n, communicator_.rank(), communicator_.size());
+  if (communicator_.size() > 1) {
+    auto* const all = reinterpret_cast<std::int64_t*>(labels_.data());
+    communicator_.all_gather(array_of(labels, own.count, 1, on_device), array_of(all, n, 1, on_device),
+                             backend_.stream_handle());
+    communicator_.all_gather(array_of(embeddings(n), own.count, width_, on_device),
+                             array_of(floats(x_), n, width_, on_device), backend_.stream_handle());
+    args_.labels = all;
+  }
   args_.losses = figures.losses;
   args_.row_z = figures.lengths;
   args_.row_p = figures.probability;
   args_.row_rank = figures.rank;
-  checked([&] {
-    head_prepare(context_, config_, args_);
-    head_sums(context_, config_, args_);
-    head_finish(context_, config_, args_);
-  });
+  checked([&] { forward_stages(context_, config_, args_, communicator_); });
+  if (communicator_.size() > 1) {
+    communicator_.reduce_scatter(array_of(floats(direction_), n, width_, on_device),
+                                 array_of(floats(dx_), own.count, width_, on_device), Reduce::kSum,
+                                 backend_.stream_handle());
+    // Every rank has the whole of this part, so it is not in the sum.
+    backend_.add(floats(dx_), floats(magnitude_) + own.first * width_,
+                 static_cast<std::size_t>(own.count * width_));
+  }
   return floats(dx_);
 }
 
@@ -172,7 +208,7 @@ void Head::loaded() {
   if (unit_.data() == nullptr) return;
   checked([&] {
     context_.check(
-        qcf_unit_rows(context_.get(), classes_, width_, floats(weights_), type_, unit_.data()));
+        qcf_unit_rows(context_.get(), own_.count, width_, floats(weights_), type_, unit_.data()));
   });
 }
 

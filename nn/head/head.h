@@ -2,7 +2,8 @@
 // backend's memory, one step through libqcface_kernels with the update fused into the second pass over the classes, so that
 // the gradient of the class weights never lands.
 //
-// With 16-bit products a copy of the unit class rows is kept too. Nothing here synchronises or allocates but what says so.
+// Several ranks share the classes and the rows of a batch out as nn/head/exchange.h says. With 16-bit products a copy of the
+// unit class rows is kept too. Nothing here synchronises or allocates but what says so.
 #pragma once
 
 #include <qcface/kernels.hpp>
@@ -13,12 +14,13 @@
 #include <string>
 #include <vector>
 
+#include "core/comm/communicator.h"
 #include "nn/backend.h"
 #include "nn/parameters.h"
 
 namespace qcface::nn {
 
-/// Where one step's figures go; in the backend's memory.
+/// Where one step's figures go, of the whole batch of N rows; in the backend's memory.
 struct HeadFigures {
   double* losses = nullptr;      // [3] loss, identity's, guidance's
   float* lengths = nullptr;      // [N] magnitudes
@@ -28,15 +30,17 @@ struct HeadFigures {
 
 class Head {
  public:
-  /// K classes, embeddings of `width`, batches of up to `largest` rows. `backend` must outlive the head. Throws Error for
-  /// fewer than 2 classes, and where memory is short.
+  /// K classes, embeddings of `width`, batches of up to `largest` rows, each of all ranks. Backend and communicator must
+  /// outlive the head. Throws Error for fewer than 2 classes, and where memory is short.
   Head(const Backend& backend, const qcf_head_config& config, const OptimiserSettings& optimiser,
-       std::int64_t classes, std::int64_t width, std::int64_t largest);
+       std::int64_t classes, std::int64_t width, std::int64_t largest, Communicator& communicator);
   ~Head();
   Head(const Head&) = delete;
   Head& operator=(const Head&) = delete;
 
   std::int64_t classes() const { return classes_; }
+  /// The classes that this rank holds: its rows of the class weights are numbered from 0.
+  Share own_classes() const { return own_; }
   std::int64_t width() const { return width_; }
   const char* name() const { return qcf_head_name(config_.kind); }
 
@@ -44,9 +48,11 @@ class Head {
   void initialise(std::uint64_t seed);
 
   // ---- a step: the network writes embeddings(), forward() gives their gradient, update() changes the class weights ----
-  float* embeddings() const { return x_.floats().data(); }  // [largest, D]
-  /// Losses, row values and dx [n, D], which is returned, from the first n embeddings and their labels. rate, skip: scalars
-  /// that update() reads. On the CPU throws Error naming tensor and row for a label out of range, NaN or infinity.
+  /// Place of this rank's embeddings, of a batch of n rows of all ranks.
+  float* embeddings(std::int64_t n) const;
+  /// Losses and row values of all n rows, and dx of this rank's, which is returned, from its embeddings and labels. rate,
+  /// skip: scalars that update() reads. On the CPU throws Error naming tensor and row for a label out of range, NaN or
+  /// infinity.
   const float* forward(const std::int64_t* labels, std::int64_t n, const HeadFigures& figures, const float* rate,
                        const std::uint32_t* skip);
   void update();
@@ -76,9 +82,12 @@ class Head {
   const Backend& backend_;
   KernelContext context_;
   qcf_head_config config_;
+  Communicator& communicator_;
   std::int64_t classes_, width_, largest_;
+  Share own_;
   qcf_type type_;
   Memory weights_, slot_, unit_, t_, length_stats_, x_, dx_, workspace_;
+  Memory labels_, direction_, magnitude_;  // with several ranks: of the whole batch
   qcf_head_args args_{};  // of the step under way; the stages share them
   qcf_optimiser optimiser_;
 };

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <numeric>
 #include <set>
 #include <string>
@@ -144,6 +145,70 @@ TEST_CASE("loader: where the system refuses threads the calling one loads the sa
   REQUIRE(::waitpid(child, &status, 0) == child);
   REQUIRE(WIFEXITED(status));
   REQUIRE(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("loader: the slices of all ranks together are the batches of one") {
+  const test::TemporaryFolder folder;
+  make_set(folder.path(), 101);
+  test::write_text(folder.path() / "id03" / "0.png",
+                   "no picture");  // what stands in for it is drawn by its place
+  const ImageFolder set = scan(folder.path());
+  const auto floats = static_cast<std::size_t>(3 * kSide * kSide);
+  for (const int workers : {0, 3}) {
+    for (const std::int64_t batch_size : {20, 33, 100}) {  // last batches of 1, 2 and 1 pictures
+      LoaderOptions options = small_options(batch_size, workers);
+      options.mirrored = true;
+      for (const int ranks : {1, 2, 3, 4}) {
+        INFO(workers << " workers, batches of " << batch_size << ", " << ranks << " ranks");
+        Loader whole(set, options);
+        std::vector<std::unique_ptr<Loader>> slices;
+        for (int rank = 0; rank < ranks; ++rank) {
+          LoaderOptions part = options;
+          part.slice = {rank, ranks};
+          slices.push_back(std::make_unique<Loader>(set, part));
+          REQUIRE(slices.back()->batches_per_epoch() == whole.batches_per_epoch());
+          slices.back()->start_epoch(2);
+        }
+        whole.start_epoch(2);
+        std::int64_t batches = 0;
+        for (; const Batch* all = whole.next(); ++batches) {
+          REQUIRE(all->global_size == all->size);
+          REQUIRE(all->first_row == 0);
+          std::int64_t rows = 0;
+          for (int rank = 0; rank < ranks; ++rank) {
+            const Batch* part = slices[static_cast<std::size_t>(rank)]->next();
+            REQUIRE(part != nullptr);
+            REQUIRE((part->epoch == 2 && part->index == batches));
+            REQUIRE(part->global_size == all->size);
+            REQUIRE(part->first_row == rank * all->size / ranks);
+            REQUIRE(part->size == (rank + 1) * all->size / ranks - part->first_row);
+            REQUIRE(part->labels.size() == static_cast<std::size_t>(part->size));
+            const auto first = static_cast<std::size_t>(part->first_row);
+            for (std::size_t i = 0; i < part->labels.size(); ++i) {
+              REQUIRE(part->labels[i] == all->labels[first + i]);
+              REQUIRE(part->indices[i] == all->indices[first + i]);
+              REQUIRE(part->valid[i] == all->valid[first + i]);
+            }
+            const std::size_t bytes = part->labels.size() * floats * sizeof(float);
+            REQUIRE(std::memcmp(part->images, all->images + first * floats, bytes) == 0);
+            REQUIRE(std::memcmp(part->mirrored, all->mirrored + first * floats, bytes) == 0);
+            rows += part->size;
+          }
+          REQUIRE(rows == all->size);
+        }
+        REQUIRE(batches == whole.batches_per_epoch());
+        std::int64_t pictures = 0;
+        std::size_t corrupt = 0;
+        for (const auto& slice : slices) {
+          REQUIRE(slice->next() == nullptr);
+          pictures += slice->stats().pictures;
+          corrupt += slice->corrupt().size();
+        }
+        REQUIRE(pictures == 101);
+        REQUIRE(corrupt == 1);
+      }
+    }
+  }
 }
 
 TEST_CASE("loader: an epoch entered in the middle is the tail of the whole epoch") {
@@ -350,6 +415,9 @@ TEST_CASE("loader: options out of range and misuse are named") {
   REQUIRE_THROWS_WITH(Loader(set, small_options(0, 1)), test::contains("batch size 0"));
   REQUIRE_THROWS_WITH(Loader(set, small_options(1, -1)), test::contains("workers -1"));
   LoaderOptions options = small_options(1, 1);
+  options.slice = {2, 2};
+  REQUIRE_THROWS_WITH(Loader(set, options), test::contains("rank 2 of 2"));
+  options.slice = {};
   options.std[1] = 0.0;
   REQUIRE_THROWS_WITH(Loader(set, options), test::contains("std"));
   Loader loader(set, small_options(1, 1));

@@ -55,6 +55,7 @@ TEST_CASE("vector: normalisation") {
                               vectors.at("std").get<std::array<double, 3>>());
   const auto pixels = vectors.at("pixels_rgb").get<std::vector<std::vector<int>>>();
   const auto expected = vectors.at("expected").get<std::vector<std::vector<double>>>();
+  REQUIRE(!pixels.empty());
   REQUIRE(pixels.size() == expected.size());
   for (std::size_t i = 0; i < pixels.size(); ++i) {
     for (int c = 0; c < 3; ++c) {

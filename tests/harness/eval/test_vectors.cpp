@@ -62,6 +62,7 @@ TEST_CASE("vector verification_kfold: ten folds and mean ROC") {
 
 TEST_CASE("vector verification_kfold: without folds") {
   const auto file = load_vector("verification_kfold.json");
+  REQUIRE(file.at("cases").size() == 2);
   for (const auto& c : file.at("cases")) {
     const auto scores = numbers(c.at("scores"));
     const auto same = labels_of(c.at("labels"));
@@ -280,6 +281,7 @@ TEST_CASE("vector hq_cache: rows found by number") {
   REQUIRE(cache.names == file.at("filenames").get<std::vector<std::string>>());
   const auto pairs = read_numbered_pairs(test::vectors("hq_cache/toy_pairs.list"));
   const auto& rows = file.at("rows_of_pairs");
+  REQUIRE(!pairs.empty());
   REQUIRE(pairs.size() == rows.size());
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     REQUIRE(cache.find(pairs[i].a) == rows[i][0].get<std::int64_t>());

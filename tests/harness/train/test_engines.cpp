@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/comm/communicator.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "harness/train/engine.h"
@@ -75,8 +76,10 @@ EngineOptions engine_options(const std::string& head = "qcface", std::int64_t cl
   return options;
 }
 
+const std::unique_ptr<Communicator> alone = make_single_communicator();
+
 std::unique_ptr<Engine> make_engine(std::unique_ptr<nn::Backend> backend, const EngineOptions& options) {
-  auto engine = std::make_unique<Engine>(std::move(backend), tiny(), options);
+  auto engine = std::make_unique<Engine>(std::move(backend), tiny(), options, *alone);
   engine->network().parameters().initialise(3);
   engine->head().initialise(3);
   return engine;
