@@ -3,12 +3,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <exception>
+#include <iterator>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "core/comm/communicator.h"
 #include "core/comm/thread_ranks.h"
+#include "nn/backend.h"
+#include "nn/iresnet.h"
+#include "nn/network.h"
 #include "tests/kernels/random_input.h"
 
 namespace qcface::test {
@@ -23,24 +30,24 @@ struct RankStep {
   std::vector<float> dx;  // [own rows, D]
 };
 
-/// One step on one rank, from its own rows of x and labels and its own classes.
-RankStep step_of(Communicator& communicator, const qcf_head_config& config, const HeadInput& whole) {
+template <class T>
+std::vector<T> slice(const std::vector<T>& all, std::int64_t first, std::int64_t count) {
+  return {all.begin() + first, all.begin() + first + count};
+}
+
+/// One step on one rank, from its own rows of x and labels and, of `whole`, the class weights, n, d and k.
+RankStep step_of(Communicator& communicator, const qcf_head_config& config, const HeadInput& whole,
+                 const std::vector<float>& own_x, const std::vector<std::int64_t>& own_labels) {
   const int rank = communicator.rank(), ranks = communicator.size();
   const Share rows = share_of(whole.n, rank, ranks), classes = share_of(whole.k, rank, ranks);
-  const auto slice = [](const auto& all, std::int64_t first, std::int64_t count) {
-    return std::vector(all.begin() + first, all.begin() + first + count);
-  };
-  const std::vector<float> own_x = slice(whole.x, rows.first * whole.d, rows.count * whole.d);
-  const std::vector<std::int64_t> own_labels = slice(whole.labels, rows.first, rows.count);
-
   RankStep step;
   HeadInput& part = step.part;
   part.n = whole.n;
   part.d = whole.d;
   part.k = classes.count;
   part.w = slice(whole.w, classes.first * whole.d, classes.count * whole.d);
-  part.x.assign(whole.x.size(), NAN);
-  part.labels.assign(whole.labels.size(), -99);
+  part.x.assign(static_cast<std::size_t>(whole.n * whole.d), NAN);
+  part.labels.assign(static_cast<std::size_t>(whole.n), -99);
   communicator.all_gather(array_of(own_x.data(), rows.count, whole.d),
                           array_of(part.x.data(), whole.n, whole.d));
   communicator.all_gather(array_of(own_labels.data(), rows.count), array_of(part.labels.data(), whole.n));
@@ -67,6 +74,13 @@ RankStep step_of(Communicator& communicator, const qcf_head_config& config, cons
     step.dx = run.dx.vector();
   }
   return step;
+}
+
+/// The same with the rows of `whole`.
+RankStep step_of(Communicator& communicator, const qcf_head_config& config, const HeadInput& whole) {
+  const Share rows = share_of(whole.n, communicator.rank(), communicator.size());
+  return step_of(communicator, config, whole, slice(whole.x, rows.first * whole.d, rows.count * whole.d),
+                 slice(whole.labels, rows.first, rows.count));
 }
 
 /// Largest |a - b| over the rows, against `relative` of the row's largest value in b.
@@ -138,6 +152,69 @@ TEST_CASE("head exchange: ranks that share classes and batch give what one rank 
           }
         }
       }
+    }
+  }
+}
+
+// A whole step up to the gradients, batch norm with its running statistics: those of a batch would be each rank's own.
+TEST_CASE("head exchange: backbone and head over ranks give the losses and gradients of one rank") {
+  constexpr int kSize = 16, kBatch = 7, kWidth = 24;
+  constexpr std::int64_t kClasses = 50;
+  nn::IResNetConfig net = nn::iresnet_config("mini", kWidth);
+  net.widths = {8, 16, 16, 24};
+  net.image_size = kSize;
+  net.dropout = 0;
+  constexpr std::int64_t kPixels = 3 * kSize * kSize;
+  const std::vector<float> pictures = tensor(61, 1, static_cast<std::size_t>(kBatch * kPixels), 0, 1);
+  HeadInput whole;
+  whole.n = kBatch;
+  whole.d = kWidth;
+  whole.k = kClasses;
+  whole.w = tensor(61, 2, static_cast<std::size_t>(kClasses * kWidth), 0, 1);
+  for (std::int64_t i = 0; i < kBatch; ++i) whole.labels.push_back(i * 19 % kClasses);
+
+  struct Result {
+    double loss = 0;
+    std::vector<float> backbone, classes;
+  };
+  for (const qcf_head_kind kind : {QCF_HEAD_QCFACE_CUR, QCF_HEAD_ADAFACE}) {
+    qcf_head_config config = make_head_config(kind);
+    config.phase = QCF_PHASE_NORM;
+    std::vector<Result> of_one;
+    for (const int ranks : {1, 2, 3}) {
+      std::vector<Result> results(static_cast<std::size_t>(ranks));
+      run_ranks(ranks, [&](Communicator& communicator) {
+        const Share rows = share_of(kBatch, communicator.rank(), ranks);
+        const auto backend = nn::make_cpu_backend(1);
+        nn::Network network(nn::iresnet_graph(net), *backend);
+        network.parameters().initialise(3);
+        const std::vector<float> images = slice(pictures, rows.first * kPixels, rows.count * kPixels);
+        const auto x = network.forward_frozen(images, static_cast<int>(rows.count));
+        const RankStep step = step_of(communicator, config, whole, {x.begin(), x.end()},
+                                      slice(whole.labels, rows.first, rows.count));
+        network.backward(step.dx);
+        const std::span<float> gradients = network.parameters().gradients();
+        communicator.all_reduce(array_of(gradients.data(), std::ssize(gradients)), Reduce::kSum);
+        results[static_cast<std::size_t>(communicator.rank())] = {
+            step.run.losses[0], {gradients.begin(), gradients.end()}, step.run.dw.vector()};
+      });
+      if (ranks == 1) {
+        of_one = results;
+        continue;
+      }
+      INFO(qcf_head_name(kind) << ", " << ranks << " ranks");
+      const Result& want = of_one.front();
+      std::vector<float> classes;
+      for (const Result& result : results) {
+        REQUIRE(bits(&result.loss, &results.front().loss, 1));
+        REQUIRE(result.backbone == results.front().backbone);
+        classes.insert(classes.end(), result.classes.begin(), result.classes.end());
+      }
+      REQUIRE(std::fabs(results.front().loss - want.loss) <= 2e-6 * want.loss);
+      REQUIRE(classes.size() == want.classes.size());
+      require_rows_near(classes.data(), want.classes.data(), kClasses, kWidth, 1e-5);
+      REQUIRE(results.front().backbone.size() == want.backbone.size());
+      require_rows_near(results.front().backbone.data(), want.backbone.data(), 1, want.backbone.size(), 1e-5);
     }
   }
 }
