@@ -159,7 +159,7 @@ enum class Precision { kFp32, kBf16, kFp16 };
 class Backend {
  public:
   virtual ~Backend() = default;
-  virtual std::string name() const = 0;  // "oneDNN 2.6.3, 2 threads, channel blocks of 8"
+  virtual std::string name() const = 0;    // "oneDNN 2.6.3, 2 threads, channel blocks of 8"
   virtual const char* device() const = 0;  // "cpu" or "cuda": for people and result files, never to decide by
 
   /// Whether allocate() gives memory that the host may read and write. If not, spans of parameters are only to be

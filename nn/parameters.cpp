@@ -102,8 +102,8 @@ std::span<const float> ParameterStore::storage(std::size_t index, TensorRole rol
                          : role == TensorRole::kValue    ? weights_
                          : role == TensorRole::kGradient ? gradients_
                                                          : slot_;
-  require(role != TensorRole::kSlot || slot_.bytes() > 0,
-          "'{}' has no slot yet; call slot() first", spec.name);
+  require(role != TensorRole::kSlot || slot_.bytes() > 0, "'{}' has no slot yet; call slot() first",
+          spec.name);
   return memory.floats().subspan(place.offset, place.count);
 }
 

@@ -118,7 +118,8 @@ int run(const Options& options) {
       for (std::size_t i = 0; i < embeddings.size(); ++i)
         loss += static_cast<double>(embeddings[i]) * static_cast<double>(probe[i]);
       check["loss"].push_back(loss);
-      if (!check.contains("embeddings")) check["embeddings"] = std::vector<float>(embeddings.begin(), embeddings.end());
+      if (!check.contains("embeddings"))
+        check["embeddings"] = std::vector<float>(embeddings.begin(), embeddings.end());
     }
     const auto t2 = std::chrono::steady_clock::now();
     network.backward(probe);

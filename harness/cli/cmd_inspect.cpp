@@ -99,7 +99,8 @@ int inspect(const std::string& path, bool all) {
   }
   std::size_t hidden = 0, shown = 0, more = 0;
   for (const SafeTensorView& view : file.tensors()) {
-    const bool detail = view.name.starts_with("slot0.") || view.name.starts_with("momentum.") || view.name.ends_with("num_batches_tracked");
+    const bool detail = view.name.starts_with("slot0.") || view.name.starts_with("momentum.") ||
+                        view.name.ends_with("num_batches_tracked");
     if (detail && !all) {
       ++hidden;
     } else if (shown == kMostTensors && !all) {

@@ -103,10 +103,11 @@ void read_class_weights(const SafeTensorsFile& file, const std::string& path, nn
   const std::vector<std::int64_t> published{width, classes}, ours{classes, width};
   const std::vector<float> values = view.to_float();
   if (view.shape == ours && view.shape != published) return head.copy_in(role, 0, values);
-  require(view.shape == published,
-          "{}: tensor {} has shape {}, expected [D, K] = {}: the file was trained on another set of identities "
-          "or another embedding width",
-          path, view.name, shape_text(view.shape), shape_text(published));
+  require(
+      view.shape == published,
+      "{}: tensor {} has shape {}, expected [D, K] = {}: the file was trained on another set of identities "
+      "or another embedding width",
+      path, view.name, shape_text(view.shape), shape_text(published));
   std::vector<float> rows;
   for (std::int64_t first = 0; first < classes; first += kRowsAtOnce) {
     const std::int64_t count = std::min(kRowsAtOnce, classes - first);

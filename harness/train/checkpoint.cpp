@@ -151,8 +151,8 @@ CheckpointFacts read_checkpoint_facts(const fs::path& path) {
   }
 }
 
-void save_checkpoint(const fs::path& path, nn::Network& network, const nn::Head& head, const std::string& arch,
-                     const nlohmann::ordered_json& config, const RunState& state) {
+void save_checkpoint(const fs::path& path, nn::Network& network, const nn::Head& head,
+                     const std::string& arch, const nlohmann::ordered_json& config, const RunState& state) {
   model::TensorWriter writer;
   const nn::ParameterStore& parameters = network.parameters();
   writer.add_backbone(parameters, nn::TensorRole::kValue);

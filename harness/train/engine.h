@@ -60,7 +60,7 @@ struct EngineOptions {
   qcf_head_config head{};
   std::int64_t classes = 0;        // of all ranks
   std::int64_t largest_batch = 0;  // likewise
-  int accumulate = 1;  // parts that a batch is computed in
+  int accumulate = 1;              // parts that a batch is computed in
   std::array<double, 3> mean = data::kQcfaceMean;
   std::array<double, 3> std = data::kQcfaceStd;
 };

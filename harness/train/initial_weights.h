@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "nn/head/head.h"
 #include "harness/train/train_options.h"
+#include "nn/head/head.h"
 #include "nn/network.h"
 
 namespace qcface::train {

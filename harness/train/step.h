@@ -35,8 +35,9 @@ class TrainStep {
  public:
   /// `normalisation` [3, 256]: value of each pixel in each channel. Batches have up to `largest` rows, of which a rank
   /// computes its own in up to `parts` pieces of at least two. All references are borrowed.
-  TrainStep(nn::Backend& backend, nn::Network& network, nn::Head& head, const nn::OptimiserSettings& optimiser,
-            std::span<const float> normalisation, std::int64_t largest, int parts, Communicator& communicator);
+  TrainStep(nn::Backend& backend, nn::Network& network, nn::Head& head,
+            const nn::OptimiserSettings& optimiser, std::span<const float> normalisation,
+            std::int64_t largest, int parts, Communicator& communicator);
 
   /// Writes what the step of a batch of n rows is told, at `inputs` in host memory; the first input_bytes(n) are then to be
   /// sent. dropout: of this rank's first row.

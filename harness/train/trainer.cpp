@@ -22,10 +22,10 @@
 #include "harness/report/report.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/class_list.h"
+#include "harness/train/engine.h"
 #include "harness/train/evaluation.h"
 #include "harness/train/initial_weights.h"
 #include "harness/train/run_log.h"
-#include "harness/train/engine.h"
 #include "harness/train/trainer_parts.h"
 #include "harness/train/training_set.h"
 
@@ -385,8 +385,8 @@ void Trainer::save_what_is_there() {
 
 bool Trainer::finish() {
   const StopLimit limit(kStopSeconds);
-  const bool good =
-      write_final_evaluation(network_, eval_sets_, o_, run_, last_checkpoint_.string(), engine_.backend().device());
+  const bool good = write_final_evaluation(network_, eval_sets_, o_, run_, last_checkpoint_.string(),
+                                           engine_.backend().device());
   report::write_plots(run_);
   log::info("finished after {} steps, peak memory {:.0f} MiB, {} corrupt pictures", state_.global_step,
             peak_resident_mib(), loader_.corrupt().size());

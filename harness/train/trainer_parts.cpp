@@ -51,9 +51,8 @@ Engine make_engine(const TrainOptions& o, DeviceKind device, int threads, std::i
   const nn::Precision precision = o.precision == "bf16"   ? nn::Precision::kBf16
                                   : o.precision == "fp16" ? nn::Precision::kFp16
                                                           : nn::Precision::kFp32;
-  auto backend = device == DeviceKind::kCpu
-                     ? nn::make_cpu_backend(threads)
-                     : nn::make_cuda_backend({o.gpu_id.front(), precision, false});
+  auto backend = device == DeviceKind::kCpu ? nn::make_cpu_backend(threads)
+                                            : nn::make_cuda_backend({o.gpu_id.front(), precision, false});
   return Engine(std::move(backend), nn::iresnet_graph(backbone_config(o)), engine, communicator);
 }
 

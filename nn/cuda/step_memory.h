@@ -38,9 +38,7 @@ class Event {
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
   void record(cudaStream_t stream) { check_cuda(cudaEventRecord(event_, stream), "CUDA event"); }
-  void hold(cudaStream_t stream) const {
-    check_cuda(cudaStreamWaitEvent(stream, event_, 0), "CUDA event");
-  }
+  void hold(cudaStream_t stream) const { check_cuda(cudaStreamWaitEvent(stream, event_, 0), "CUDA event"); }
   void wait() const { check_cuda(cudaEventSynchronize(event_), "training step"); }
 
  private:

@@ -48,9 +48,9 @@ class CudaStepQueue final : public StepQueue {
     slot.sent.hold(stream);
     graphs_[{kind, next_}].run(stream, [&] {
       enqueue(slot.device.data());
-      check_cuda(cudaMemcpyAsync(slot.results.as<void>(), results_, result_bytes_, cudaMemcpyDeviceToHost,
-                                 stream),
-                 "figures of a step");
+      check_cuda(
+          cudaMemcpyAsync(slot.results.as<void>(), results_, result_bytes_, cudaMemcpyDeviceToHost, stream),
+          "figures of a step");
     });
     slot.done.record(stream);
     next_ = (next_ + 1) % kSlots;

@@ -56,10 +56,9 @@ void update_weights(const OptimiserSettings& settings, const UpdateCall& call, S
   with_type(copy_type, kName, [&](auto value) {
     using C = decltype(value);
     auto* kernel = call.working ? update_kernel<C, true> : update_kernel<C, false>;
-    check_launch(
-        qcface::cuda::launch(kernel, flat_grid_of_values(static_cast<std::int64_t>(call.count)),
-                             dim3(kFlatThreads), 0, stream, settings, call),
-        kName);
+    check_launch(qcface::cuda::launch(kernel, flat_grid_of_values(static_cast<std::int64_t>(call.count)),
+                                      dim3(kFlatThreads), 0, stream, settings, call),
+                 kName);
   });
 }
 

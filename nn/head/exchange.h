@@ -3,8 +3,7 @@
 //
 //   all_gather x and labels          every rank: all N rows
 //   forward_stages                   every rank: losses, row values, t and length statistics of the whole batch; a share of dx
-//   reduce_scatter dx_direction      dx of the rank's own rows, the mean being over all N; dx_magnitude, which every rank has
-//                                    whole, is added to it
+//   reduce_scatter dx                dx of the rank's own rows, the mean being over all N
 //   qcf_head_weights                 dw of the rank's own classes, whole: nothing to reduce
 //
 // Gradients of the backbone then add up over the ranks. Values that stand on one rank alone (target cosines, counts) pass
@@ -21,8 +20,8 @@
 namespace qcface::nn {
 
 /// qcf_head_prepare, qcf_head_sums and qcf_head_finish with the reductions between them, on the context's stream. args: n is
-/// all of the ranks' rows, class_offset and k_loc are this rank's classes of k_total; with more than one rank dx and
-/// row_tangent are NULL. One rank gets the bits of qcf_head_step. Throws KernelError, and the communicator's Error: a rank
+/// all of the ranks' rows, class_offset and k_loc are this rank's classes of k_total; with more than one rank
+/// row_tangent is NULL. One rank gets the bits of qcf_head_step. Throws KernelError, and the communicator's Error: a rank
 /// that finds NaN in its classes leaves the others to theirs.
 void forward_stages(KernelContext& context, const qcf_head_config& config, const qcf_head_args& args,
                     Communicator& communicator);

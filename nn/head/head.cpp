@@ -59,8 +59,7 @@ Head::Head(const Backend& backend, const qcf_head_config& config, const Optimise
   dx_ = allocate(largest * width, sizeof(float), "gradient of the embeddings");
   if (communicator.size() > 1) {
     labels_ = allocate(largest, sizeof(std::int64_t), "labels of all ranks");
-    direction_ = allocate(largest * width, sizeof(float), "gradient of all embeddings");
-    magnitude_ = allocate(largest * width, sizeof(float), "gradient of all embeddings");
+    shares_ = allocate(largest * width, sizeof(float), "gradient of all embeddings");
   }
   checked([&] { context_.check(qcf_cuda_open(context_.get())); });
   optimiser_.w = floats(weights_);
@@ -115,12 +114,7 @@ qcf_head_args Head::arguments(std::int64_t n) const {
   args.length_stats = qcf_head_has_length_stats(config_.kind) != 0 ? floats(length_stats_) : nullptr;
   args.operand_type = type_;
   args.unit_w = unit_.data();
-  if (communicator_.size() == 1) {
-    args.dx = floats(dx_);
-  } else {
-    args.dx_direction = floats(direction_);
-    args.dx_magnitude = floats(magnitude_);
-  }
+  args.dx = floats(communicator_.size() == 1 ? dx_ : shares_);
   args.optimiser = &optimiser_;
   args.workspace = workspace_.data();
   args.workspace_bytes = workspace_.bytes();
@@ -154,12 +148,9 @@ const float* Head::forward(const std::int64_t* labels, std::int64_t n, const Hea
   args_.row_rank = figures.rank;
   checked([&] { forward_stages(context_, config_, args_, communicator_); });
   if (communicator_.size() > 1) {
-    communicator_.reduce_scatter(array_of(floats(direction_), n, width_, on_device),
+    communicator_.reduce_scatter(array_of(floats(shares_), n, width_, on_device),
                                  array_of(floats(dx_), own.count, width_, on_device), Reduce::kSum,
                                  backend_.stream_handle());
-    // Every rank has the whole of this part, so it is not in the sum.
-    backend_.add(floats(dx_), floats(magnitude_) + own.first * width_,
-                 static_cast<std::size_t>(own.count * width_));
   }
   return floats(dx_);
 }
@@ -207,8 +198,7 @@ void Head::set_state(const State& state) {
 void Head::loaded() {
   if (unit_.data() == nullptr) return;
   checked([&] {
-    context_.check(
-        qcf_unit_rows(context_.get(), own_.count, width_, floats(weights_), type_, unit_.data()));
+    context_.check(qcf_unit_rows(context_.get(), own_.count, width_, floats(weights_), type_, unit_.data()));
   });
 }
 

@@ -53,8 +53,8 @@ class Head {
   /// Losses and row values of all n rows, and dx of this rank's, which is returned, from its embeddings and labels. rate,
   /// skip: scalars that update() reads. On the CPU throws Error naming tensor and row for a label out of range, NaN or
   /// infinity.
-  const float* forward(const std::int64_t* labels, std::int64_t n, const HeadFigures& figures, const float* rate,
-                       const std::uint32_t* skip);
+  const float* forward(const std::int64_t* labels, std::int64_t n, const HeadFigures& figures,
+                       const float* rate, const std::uint32_t* skip);
   void update();
   /// Waits, and throws Error if the last step, of n rows, found something wrong with its data.
   void check(std::int64_t n);
@@ -87,8 +87,8 @@ class Head {
   Share own_;
   qcf_type type_;
   Memory weights_, slot_, unit_, t_, length_stats_, x_, dx_, workspace_;
-  Memory labels_, direction_, magnitude_;  // with several ranks: of the whole batch
-  qcf_head_args args_{};  // of the step under way; the stages share them
+  Memory labels_, shares_;  // with several ranks: of the whole batch, shares of dx that add up over the ranks
+  qcf_head_args args_{};    // of the step under way; the stages share them
   qcf_optimiser optimiser_;
 };
 

@@ -9,8 +9,8 @@
 
 #include "nn/backend.h"
 #include "nn/network.h"
-#include "nn/parameters.h"
 #include "nn/optimiser.h"
+#include "nn/parameters.h"
 #include "tests/support/catch.h"
 
 namespace qcface::test {

@@ -58,21 +58,15 @@ RankStep step_of(Communicator& communicator, const qcf_head_config& config, cons
   qcf_head_args args = run.args(part);
   args.k_total = whole.k;
   args.class_offset = classes.first;
-  if (ranks > 1) args.dx = args.row_tangent = nullptr;
+  if (ranks > 1) args.row_tangent = nullptr;
   KernelContext context(1);
   CallArgs call(context, args);
   call.add_workspace(context, config);
   nn::forward_stages(context, config, call.args(), communicator);
   head_weights(context, config, call.args());
   step.dx.assign(own_x.size(), NAN);
-  if (ranks > 1) {
-    communicator.reduce_scatter(array_of(run.dx_direction.data(), whole.n, whole.d),
-                                array_of(step.dx.data(), rows.count, whole.d), Reduce::kSum);
-    for (std::size_t i = 0; i < step.dx.size(); ++i)
-      step.dx[i] += run.dx_magnitude.data()[static_cast<std::size_t>(rows.first * whole.d) + i];
-  } else {
-    step.dx = run.dx.vector();
-  }
+  communicator.reduce_scatter(array_of(run.dx.data(), whole.n, whole.d),
+                              array_of(step.dx.data(), rows.count, whole.d), Reduce::kSum);
   return step;
 }
 

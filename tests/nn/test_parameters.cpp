@@ -127,9 +127,8 @@ TEST_CASE("parameters: errors name the tensor") {
   CHECK(message([&] { store.copy_out(0, wrong); }).find("conv1.weight") != std::string::npos);
   CHECK(message([&] { store.values("bn1.running_var", TensorRole::kGradient); }).find("bn1.running_var") !=
         std::string::npos);
-  CHECK(message([&] {
-          std::as_const(store).values("conv1.weight", TensorRole::kSlot);
-        }).find("slot") != std::string::npos);
+  CHECK(message([&] { std::as_const(store).values("conv1.weight", TensorRole::kSlot); }).find("slot") !=
+        std::string::npos);
   store.initialise(1);
   REQUIRE(store.first_non_finite(TensorRole::kValue).empty());
   std::vector<float> bad = store.values("layer2.0.conv1.weight");

@@ -14,6 +14,7 @@
 #endif
 #include "kernels/device/runtime.h"
 #include "nn/iresnet.h"
+#include "tests/harness/train/plain_graph.h"
 #include "tests/support/catch.h"
 
 using namespace qcface;
@@ -78,8 +79,9 @@ EngineOptions engine_options(const std::string& head = "qcface", std::int64_t cl
 
 const std::unique_ptr<Communicator> alone = make_single_communicator();
 
-std::unique_ptr<Engine> make_engine(std::unique_ptr<nn::Backend> backend, const EngineOptions& options) {
-  auto engine = std::make_unique<Engine>(std::move(backend), tiny(), options, *alone);
+std::unique_ptr<Engine> make_engine(std::unique_ptr<nn::Backend> backend, const EngineOptions& options,
+                                    const nn::Graph& graph = tiny()) {
+  auto engine = std::make_unique<Engine>(std::move(backend), graph, options, *alone);
   engine->network().parameters().initialise(3);
   engine->head().initialise(3);
   return engine;
@@ -351,4 +353,68 @@ TEST_CASE("engines: an observer is told where the parts of a step begin, and cha
   REQUIRE(parts.size() == 2 * all.size());
   REQUIRE(curve.loss == plain.loss);
   REQUIRE(head_values(engine->head()) == plain.class_weights);
+}
+
+// Without batch norm the embeddings do not depend on the other pictures of a part.
+TEST_CASE(
+    "engines: a batch in parts gives the head what the whole batch gives it, and moves its state once") {
+  for (const bool on_gpu : {false, true}) {
+    if (on_gpu && cuda::device_count() == 0) continue;
+    for (const char* head : {"qcface-cur", "adaface"}) {
+      std::vector<Curve> curves;
+      std::vector<std::vector<float>> heads;
+      for (const int parts : {1, 2, 3}) {
+        EngineOptions options = engine_options(head);
+        options.accumulate = parts;
+        Curve curve;
+        auto engine = make_engine(on_gpu ? nn::make_cuda_backend() : nn::make_cpu_backend(1), options,
+                                  test::plain_graph(kSide, kWidth, 0.4));
+        run_steps(*engine, curve, 0, 1);
+        heads.push_back(head_values(engine->head()));
+        run_steps(*engine, curve, 1, 7);
+        curve.weights = backbone_weights(engine->network().parameters());
+        curves.push_back(curve);
+      }
+      for (std::size_t i = 1; i < curves.size(); ++i) {
+        INFO((on_gpu ? "cuda, " : "cpu, ") << head << ", " << i + 1 << " parts");
+        REQUIRE(curves[i].loss[0] == curves[0].loss[0]);
+        REQUIRE(curves[i].length[0] == curves[0].length[0]);
+        REQUIRE(heads[i] == heads[0]);  // class weights, t, length statistics
+        for (std::size_t k = 1; k < curves[0].loss.size(); ++k)
+          REQUIRE(std::fabs(curves[i].loss[k] - curves[0].loss[k]) <= 1e-4 * std::fabs(curves[0].loss[k]));
+        REQUIRE(distance(curves[i].weights, curves[0].weights) <= 1e-5);
+      }
+    }
+  }
+}
+
+TEST_CASE("engines: running statistics move once a part, and parts need less memory") {
+  std::vector<float> running;
+  std::size_t bytes[2] = {};
+  for (const int parts : {1, 2}) {
+    EngineOptions options = engine_options();
+    options.accumulate = parts;
+    auto engine = make_engine(nn::make_cpu_backend(1), options);
+    nn::ParameterStore& store = engine->network().parameters();
+    const Pictures pictures(0, kBatch);
+    engine->step(pictures.batch, {0, 0, kBatch, kRate, 0});
+    bytes[parts - 1] = engine->network().arena_bytes();
+    const std::vector<float> mean = store.values("bn1.running_mean");
+    if (parts == 1) {
+      running = mean;
+      continue;
+    }
+    // The mean of the whole batch, a, and of its halves, b1 and b2: 0.9 a, and 0.1 * 0.9 b1 + 0.9 b2, with a = (b1 + b2) / 2.
+    auto second = make_engine(nn::make_cpu_backend(1), engine_options());
+    Pictures half(0, kBatch);
+    half.batch.pixels += kBatch / 2 * kSide * kSide * 3;
+    half.batch.labels = half.batch.labels.subspan(kBatch / 2);
+    second->step(half.batch, {0, 0, kBatch / 2, kRate, 0});
+    const std::vector<float> last = second->network().parameters().values("bn1.running_mean");  // 0.9 b2
+    for (std::size_t c = 0; c < mean.size(); ++c) {
+      const float first = 2 * running[c] - last[c];  // 0.9 b1
+      REQUIRE(std::fabs(mean[c] - (0.1f * first + last[c])) <= 1e-5f * (1 + std::fabs(mean[c])));
+    }
+  }
+  REQUIRE(bytes[1] < 0.7 * static_cast<double>(bytes[0]));
 }
