@@ -8,7 +8,9 @@
 #include "core/error.h"
 #include "harness/console/interrupt.h"
 #include "harness/data/augment.h"
+#include "harness/data/normalise.h"
 #include "harness/data/pixel_ops.h"
+#include "harness/data/resize.h"
 
 namespace qcface::data {
 namespace {
@@ -32,7 +34,7 @@ void bench_stages(const ImageFolder& set, const DataBenchOptions& o, DataBenchRe
   ImageDecoder decoder;
   Augmenter augmenter(o.loader.jpeg_swap_rb);
   Resizer resizer;
-  const Normaliser normaliser(o.loader.mean, o.loader.std);
+  const Normaliser normaliser(o.loader.preparation.mean, o.loader.preparation.std);
   Image image, resized;
   std::vector<float> out(3 * static_cast<std::size_t>(o.loader.side) *
                          static_cast<std::size_t>(o.loader.side));

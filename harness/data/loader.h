@@ -10,8 +10,7 @@
 #include <vector>
 
 #include "harness/data/image_folder.h"
-#include "harness/data/normalise.h"
-#include "harness/data/resize.h"
+#include "harness/data/preparation.h"
 
 namespace qcface::data {
 
@@ -31,10 +30,7 @@ struct LoaderOptions {
   bool shuffle = true;  // false: folder order
   AugmentMode augment = AugmentMode::kNone;
   bool jpeg_swap_rb = false;  // quirk of the published augmentation, see augment.h
-  bool swap_rb = false;       // exchange red and blue of every decoded picture
-  std::array<double, 3> mean = kQcfaceMean;
-  std::array<double, 3> std = kQcfaceStd;
-  NonSquare non_square = NonSquare::kCentreCrop;
+  Preparation preparation;
   bool drop_last = false;  // true: no batch smaller than batch_size
   bool mirrored = false;   // also deliver each picture with its columns reversed (Batch::mirrored)
   bool pixels =

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "harness/console/interrupt.h"
+#include "harness/data/image.h"
 #include "harness/data/loader.h"
 
 namespace qcface::data {

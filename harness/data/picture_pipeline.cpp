@@ -11,7 +11,9 @@ constexpr int kMaxAspect = 16;
 }
 
 PicturePipeline::PicturePipeline(const LoaderOptions& options)
-    : options_(options), augmenter_(options.jpeg_swap_rb), normaliser_(options.mean, options.std) {}
+    : options_(options),
+      augmenter_(options.jpeg_swap_rb),
+      normaliser_(options.preparation.mean, options.preparation.std) {}
 
 PictureOutcome PicturePipeline::run(const ImageFolder& set, std::int64_t index, std::int64_t epoch,
                                     const PictureTarget& target) {
@@ -24,7 +26,7 @@ PictureOutcome PicturePipeline::run(const ImageFolder& set, std::int64_t index, 
     return outcome;
   }
   if (image_.width() != image_.height()) {
-    if (options_.non_square == NonSquare::kReject) {
+    if (options_.preparation.non_square == NonSquare::kReject) {
       outcome.reason = fmt::format("{} x {} pixels is not square", image_.width(), image_.height());
       return outcome;
     }
@@ -36,7 +38,7 @@ PictureOutcome PicturePipeline::run(const ImageFolder& set, std::int64_t index, 
     outcome.centre_cropped = true;
   }
   // The colours are put right before the augmentation, whose CLAHE and JPEG steps tell red from blue.
-  if (options_.swap_rb) swap_red_blue(image_);
+  if (options_.preparation.swap_rb) swap_red_blue(image_);
   if (options_.augment == AugmentMode::kPublished) {
     augmenter_.apply(draw_augmentation(options_.seed, static_cast<std::uint32_t>(epoch),
                                        static_cast<std::uint64_t>(index)),

@@ -19,24 +19,17 @@ int blocks_in_layer(const SafeTensorsFile& file, int layer) {
   return count;
 }
 
-Preprocessing preprocessing_of(const SafeTensorsFile& file, const std::string& path) {
-  Preprocessing result;
+data::Preparation preparation_of(const SafeTensorsFile& file, const std::string& path) {
   const auto found = file.metadata().find("config");
-  if (found == file.metadata().end()) return result;
+  if (found == file.metadata().end()) return {};
   try {
-    const auto config = parse_json(found->second);
-    result.mean = config.value("mean", result.mean);
-    result.std = config.value("std", result.std);
-    result.swap_rb = config.value("swap-rb", result.swap_rb);
-    result.non_square = config.value("non-square", result.non_square);
+    return data::preparation_from_json(parse_json(found->second));
   } catch (const std::exception&) {
     fail(
         "{}: the configuration in its metadata is damaged: expected a JSON object whose mean and std are "
-        "three "
-        "numbers, swap-rb true or false, non-square text; take another checkpoint",
+        "three numbers, swap-rb true or false, non-square centre-crop or reject; take another checkpoint",
         path);
   }
-  return result;
 }
 
 }  // namespace
@@ -67,7 +60,7 @@ Model load_model(const std::filesystem::path& path, int threads, const std::stri
   model.config = backbone_of(file, path.string());
   require(arch.empty() || arch == model.config.arch, "{}: holds a {} backbone, but --arch {} was asked for",
           path.string(), model.config.arch, arch);
-  model.preprocessing = preprocessing_of(file, path.string());
+  model.preparation = preparation_of(file, path.string());
   model.backend = device == DeviceKind::kCuda ? nn::make_cuda_backend() : nn::make_cpu_backend(threads);
   model.network = std::make_unique<nn::Network>(nn::iresnet_graph(model.config), *model.backend);
   read_backbone(file, path.string(), model.network->parameters());

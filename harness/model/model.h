@@ -1,7 +1,6 @@
 // A trained model for evaluation: backend, network with weights, and how its pictures are to be prepared.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -9,6 +8,7 @@
 
 #include "core/device.h"
 #include "core/safetensors.h"
+#include "harness/data/preparation.h"
 #include "harness/eval/embedder.h"
 #include "nn/backend.h"
 #include "nn/iresnet.h"
@@ -16,19 +16,11 @@
 
 namespace qcface::model {
 
-/// Picture preparation the weights were trained with; kept in checkpoints.
-struct Preprocessing {
-  std::array<double, 3> mean{0.5312, 0.4265, 0.3753};
-  std::array<double, 3> std{0.2873, 0.2555, 0.2496};
-  bool swap_rb = false;
-  std::string non_square = "centre-crop";
-};
-
 struct Model {
   std::unique_ptr<nn::Backend> backend;
   std::unique_ptr<nn::Network> network;
   nn::IResNetConfig config;
-  Preprocessing preprocessing;
+  data::Preparation preparation;  // as the weights were trained with
 };
 
 /// Architecture of the tensors in a file: from its metadata ("arch"), else told from the names and shapes.

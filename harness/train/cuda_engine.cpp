@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "harness/data/normalise.h"
 #include "harness/train/cuda_graph.h"
 #include "harness/train/cuda_head.h"
 #include "harness/train/cuda_memory.h"

@@ -131,6 +131,10 @@ void add_train_options(OptionTable& table, TrainOptions& options) {
   add_own_options(table, options);
 }
 
+data::Preparation preparation_of(const TrainOptions& o) {
+  return {o.mean, o.std, o.swap_rb, data::non_square_from_name(o.non_square)};
+}
+
 bool may_change_on_resume(const std::string& key) {
   return std::find(kChangeable.begin(), kChangeable.end(), key) != kChangeable.end();
 }

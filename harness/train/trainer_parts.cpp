@@ -26,10 +26,7 @@ data::LoaderOptions loader_options(const TrainOptions& o, bool pixels) {
   loader.shuffle = !o.no_shuffle;
   loader.augment = o.augment == "published" ? data::AugmentMode::kPublished : data::AugmentMode::kNone;
   loader.jpeg_swap_rb = o.jpeg_swap_rb;
-  loader.swap_rb = o.swap_rb;
-  loader.mean = o.mean;
-  loader.std = o.std;
-  loader.non_square = o.non_square == "reject" ? data::NonSquare::kReject : data::NonSquare::kCentreCrop;
+  loader.preparation = preparation_of(o);
   loader.drop_last = o.drop_last;
   return loader;
 }

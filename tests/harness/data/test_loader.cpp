@@ -15,6 +15,7 @@
 
 #include "core/error.h"
 #include "harness/data/image.h"
+#include "harness/data/normalise.h"
 #include "harness/data/picture_list.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
@@ -321,7 +322,7 @@ TEST_CASE("loader: pictures that are not square are cropped or refused") {
     REQUIRE(set.relative_path(3) == "id00/wide.png");
     REQUIRE(seen.images[3 * floats] == normaliser.value(0, wide.row(0)[3 * 5]));
   }
-  options.non_square = NonSquare::kReject;
+  options.preparation.non_square = NonSquare::kReject;
   options.corrupt = CorruptPolicy::kMark;
   Loader loader(set, options);
   REQUIRE(read_epoch(loader, 0).valid == std::vector<std::uint8_t>{1, 1, 1, 0});
@@ -350,7 +351,7 @@ TEST_CASE("loader: options out of range and misuse are named") {
   REQUIRE_THROWS_WITH(Loader(set, small_options(0, 1)), test::contains("batch size 0"));
   REQUIRE_THROWS_WITH(Loader(set, small_options(1, -1)), test::contains("workers -1"));
   LoaderOptions options = small_options(1, 1);
-  options.std[1] = 0.0;
+  options.preparation.std[1] = 0.0;
   REQUIRE_THROWS_WITH(Loader(set, options), test::contains("std"));
   Loader loader(set, small_options(1, 1));
   REQUIRE_THROWS_WITH(loader.next(), test::contains("start_epoch"));
@@ -390,7 +391,7 @@ TEST_CASE("swap_rb exchanges red and blue before the augmentation") {
   LoaderOptions options = small_options(4, 1);
   const ImageFolder right = scan(folder.path() / "right"), swapped = scan(folder.path() / "swapped");
   Loader plain(right, options);
-  options.swap_rb = true;
+  options.preparation.swap_rb = true;
   Loader exchanged(swapped, options);
   REQUIRE(read_epoch(plain, 0) == read_epoch(exchanged, 0));
 }
@@ -421,7 +422,7 @@ TEST_CASE("8-bit pixels are what the normalised images are made of") {
     Loader floats(set, options);
     options.pixels = true;
     Loader bytes(set, options);
-    const Normaliser normaliser(options.mean, options.std);
+    const Normaliser normaliser(options.preparation.mean, options.preparation.std);
     floats.start_epoch(1);
     bytes.start_epoch(1);
     int batches = 0;
