@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace qcface::data {
@@ -15,12 +16,13 @@ PicturePipeline::PicturePipeline(const LoaderOptions& options)
       augmenter_(options.jpeg_swap_rb),
       normaliser_(options.preparation.mean, options.preparation.std) {}
 
-PictureOutcome PicturePipeline::run(const ImageFolder& set, std::int64_t index, std::int64_t epoch,
+PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index, std::int64_t epoch,
                                     const PictureTarget& target) {
   PictureOutcome outcome;
-  set.path(index, path_);
-  DecodeResult decoded = decoder_.decode_file(path_, image_);
-  outcome.file_bytes = static_cast<std::int64_t>(decoded.file_bytes);
+  std::span<const std::uint8_t> bytes;
+  DecodeResult decoded = set.read(index, file_, bytes);
+  outcome.file_bytes = static_cast<std::int64_t>(bytes.size());
+  if (decoded.ok()) decoded = decoder_.decode(bytes, image_);
   if (!decoded.ok()) {
     outcome.reason = std::move(decoded.reason);
     return outcome;

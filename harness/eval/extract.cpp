@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "harness/console/interrupt.h"
+#include "harness/data/image_folder.h"
 #include "harness/eval/scores.h"
 
 namespace qcface::eval {

@@ -47,7 +47,8 @@ class Trainer {
         run_(options.pth_save_fold),
         threads_(compute_threads(options)),
         eval_sets_(read_eval_sets(options)),
-        set_(scan_training_set(options)),
+        pictures_(scan_training_set(options)),
+        set_(*pictures_),
         head_(head_options(options, threads_), set_.num_classes(), options.embed_dims),
         engine_(make_engine(options, device, threads_, head_, communicator)),
         network_(engine_->network()),
@@ -97,7 +98,8 @@ class Trainer {
   fs::path run_;
   int threads_;
   std::vector<EvalSet> eval_sets_;
-  data::ImageFolder set_;
+  std::unique_ptr<data::PictureSource> pictures_;
+  const data::PictureSource& set_;
   Head head_;
   std::unique_ptr<StepEngine> engine_;
   nn::Network& network_;

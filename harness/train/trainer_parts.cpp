@@ -90,7 +90,7 @@ void check_batches(const TrainOptions& o, std::int64_t size, std::int64_t batche
     log::warn("--batch-size {} is larger than the set: every epoch is one batch of {} pictures", batch, size);
 }
 
-void announce(const TrainOptions& o, const data::ImageFolder& set, std::int64_t batches_per_epoch,
+void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_t batches_per_epoch,
               StepEngine& engine) {
   nn::Network& network = engine.network();
   const std::int64_t largest = std::min(o.batch_size, set.size());
