@@ -13,13 +13,13 @@
 namespace qcface::model {
 namespace {
 
-int blocks_in_layer(const SafeTensorsFile& file, int layer) {
+int blocks_in_layer(const TensorSource& file, int layer) {
   int count = 0;
   while (find_backbone_tensor(file, fmt::format("layer{}.{}.conv1.weight", layer, count)) != nullptr) ++count;
   return count;
 }
 
-data::Preparation preparation_of(const SafeTensorsFile& file, const std::string& path) {
+data::Preparation preparation_of(const TensorSource& file) {
   const auto found = file.metadata().find("config");
   if (found == file.metadata().end()) return {};
   try {
@@ -28,17 +28,17 @@ data::Preparation preparation_of(const SafeTensorsFile& file, const std::string&
     fail(
         "{}: the configuration in its metadata is damaged: expected a JSON object whose mean and std are "
         "three numbers, swap-rb true or false, non-square centre-crop or reject; take another checkpoint",
-        path);
+        file.path());
   }
 }
 
 }  // namespace
 
-nn::IResNetConfig backbone_of(const SafeTensorsFile& file, const std::string& path) {
-  const SafeTensorView* bias = find_backbone_tensor(file, "fc.bias");
-  const SafeTensorView* stem = find_backbone_tensor(file, "conv1.weight");
+nn::IResNetConfig backbone_of(const TensorSource& file) {
+  const TensorView* bias = find_backbone_tensor(file, "fc.bias");
+  const TensorView* stem = find_backbone_tensor(file, "conv1.weight");
   require(bias != nullptr && bias->shape.size() == 1 && stem != nullptr && stem->shape.size() == 4,
-          "{}: holds no IResNet backbone (no fc.bias or conv1.weight)", path);
+          "{}: holds no IResNet backbone (no fc.bias or conv1.weight)", file.path());
   const int embed_dim = static_cast<int>(bias->shape[0]);
   if (const auto named = file.metadata().find("arch"); named != file.metadata().end()) {
     return nn::iresnet_config(named->second, embed_dim);
@@ -50,22 +50,22 @@ nn::IResNetConfig backbone_of(const SafeTensorsFile& file, const std::string& pa
     const nn::IResNetConfig config = nn::iresnet_config(name, embed_dim);
     if (config.blocks == blocks && config.widths[0] == stem->shape[0]) return config;
   }
-  fail("{}: layers of {} blocks are no known IResNet; known are {}", path, fmt::join(blocks, " "),
+  fail("{}: layers of {} blocks are no known IResNet; known are {}", file.path(), fmt::join(blocks, " "),
        fmt::join(nn::iresnet_names(), ", "));
 }
 
 Model load_model(const std::filesystem::path& path, int threads, const std::string& arch, DeviceKind device) {
-  const SafeTensorsFile file(path);
+  const TensorSource file = open_tensors(path);
   Model model;
-  model.config = backbone_of(file, path.string());
+  model.config = backbone_of(file);
   require(arch.empty() || arch == model.config.arch, "{}: holds a {} backbone, but --arch {} was asked for",
-          path.string(), model.config.arch, arch);
-  model.preparation = preparation_of(file, path.string());
+          file.path(), model.config.arch, arch);
+  model.preparation = preparation_of(file);
   model.backend = device == DeviceKind::kCuda ? nn::make_cuda_backend() : nn::make_cpu_backend(threads);
   model.network = std::make_unique<nn::Network>(nn::iresnet_graph(model.config), *model.backend);
-  read_backbone(file, path.string(), model.network->parameters());
+  read_backbone(file, model.network->parameters());
   if (const auto extra = unexpected_tensors(file, model.network->parameters()); !extra.empty()) {
-    log::warn("{}: {} tensors are not part of {} and were left out, for example {}", path.string(),
+    log::warn("{}: {} tensors are not part of {} and were left out, for example {}", file.path(),
               extra.size(), model.config.arch, printable(extra.front(), 200));
   }
   return model;

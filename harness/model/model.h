@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/device.h"
-#include "core/safetensors.h"
+#include "core/tensors/source.h"
 #include "harness/data/preparation.h"
 #include "harness/eval/embedder.h"
 #include "nn/backend.h"
@@ -25,7 +25,7 @@ struct Model {
 
 /// Architecture of the tensors in a file: from its metadata ("arch"), else told from the names and shapes.
 /// Throws Error naming the file when they are no known backbone.
-nn::IResNetConfig backbone_of(const SafeTensorsFile& file, const std::string& path);
+nn::IResNetConfig backbone_of(const TensorSource& file);
 
 /// Backbone of a checkpoint or of a bare safetensors file, ready for forward_eval (fp32). arch empty: found out.
 /// threads: on the CPU; CUDA takes the first GPU.

@@ -30,41 +30,39 @@ void transpose(const float* in, std::int64_t rows, std::int64_t columns, float* 
 
 }  // namespace
 
-const SafeTensorView* find_backbone_tensor(const SafeTensorsFile& file, const std::string& name) {
+const TensorView* find_backbone_tensor(const TensorSource& file, const std::string& name) {
   for (const char* prefix : kPrefixes) {
-    if (const SafeTensorView* view = file.find(prefix + name)) return view;
+    if (const TensorView* view = file.find(prefix + name)) return view;
   }
   return nullptr;
 }
 
-void read_backbone(const SafeTensorsFile& file, const std::string& path, nn::ParameterStore& parameters,
-                   nn::TensorRole role) {
+void read_backbone(const TensorSource& file, nn::ParameterStore& parameters, nn::TensorRole role) {
   const bool momentum = role == nn::TensorRole::kMomentum;
   std::string missing;
   int missing_count = 0;
   for (std::size_t i = 0; i < parameters.tensors().size(); ++i) {
     const nn::TensorSpec& spec = parameters.tensors()[i];
     if (momentum && spec.kind == nn::TensorKind::kBuffer) continue;
-    const SafeTensorView* view =
+    const TensorView* view =
         momentum ? file.find("momentum.backbone." + spec.name) : find_backbone_tensor(file, spec.name);
     if (view == nullptr) {
       if (++missing_count <= 3) missing += (missing.empty() ? "" : ", ") + spec.name;
       continue;
     }
     require(view->shape == spec.shape,
-            "{}: tensor {} has shape {}, the network needs {}; check --arch and --embed_dims", path,
+            "{}: tensor {} has shape {}, the network needs {}; check --arch and --embed_dims", file.path(),
             view->name, shape_text(view->shape), shape_text(spec.shape));
     parameters.copy_in(i, view->to_float(), role);
   }
   require(missing_count == 0,
           "{}: {} of {} backbone tensors are missing, for example {}; is it a file of this architecture?",
-          path, missing_count, parameters.tensors().size(), missing);
+          file.path(), missing_count, parameters.tensors().size(), missing);
 }
 
-std::vector<std::string> unexpected_tensors(const SafeTensorsFile& file,
-                                            const nn::ParameterStore& parameters) {
+std::vector<std::string> unexpected_tensors(const TensorSource& file, const nn::ParameterStore& parameters) {
   std::vector<std::string> names;
-  for (const SafeTensorView& view : file.tensors()) {
+  for (const TensorView& view : file.tensors()) {
     std::string name = view.name;
     if (name.starts_with("module.")) name = name.substr(7);
     if (name.starts_with("momentum.") || name.starts_with("head.") || name.ends_with(kCounter)) continue;
@@ -74,15 +72,15 @@ std::vector<std::string> unexpected_tensors(const SafeTensorsFile& file,
   return names;
 }
 
-std::int64_t classes_of(const SafeTensorView& head_weight, std::int64_t width) {
+std::int64_t classes_of(const TensorView& head_weight, std::int64_t width) {
   const auto& shape = head_weight.shape;
   if (shape.size() != 2) return 0;
   return shape[0] == width ? shape[1] : shape[1] == width ? shape[0] : 0;
 }
 
-void read_class_weights(const SafeTensorsFile& file, const std::string& path, const std::string& name,
-                        std::int64_t classes, std::int64_t width, std::span<float> rows) {
-  const SafeTensorView& view = file.at(name);
+void read_class_weights(const TensorSource& file, const std::string& name, std::int64_t classes,
+                        std::int64_t width, std::span<float> rows) {
+  const TensorView& view = file.at(name);
   const std::vector<std::int64_t> published{width, classes}, ours{classes, width};
   const std::vector<float> values = view.to_float();
   if (view.shape == published) {
@@ -93,7 +91,7 @@ void read_class_weights(const SafeTensorsFile& file, const std::string& path, co
     fail(
         "{}: tensor {} has shape {}, expected [D, K] = {}: the file was trained on another set of identities "
         "or another embedding width",
-        path, name, shape_text(view.shape), shape_text(published));
+        file.path(), name, shape_text(view.shape), shape_text(published));
   }
 }
 
@@ -106,7 +104,7 @@ void TensorWriter::add_backbone(const nn::ParameterStore& parameters, nn::Tensor
     if (role != nn::TensorRole::kValue && spec.kind == nn::TensorKind::kBuffer) continue;
     float* values = room(spec.elements());
     parameters.copy_out(i, {values, spec.elements()}, role);
-    tensors_.push_back({prefix + spec.name, SafeDtype::kF32, spec.shape, values});
+    tensors_.push_back({prefix + spec.name, Dtype::kF32, spec.shape, values});
   }
 }
 
@@ -117,7 +115,7 @@ void TensorWriter::add_batch_counters(const nn::ParameterStore& parameters, std:
     if (!spec.name.ends_with(kVariance)) continue;
     const std::int64_t* value = integers_.emplace_back(std::make_unique<std::int64_t>(steps)).get();
     const std::string layer = spec.name.substr(0, spec.name.size() - kVariance.size());
-    tensors_.push_back({prefix + layer + kCounter, SafeDtype::kI64, {}, value});
+    tensors_.push_back({prefix + layer + kCounter, Dtype::kI64, {}, value});
   }
 }
 
@@ -125,13 +123,13 @@ void TensorWriter::add_class_weights(const std::string& name, std::span<const fl
                                      std::int64_t classes, std::int64_t width) {
   float* columns = room(rows.size());
   transpose(rows.data(), classes, width, columns);
-  tensors_.push_back({name, SafeDtype::kF32, {width, classes}, columns});
+  tensors_.push_back({name, Dtype::kF32, {width, classes}, columns});
 }
 
 void TensorWriter::add_vector(const std::string& name, std::span<const float> values) {
   float* stored = room(values.size());
   std::copy(values.begin(), values.end(), stored);
-  tensors_.push_back({name, SafeDtype::kF32, {static_cast<std::int64_t>(values.size())}, stored});
+  tensors_.push_back({name, Dtype::kF32, {static_cast<std::int64_t>(values.size())}, stored});
 }
 
 }  // namespace qcface::model

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/tensors/safetensors.h"
 #include "core/text.h"
 #include "harness/model/tensor_file.h"
 #include "nn/sgd.h"
@@ -136,7 +137,7 @@ RunState run_state_from_json(const nlohmann::json& json) {
 }
 
 CheckpointFacts read_checkpoint_facts(const fs::path& path) {
-  const SafeTensorsFile file(path);
+  const TensorSource file = open_tensors(path);
   const auto& metadata = file.metadata();
   const auto format = metadata.find("format");
   require(format != metadata.end() && format->second == kCheckpointFormat,
@@ -176,14 +177,13 @@ void save_checkpoint(const fs::path& path, nn::Network& network, Head& head, con
 }
 
 void load_checkpoint(const fs::path& path, nn::Network& network, Head& head) {
-  const SafeTensorsFile file(path);
+  const TensorSource file = open_tensors(path);
   const std::string name = path.string();
   network.parameters().momentum();
-  model::read_backbone(file, name, network.parameters());
-  model::read_backbone(file, name, network.parameters(), nn::TensorRole::kMomentum);
-  model::read_class_weights(file, name, "head.weight", head.classes(), head.width(), head.weights());
-  model::read_class_weights(file, name, "momentum.head.weight", head.classes(), head.width(),
-                            head.momentum());
+  model::read_backbone(file, network.parameters());
+  model::read_backbone(file, network.parameters(), nn::TensorRole::kMomentum);
+  model::read_class_weights(file, "head.weight", head.classes(), head.width(), head.weights());
+  model::read_class_weights(file, "momentum.head.weight", head.classes(), head.width(), head.momentum());
   for (const HeadState& state : head_states(head)) {
     const std::vector<float> values = file.at(state.name).to_float();
     require(values.size() == state.values.size(), "{}: tensor {} has {} values, expected {}", name,
