@@ -91,8 +91,8 @@ int inspect(const std::string& path, bool all) {
     print_metadata(key, value, all ? value.size() + 1 : kMostLines);
   }
   try {
-    const auto config = model::backbone_of(file);
-    fmt::print("backbone: {}, embedding width {}\n", config.arch, config.embed_dim);
+    const auto [backbone, embed_dim] = model::backbone_of(file);
+    fmt::print("backbone: {}, embedding width {}\n", backbone.name, embed_dim);
   } catch (const Error&) {
     fmt::print("backbone: none that is known\n");
   }

@@ -49,7 +49,7 @@ EmbeddingRun::EmbeddingRun(const ModelFlags& flags)
 }
 
 std::map<std::string, std::string> EmbeddingRun::conditions() const {
-  return {{"weights", weights_}, {"arch", model.config.arch}, {"device", device_}};
+  return {{"weights", weights_}, {"arch", model.arch}, {"device", device_}};
 }
 
 }  // namespace qcface::cli

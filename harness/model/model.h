@@ -10,8 +10,8 @@
 #include "core/tensors/source.h"
 #include "harness/data/preparation.h"
 #include "harness/eval/embedder.h"
+#include "nn/backbones/table.h"
 #include "nn/backend.h"
-#include "nn/iresnet.h"
 #include "nn/network.h"
 
 namespace qcface::model {
@@ -19,13 +19,17 @@ namespace qcface::model {
 struct Model {
   std::unique_ptr<nn::Backend> backend;
   std::unique_ptr<nn::Network> network;
-  nn::IResNetConfig config;
+  std::string arch;               // name of its backbone
   data::Preparation preparation;  // as the weights were trained with
 };
 
-/// Architecture of the tensors in a file: from its metadata ("arch"), else told from the names and shapes.
-/// Throws Error naming the file when they are no known backbone.
-nn::IResNetConfig backbone_of(const TensorSource& file);
+struct FoundBackbone {
+  const nn::Backbone& backbone;
+  int embed_dim = 0;
+};
+/// The backbone of the tensors in a file: from its metadata ("arch"), else told from the names and shapes. Throws Error
+/// naming the file when they are no known backbone.
+FoundBackbone backbone_of(const TensorSource& file);
 
 /// Backbone of a checkpoint or of a bare safetensors file, ready for forward_eval (fp32). arch empty: found out.
 /// threads: on the CPU; CUDA takes the first GPU.

@@ -11,6 +11,7 @@
 #include "core/text.h"
 #include "harness/model/tensor_file.h"
 #include "harness/train/checkpoint.h"
+#include "nn/backbones/table.h"
 
 namespace qcface::train {
 namespace {
@@ -20,7 +21,7 @@ void require_same_backbone(const TensorSource& file, const TrainOptions& o) {
   require(arch == file.metadata().end() || arch->second == o.arch,
           "--weight_path {}: holds a backbone {}, but --arch is {}: give the same", o.weight_path,
           printable(arch == file.metadata().end() ? "" : arch->second, 100), o.arch);
-  const TensorView* bias = model::find_backbone_tensor(file, "fc.bias");
+  const TensorView* bias = model::find_backbone_tensor(file, nn::backbone(o.arch).embedding);
   require(bias == nullptr || bias->elements() == o.embed_dims,
           "--weight_path {}: its embeddings have {} values, but --embed_dims is {}: give --embed_dims {}",
           o.weight_path, bias == nullptr ? 0 : bias->elements(), o.embed_dims,

@@ -11,6 +11,7 @@
 
 #include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
+#include "nn/backbones/table.h"
 
 namespace qcface::train {
 namespace {
@@ -26,7 +27,7 @@ std::vector<std::string> head_names() {
 
 void add_published_options(OptionTable& table, TrainOptions& o) {
   table.add_choice(
-      "--arch", o.arch, {"ir18", "ir34", "ir50", "ir100", "mini"},
+      "--arch", o.arch, nn::backbone_names(),
       "Backbone: IResNet of 18, 34, 50 or 100 layers; mini is a small network of the same block");
   table.add_choice("--loss_model", o.loss_model, head_names(), "Head");
   table.add_choice("--phase", o.phase, {"id", "norm"},

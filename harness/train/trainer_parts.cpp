@@ -4,19 +4,9 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/table.h"
 
 namespace qcface::train {
-namespace {
-
-nn::IResNetConfig backbone_config(const TrainOptions& o) {
-  nn::IResNetConfig config = nn::iresnet_config(o.arch, o.embed_dims);
-  config.dropout = o.dropout;
-  return config;
-}
-
-}  // namespace
-
 data::LoaderOptions loader_options(const TrainOptions& o, bool pixels) {
   data::LoaderOptions loader;
   loader.pixels = pixels;
@@ -49,7 +39,7 @@ std::unique_ptr<StepEngine> make_engine(const TrainOptions& o, DeviceKind device
   engine.head = head_options(o, threads);
   engine.mean = o.mean;
   engine.std = o.std;
-  const nn::Graph graph = nn::iresnet_graph(backbone_config(o));
+  const nn::Graph graph = nn::backbone(o.arch).build({.embed_dim = o.embed_dims, .dropout = o.dropout});
   if (device == DeviceKind::kCpu) return make_cpu_engine(graph, engine, head, communicator);
   require(communicator.size() == 1,
           "--device cuda: this version trains on one GPU, but {} processes were started",

@@ -12,7 +12,7 @@
 #include "kernels/cuda/plan.h"
 #endif
 #include "kernels/device/runtime.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 #include "tests/support/catch.h"
 
 using namespace qcface;
