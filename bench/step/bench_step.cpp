@@ -17,7 +17,7 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "harness/console/standard_streams.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/table.h"
 #include "nn/network.h"
 #include "nn/optimiser.h"
 
@@ -95,10 +95,11 @@ double quantile(std::vector<double> values, double q) {
 }
 
 int run(const Options& options) {
-  nn::IResNetConfig config = nn::iresnet_config(options.arch);
-  config.dropout = options.check.empty() ? options.dropout : 0;  // masks are not comparable across libraries
+  nn::BackboneSettings settings;
+  settings.dropout =
+      options.check.empty() ? options.dropout : 0;  // masks are not comparable across libraries
   const auto backend = nn::make_cpu_backend(options.threads);
-  nn::Network network(nn::iresnet_graph(config), *backend);
+  nn::Network network(nn::backbone(options.arch).build(settings), *backend);
   nn::ParameterStore& store = network.parameters();
   set_weights(store);
   const auto n = static_cast<std::size_t>(options.batch);

@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "harness/console/standard_streams.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 
 namespace qcface::bench {
 namespace {
@@ -125,7 +125,7 @@ StepOptions parse_step_options(int argc, char** argv) {
     }
   }
   for (const std::string& type : o.types) precision_of(type);
-  const std::vector<std::string> known = nn::iresnet_names();
+  const std::vector<std::string> known = nn::backbone_names();
   for (const std::string& arch : o.archs) {
     require(arch == "tiny" || std::find(known.begin(), known.end(), arch) != known.end(),
             "--arch {}: expected names among {}", arch, fmt::join(known, ", "));

@@ -71,13 +71,13 @@ void add_bench(CLI::App& root, Commands& commands) {
   table.add_number("--seed", options->bench.loader.seed, 0, kLargestSeed, "Seed of the augmentation");
   command.run = [options] {
     require_usage(!options->data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to load");
-    const auto set = data::scan_image_folder(data::split_roots(options->data_dirs));
-    for (const std::string& warning : set.warnings()) log::warn("{}", warning);
+    const auto set = data::open_pictures(options->data_dirs);
+    for (const std::string& warning : set->warnings()) log::warn("{}", warning);
     options->bench.loader.augment =
         options->augment == "published" ? data::AugmentMode::kPublished : data::AugmentMode::kNone;
     Progress progress("loading", 1000);
     const auto result =
-        data::run_data_bench(set, options->bench, [&](double share, const std::string& phase) {
+        data::run_data_bench(*set, options->bench, [&](double share, const std::string& phase) {
           progress.update(static_cast<std::size_t>(share * 1000), phase);
         });
     progress.clear();

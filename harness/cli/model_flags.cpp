@@ -34,11 +34,7 @@ eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {
   eval::ExtractOptions extract;
   extract.batch_size = batch_size;
   extract.workers = workers;
-  extract.mean = model.preprocessing.mean;
-  extract.std = model.preprocessing.std;
-  extract.swap_rb = model.preprocessing.swap_rb;
-  extract.non_square =
-      model.preprocessing.non_square == "reject" ? data::NonSquare::kReject : data::NonSquare::kCentreCrop;
+  extract.preparation = model.preparation;
   extract.flip = eval::flip_fusion_from_name(flip);
   return extract;
 }
@@ -53,7 +49,7 @@ EmbeddingRun::EmbeddingRun(const ModelFlags& flags)
 }
 
 std::map<std::string, std::string> EmbeddingRun::conditions() const {
-  return {{"weights", weights_}, {"arch", model.config.arch}, {"device", device_}};
+  return {{"weights", weights_}, {"arch", model.arch}, {"device", device_}};
 }
 
 }  // namespace qcface::cli

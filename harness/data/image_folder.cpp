@@ -1,5 +1,7 @@
 #include "harness/data/image_folder.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -178,21 +180,20 @@ ImageFolder ImageFolder::from_files(std::span<const std::string> files,
   return set;
 }
 
-void ImageFolder::path(std::int64_t index, std::string& out) const {
-  const auto i = static_cast<std::size_t>(index);
-  out = folders_[folder_of_[i]];
-  out.append(names_, name_begin_[i], name_begin_[i + 1] - name_begin_[i]);
-}
-
 std::string ImageFolder::path(std::int64_t index) const {
-  std::string out;
-  path(index, out);
-  return out;
+  const auto i = static_cast<std::size_t>(index);
+  std::string path = folders_[folder_of_[i]];
+  return path.append(names_, name_begin_[i], name_begin_[i + 1] - name_begin_[i]);
 }
 
-std::string ImageFolder::relative_path(std::int64_t index) const {
-  const fs::path full = path(index);
-  return (full.parent_path().filename() / full.filename()).string();
+std::uint64_t ImageFolder::stored_bytes(std::int64_t index) const {
+  struct stat status {};
+  return ::stat(path(index).c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+DecodeResult ImageFolder::read(std::int64_t index, std::vector<std::uint8_t>& buffer,
+                               std::span<const std::uint8_t>& bytes) const {
+  return ImageDecoder::read_file(path(index), buffer, bytes);
 }
 
 std::vector<fs::path> split_roots(std::string_view comma_separated) {

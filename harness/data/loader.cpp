@@ -52,7 +52,7 @@ constexpr int kSubstituteTries = 100;
 }  // namespace
 
 struct Loader::Impl {
-  const ImageFolder& set;
+  const PictureSource& set;
   const LoaderOptions options;
   const std::size_t picture_floats;
   std::int64_t batches = 0;
@@ -81,7 +81,7 @@ struct Loader::Impl {
       pipelines;  // one a worker; without workers the first is the caller's
   std::vector<std::thread> threads;
 
-  Impl(const ImageFolder& set_, const LoaderOptions& options_);
+  Impl(const PictureSource& set_, const LoaderOptions& options_);
   ~Impl();
 
   Slot& slot_of(std::int64_t b) { return slots[static_cast<std::size_t>(b) % slots.size()]; }
@@ -98,7 +98,7 @@ struct Loader::Impl {
   const Batch* next();
 };
 
-Loader::Impl::Impl(const ImageFolder& set_, const LoaderOptions& options_)
+Loader::Impl::Impl(const PictureSource& set_, const LoaderOptions& options_)
     : set(set_),
       options(options_),
       picture_floats(3 * static_cast<std::size_t>(std::max(options_.side, 0)) *
@@ -227,7 +227,7 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
         break;
       }
       require(attempt < kSubstituteTries, "{}: no readable picture found to stand in for it in {} draws",
-              set.path(failures.front().index), kSubstituteTries);
+              set.name(failures.front().index), kSubstituteTries);
       index = static_cast<std::int64_t>(substitute.below(static_cast<std::uint64_t>(set.size())));
     }
   } catch (...) {
@@ -270,7 +270,7 @@ void Loader::Impl::report_failures(Slot& slot) {
                    [](const Failure& a, const Failure& b) { return a.position < b.position; });
   for (const Failure& failure : slot.failures) {
     if (!known_corrupt.insert(failure.index).second) continue;
-    corrupt.push_back({failure.index, set.path(failure.index), failure.reason});
+    corrupt.push_back({failure.index, set.name(failure.index), failure.reason});
     log::warn("{}: picture skipped ({}); {} so far", corrupt.back().path, failure.reason, corrupt.size());
     if (options.corrupt != CorruptPolicy::kSubstitute) continue;
     if (static_cast<std::int64_t>(corrupt.size()) * 100 <= set.size()) continue;
@@ -330,7 +330,7 @@ const Batch* Loader::Impl::next() {
   return &batch;
 }
 
-Loader::Loader(const ImageFolder& set, const LoaderOptions& options)
+Loader::Loader(const PictureSource& set, const LoaderOptions& options)
     : impl_(std::make_unique<Impl>(set, options)) {}
 Loader::~Loader() = default;
 

@@ -10,9 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "harness/data/image_folder.h"
-#include "harness/data/normalise.h"
-#include "harness/data/resize.h"
+#include "harness/data/picture_source.h"
+#include "harness/data/preparation.h"
 
 namespace qcface::data {
 
@@ -38,10 +37,7 @@ struct LoaderOptions {
   bool shuffle = true;  // false: folder order
   AugmentMode augment = AugmentMode::kNone;
   bool jpeg_swap_rb = false;  // quirk of the published augmentation, see augment.h
-  bool swap_rb = false;       // exchange red and blue of every decoded picture
-  std::array<double, 3> mean = kQcfaceMean;
-  std::array<double, 3> std = kQcfaceStd;
-  NonSquare non_square = NonSquare::kCentreCrop;
+  Preparation preparation;
   bool drop_last = false;  // true: no batch smaller than batch_size
   bool mirrored = false;   // also deliver each picture with its columns reversed (Batch::mirrored)
   bool pixels =
@@ -67,7 +63,7 @@ struct Batch {
 
 struct CorruptPicture {
   std::int64_t index = 0;  // dataset index
-  std::string path;
+  std::string path;        // PictureSource::name()
   std::string reason;
 };
 
@@ -82,7 +78,7 @@ class Loader {
  public:
   /// `set` is borrowed and must outlive the loader. Where the system refuses threads, fewer workers do the same work,
   /// with one warning. Throws Error for an empty set or options out of range.
-  Loader(const ImageFolder& set, const LoaderOptions& options);
+  Loader(const PictureSource& set, const LoaderOptions& options);
   /// Stops the workers, whatever they are doing.
   ~Loader();
   Loader(const Loader&) = delete;
@@ -118,6 +114,6 @@ struct ColourCheck {
   std::string warning;           // empty when R > G > B or grey
 };
 /// Looks at up to `sample` pictures spread evenly over the set, after the exchange asked for by swap_rb.
-ColourCheck check_colour_order(const ImageFolder& set, bool swap_rb, std::int64_t sample = 128);
+ColourCheck check_colour_order(const PictureSource& set, bool swap_rb, std::int64_t sample = 128);
 
 }  // namespace qcface::data

@@ -5,11 +5,9 @@
 #include <span>
 
 #include "harness/data/image.h"
+#include "harness/data/preparation.h"
 
 namespace qcface::data {
-
-inline constexpr std::array<double, 3> kQcfaceMean{0.5312, 0.4265, 0.3753};
-inline constexpr std::array<double, 3> kQcfaceStd{0.2873, 0.2555, 0.2496};
 
 /// The 256 possible values of each channel, computed in double and rounded once.
 class Normaliser {

@@ -1,15 +1,15 @@
 // What happens to one picture on its way into a batch: read, decode, augment, resize, normalise. One a thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "harness/data/augment.h"
 #include "harness/data/image.h"
-#include "harness/data/image_folder.h"
 #include "harness/data/loader.h"
 #include "harness/data/normalise.h"
+#include "harness/data/picture_source.h"
 #include "harness/data/resize.h"
 
 namespace qcface::data {
@@ -32,7 +32,7 @@ class PicturePipeline {
   explicit PicturePipeline(const LoaderOptions& options);
 
   /// Writes picture `index` of the set.
-  PictureOutcome run(const ImageFolder& set, std::int64_t index, std::int64_t epoch,
+  PictureOutcome run(const PictureSource& set, std::int64_t index, std::int64_t epoch,
                      const PictureTarget& target);
 
  private:
@@ -42,7 +42,7 @@ class PicturePipeline {
   Resizer resizer_;
   Normaliser normaliser_;
   Image image_, resized_;
-  std::string path_;
+  std::vector<std::uint8_t> file_;
 };
 
 }  // namespace qcface::data

@@ -86,8 +86,8 @@ nlohmann::json conditions_json(const std::map<std::string, std::string>& conditi
                                const ExtractOptions& extract) {
   nlohmann::json json = nlohmann::json::object();
   for (const auto& [key, value] : conditions) json[key] = to_json_text(value);
-  json["mean"] = extract.mean;
-  json["std"] = extract.std;
+  json["mean"] = extract.preparation.mean;
+  json["std"] = extract.preparation.std;
   return json;
 }
 
@@ -109,7 +109,7 @@ VerifyResult run_eval_verify(Embedder& embedder, const VerifyOptions& options) {
   nlohmann::json conditions = conditions_json(options.conditions, options.extract);
   conditions["pair_list"] = to_json_text(options.pairs.string());
   conditions["pictures"] = to_json_text(options.images.string());
-  conditions["swap_rb"] = options.extract.swap_rb;
+  conditions["swap_rb"] = options.extract.preparation.swap_rb;
   write_verify(options.out, result, conditions, pairs.images, embeddings);
   return result;
 }

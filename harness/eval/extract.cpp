@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "harness/console/interrupt.h"
+#include "harness/data/image_folder.h"
 #include "harness/eval/scores.h"
 
 namespace qcface::eval {
@@ -54,10 +55,7 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
   loading.workers = options.workers;
   loading.shuffle = false;
   loading.augment = data::AugmentMode::kNone;
-  loading.swap_rb = options.swap_rb;
-  loading.mean = options.mean;
-  loading.std = options.std;
-  loading.non_square = options.non_square;
+  loading.preparation = options.preparation;
   loading.drop_last = false;
   loading.mirrored = options.flip != FlipFusion::kNone;
   loading.corrupt = data::CorruptPolicy::kMark;

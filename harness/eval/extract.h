@@ -1,7 +1,6 @@
 // Embeddings of a list of pictures, in order, each once, batched, decoded by worker threads.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -20,10 +19,7 @@ using ProgressCallback = std::function<void(std::size_t done, std::size_t total)
 struct ExtractOptions {
   std::int64_t batch_size = 64;  // at most Embedder::max_batch(); 0 = that
   int workers = 2;
-  std::array<double, 3> mean = data::kQcfaceMean;
-  std::array<double, 3> std = data::kQcfaceStd;
-  bool swap_rb = false;
-  data::NonSquare non_square = data::NonSquare::kCentreCrop;
+  data::Preparation preparation;
   FlipFusion flip = FlipFusion::kNone;  // anything but kNone runs the mirrored pictures too
   ProgressCallback progress;
 };

@@ -22,8 +22,8 @@ constexpr std::int64_t kRowsAtOnce = 1024;  // of class weights, on their way fr
 std::string prefix_of(nn::TensorRole role) { return role == nn::TensorRole::kSlot ? kSlot : ""; }
 
 // The tensor of a role, of its own name or an older version's.
-const SafeTensorView* find_role(const SafeTensorsFile& file, nn::TensorRole role, const std::string& name) {
-  const SafeTensorView* const view = file.find(prefix_of(role) + name);
+const TensorView* find_role(const TensorSource& file, nn::TensorRole role, const std::string& name) {
+  const TensorView* const view = file.find(prefix_of(role) + name);
   return view != nullptr || role != nn::TensorRole::kSlot ? view : file.find(kSlotOfOlderVersions + name);
 }
 
@@ -43,14 +43,14 @@ void transpose(const float* in, std::int64_t rows, std::int64_t columns, std::in
 
 }  // namespace
 
-const SafeTensorView* find_backbone_tensor(const SafeTensorsFile& file, const std::string& name) {
+const TensorView* find_backbone_tensor(const TensorSource& file, const std::string& name) {
   for (const char* prefix : kPrefixes) {
-    if (const SafeTensorView* view = file.find(prefix + name)) return view;
+    if (const TensorView* view = file.find(prefix + name)) return view;
   }
   return nullptr;
 }
 
-void read_backbone(const SafeTensorsFile& file, const std::string& path, nn::ParameterStore& parameters,
+void read_backbone(const TensorSource& file, nn::ParameterStore& parameters,
                    nn::TensorRole role) {
   const bool slot = role == nn::TensorRole::kSlot;
   std::string missing;
@@ -58,26 +58,25 @@ void read_backbone(const SafeTensorsFile& file, const std::string& path, nn::Par
   for (std::size_t i = 0; i < parameters.tensors().size(); ++i) {
     const nn::TensorSpec& spec = parameters.tensors()[i];
     if (slot && spec.kind == nn::TensorKind::kBuffer) continue;
-    const SafeTensorView* view =
+    const TensorView* view =
         slot ? find_role(file, role, "backbone." + spec.name) : find_backbone_tensor(file, spec.name);
     if (view == nullptr) {
       if (++missing_count <= 3) missing += (missing.empty() ? "" : ", ") + spec.name;
       continue;
     }
     require(view->shape == spec.shape,
-            "{}: tensor {} has shape {}, the network needs {}; check --arch and --embed_dims", path,
+            "{}: tensor {} has shape {}, the network needs {}; check --arch and --embed_dims", file.path(),
             view->name, shape_text(view->shape), shape_text(spec.shape));
     parameters.copy_in(i, view->to_float(), role);
   }
   require(missing_count == 0,
           "{}: {} of {} backbone tensors are missing, for example {}; is it a file of this architecture?",
-          path, missing_count, parameters.tensors().size(), missing);
+          file.path(), missing_count, parameters.tensors().size(), missing);
 }
 
-std::vector<std::string> unexpected_tensors(const SafeTensorsFile& file,
-                                            const nn::ParameterStore& parameters) {
+std::vector<std::string> unexpected_tensors(const TensorSource& file, const nn::ParameterStore& parameters) {
   std::vector<std::string> names;
-  for (const SafeTensorView& view : file.tensors()) {
+  for (const TensorView& view : file.tensors()) {
     std::string name = view.name;
     if (name.starts_with("module.")) name = name.substr(7);
     if (name.starts_with(kSlot) || name.starts_with(kSlotOfOlderVersions) || name.starts_with("head.") ||
@@ -89,17 +88,17 @@ std::vector<std::string> unexpected_tensors(const SafeTensorsFile& file,
   return names;
 }
 
-std::int64_t classes_of(const SafeTensorView& head_weight, std::int64_t width) {
+std::int64_t classes_of(const TensorView& head_weight, std::int64_t width) {
   const auto& shape = head_weight.shape;
   if (shape.size() != 2) return 0;
   return shape[0] == width ? shape[1] : shape[1] == width ? shape[0] : 0;
 }
 
-void read_class_weights(const SafeTensorsFile& file, const std::string& path, nn::Head& head,
+void read_class_weights(const TensorSource& file, nn::Head& head,
                         nn::TensorRole role) {
   const std::int64_t classes = head.classes(), width = head.width();
-  const SafeTensorView* const found = find_role(file, role, "head.weight");
-  const SafeTensorView& view = found != nullptr ? *found : file.at(prefix_of(role) + "head.weight");
+  const TensorView* const found = find_role(file, role, "head.weight");
+  const TensorView& view = found != nullptr ? *found : file.at(prefix_of(role) + "head.weight");
   const std::vector<std::int64_t> published{width, classes}, ours{classes, width};
   const std::vector<float> values = view.to_float();
   if (view.shape == ours && view.shape != published) return head.copy_in(role, 0, values);
@@ -107,7 +106,7 @@ void read_class_weights(const SafeTensorsFile& file, const std::string& path, nn
       view.shape == published,
       "{}: tensor {} has shape {}, expected [D, K] = {}: the file was trained on another set of identities "
       "or another embedding width",
-      path, view.name, shape_text(view.shape), shape_text(published));
+      file.path(), view.name, shape_text(view.shape), shape_text(published));
   std::vector<float> rows;
   for (std::int64_t first = 0; first < classes; first += kRowsAtOnce) {
     const std::int64_t count = std::min(kRowsAtOnce, classes - first);
@@ -125,7 +124,7 @@ void TensorWriter::add_backbone(const nn::ParameterStore& parameters, nn::Tensor
     if (role != nn::TensorRole::kValue && spec.kind == nn::TensorKind::kBuffer) continue;
     float* values = room(spec.elements());
     parameters.copy_out(i, {values, spec.elements()}, role);
-    tensors_.push_back({prefix_of(role) + "backbone." + spec.name, SafeDtype::kF32, spec.shape, values});
+    tensors_.push_back({prefix_of(role) + "backbone." + spec.name, Dtype::kF32, spec.shape, values});
   }
 }
 
@@ -135,7 +134,7 @@ void TensorWriter::add_batch_counters(const nn::ParameterStore& parameters, std:
     if (!spec.name.ends_with(kVariance)) continue;
     const std::int64_t* value = integers_.emplace_back(std::make_unique<std::int64_t>(steps)).get();
     const std::string layer = spec.name.substr(0, spec.name.size() - kVariance.size());
-    tensors_.push_back({"backbone." + layer + kCounter, SafeDtype::kI64, {}, value});
+    tensors_.push_back({"backbone." + layer + kCounter, Dtype::kI64, {}, value});
   }
 }
 
@@ -149,13 +148,13 @@ void TensorWriter::add_class_weights(const nn::Head& head, nn::TensorRole role) 
     head.copy_out(role, first, rows);
     transpose(rows.data(), count, width, width, columns + first, classes);
   }
-  tensors_.push_back({prefix_of(role) + "head.weight", SafeDtype::kF32, {width, classes}, columns});
+  tensors_.push_back({prefix_of(role) + "head.weight", Dtype::kF32, {width, classes}, columns});
 }
 
 void TensorWriter::add_vector(const std::string& name, std::span<const float> values) {
   float* stored = room(values.size());
   std::copy(values.begin(), values.end(), stored);
-  tensors_.push_back({name, SafeDtype::kF32, {static_cast<std::int64_t>(values.size())}, stored});
+  tensors_.push_back({name, Dtype::kF32, {static_cast<std::int64_t>(values.size())}, stored});
 }
 
 }  // namespace qcface::model

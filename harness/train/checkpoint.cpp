@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/tensors/safetensors.h"
 #include "core/text.h"
 #include "harness/model/tensor_file.h"
 #include "nn/optimiser.h"
@@ -61,7 +62,7 @@ std::string text_at(const nlohmann::json& json, const char* key) {
 
 void require_finite(std::span<const SafeTensorOut> tensors, const fs::path& path) {
   for (const SafeTensorOut& tensor : tensors) {
-    if (tensor.dtype != SafeDtype::kF32) continue;
+    if (tensor.dtype != Dtype::kF32) continue;
     std::size_t count = 1;
     for (const std::int64_t extent : tensor.shape) count *= static_cast<std::size_t>(extent);
     require(nn::all_finite({static_cast<const float*>(tensor.data), count}),
@@ -134,7 +135,7 @@ RunState run_state_from_json(const nlohmann::json& json) {
 }
 
 CheckpointFacts read_checkpoint_facts(const fs::path& path) {
-  const SafeTensorsFile file(path);
+  const TensorSource file = open_tensors(path);
   const auto& metadata = file.metadata();
   const auto format = metadata.find("format");
   require(format != metadata.end() && format->second == kCheckpointFormat,
@@ -173,17 +174,16 @@ void save_checkpoint(const fs::path& path, nn::Network& network, const nn::Head&
 }
 
 void load_checkpoint(const fs::path& path, nn::Network& network, nn::Head& head) {
-  const SafeTensorsFile file(path);
-  const std::string name = path.string();
+  const TensorSource file = open_tensors(path);
   for (const auto role : {nn::TensorRole::kValue, nn::TensorRole::kSlot}) {
-    model::read_backbone(file, name, network.parameters(), role);
-    model::read_class_weights(file, name, head, role);
+    model::read_backbone(file, network.parameters(), role);
+    model::read_class_weights(file, head, role);
   }
   for (const nn::Head::State& state : head.state()) {
     try {
       head.set_state({state.name, file.at(state.name).to_float()});
     } catch (const Error& error) {
-      fail("{}: {}", name, error.what());
+      fail("{}: {}", path.string(), error.what());
     }
   }
   head.loaded();

@@ -1,7 +1,6 @@
 #include "harness/train/class_list.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -84,11 +83,10 @@ std::string class_list_hash(std::span<const std::string> names) {
   return hash.hex();
 }
 
-std::string picture_list_hash(const data::ImageFolder& set) {
+std::string picture_list_hash(const data::PictureSource& set) {
   Fnv1a hash;
-  std::string path;
   for (std::int64_t i = 0; i < set.size(); ++i) {
-    set.path(i, path);
+    const std::string path = set.name(i);
     const std::size_t slash = path.rfind('/');
     const std::size_t before = slash == std::string::npos || slash == 0 ? 0 : path.rfind('/', slash - 1) + 1;
     hash.add(std::string_view(path).substr(before));
@@ -96,9 +94,7 @@ std::string picture_list_hash(const data::ImageFolder& set) {
   }
   const std::int64_t sized = std::min(set.size(), kSizedPictures);
   for (std::int64_t k = 0; k < sized; ++k) {
-    set.path(k * set.size() / sized, path);
-    struct stat status {};
-    const auto size = static_cast<std::uint64_t>(::stat(path.c_str(), &status) == 0 ? status.st_size : 0);
+    const std::uint64_t size = set.stored_bytes(k * set.size() / sized);
     for (int shift = 0; shift < 64; shift += 8) hash.add(static_cast<unsigned char>(size >> shift));
   }
   return hash.hex();

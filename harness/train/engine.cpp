@@ -17,7 +17,7 @@ Engine::Engine(std::unique_ptr<nn::Backend> backend, const nn::Graph& graph, con
       network_(graph, *backend_),
       head_(*backend_, options.head, options.optimiser, options.classes, network_.output_width(),
             options.largest_batch, communicator),
-      normaliser_(options.mean, options.std),
+      normaliser_(options.preparation.mean, options.preparation.std),
       step_(*backend_, network_, head_, options.optimiser, normaliser_.table(), options.largest_batch,
             options.accumulate, communicator),
       queue_(backend_->make_step_queue(step_.input_bytes(options.largest_batch), step_.results(),

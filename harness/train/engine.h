@@ -3,7 +3,6 @@
 // never waits for the device it feeds.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "harness/data/loader.h"
+#include "harness/data/normalise.h"
 #include "harness/train/step.h"
 
 namespace qcface::train {
@@ -61,8 +61,7 @@ struct EngineOptions {
   std::int64_t classes = 0;        // of all ranks
   std::int64_t largest_batch = 0;  // likewise
   int accumulate = 1;              // parts that a batch is computed in
-  std::array<double, 3> mean = data::kQcfaceMean;
-  std::array<double, 3> std = data::kQcfaceStd;
+  data::Preparation preparation;  // its mean and std
 };
 
 class Engine {

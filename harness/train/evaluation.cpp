@@ -94,11 +94,7 @@ eval::ExtractOptions extract_options(const TrainOptions& options) {
   eval::ExtractOptions extract;
   extract.batch_size = kEvalBatch;
   extract.workers = options.workers;
-  extract.mean = options.mean;
-  extract.std = options.std;
-  extract.swap_rb = options.swap_rb;
-  extract.non_square =
-      options.non_square == "reject" ? data::NonSquare::kReject : data::NonSquare::kCentreCrop;
+  extract.preparation = preparation_of(options);
   return extract;
 }
 

@@ -11,6 +11,7 @@
 
 #include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
+#include "nn/backbones/table.h"
 
 namespace qcface::train {
 namespace {
@@ -26,7 +27,7 @@ std::vector<std::string> head_names() {
 
 void add_published_options(OptionTable& table, TrainOptions& o) {
   table.add_choice(
-      "--arch", o.arch, {"ir18", "ir34", "ir50", "ir100", "mini"},
+      "--arch", o.arch, nn::backbone_names(),
       "Backbone: IResNet of 18, 34, 50 or 100 layers; mini is a small network of the same block");
   table.add_choice("--loss_model", o.loss_model, head_names(), "Head");
   table.add_choice("--phase", o.phase, {"id", "norm"},
@@ -129,6 +130,10 @@ constexpr std::array<std::string_view, 19> kChangeable{
 void add_train_options(OptionTable& table, TrainOptions& options) {
   add_published_options(table, options);
   add_own_options(table, options);
+}
+
+data::Preparation preparation_of(const TrainOptions& o) {
+  return {o.mean, o.std, o.swap_rb, data::non_square_from_name(o.non_square)};
 }
 
 bool may_change_on_resume(const std::string& key) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "harness/console/option_table.h"
+#include "harness/data/preparation.h"
 
 namespace qcface::train {
 
@@ -50,8 +51,8 @@ struct TrainOptions {
   bool merge_by_name = false;
   bool swap_rb = false;
   std::string non_square = "centre-crop";
-  std::array<double, 3> mean{0.5312, 0.4265, 0.3753};
-  std::array<double, 3> std{0.2873, 0.2555, 0.2496};
+  std::array<double, 3> mean = data::kQcfaceMean;
+  std::array<double, 3> std = data::kQcfaceStd;
   double dropout = 0.4;
   std::string rule = "auto";
   double scale = 0;    // 0: the head's published value
@@ -74,6 +75,9 @@ void add_train_options(OptionTable& table, TrainOptions& options);
 /// Stop with a message that names the flags: flags that contradict each other; values out of range.
 void check_contradictions(const OptionTable& table, const TrainOptions& options);
 void check_train_options(const TrainOptions& options);
+
+/// What --mean, --std, --swap-rb and --non-square say.
+data::Preparation preparation_of(const TrainOptions& options);
 
 /// Options that a resumed run may change; all others are taken from the checkpoint.
 bool may_change_on_resume(const std::string& key);

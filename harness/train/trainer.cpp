@@ -47,7 +47,8 @@ class Trainer {
         run_(options.pth_save_fold),
         threads_(compute_threads(options)),
         eval_sets_(read_eval_sets(options)),
-        set_(scan_training_set(options)),
+        pictures_(scan_training_set(options)),
+        set_(*pictures_),
         engine_(make_engine(options, device, threads_, set_.num_classes(), set_.size(), communicator)),
         network_(engine_.network()),
         loader_(set_, loader_options(options)),
@@ -95,7 +96,8 @@ class Trainer {
   fs::path run_;
   int threads_;
   std::vector<EvalSet> eval_sets_;
-  data::ImageFolder set_;
+  std::unique_ptr<data::PictureSource> pictures_;
+  const data::PictureSource& set_;
   Engine engine_;
   nn::Network& network_;
   data::Loader loader_;

@@ -4,19 +4,9 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/table.h"
 
 namespace qcface::train {
-namespace {
-
-nn::IResNetConfig backbone_config(const TrainOptions& o) {
-  nn::IResNetConfig config = nn::iresnet_config(o.arch, o.embed_dims);
-  config.dropout = o.dropout;
-  return config;
-}
-
-}  // namespace
-
 data::LoaderOptions loader_options(const TrainOptions& o) {
   data::LoaderOptions loader;
   loader.pixels = true;
@@ -26,10 +16,7 @@ data::LoaderOptions loader_options(const TrainOptions& o) {
   loader.shuffle = !o.no_shuffle;
   loader.augment = o.augment == "published" ? data::AugmentMode::kPublished : data::AugmentMode::kNone;
   loader.jpeg_swap_rb = o.jpeg_swap_rb;
-  loader.swap_rb = o.swap_rb;
-  loader.mean = o.mean;
-  loader.std = o.std;
-  loader.non_square = o.non_square == "reject" ? data::NonSquare::kReject : data::NonSquare::kCentreCrop;
+  loader.preparation = preparation_of(o);
   loader.drop_last = o.drop_last;
   return loader;
 }
@@ -46,14 +33,14 @@ Engine make_engine(const TrainOptions& o, DeviceKind device, int threads, std::i
   engine.head = head_config(o);
   engine.classes = classes;
   engine.largest_batch = std::min(o.batch_size, pictures);
-  engine.mean = o.mean;
-  engine.std = o.std;
+  engine.preparation = preparation_of(o);
+  const nn::Graph graph = nn::backbone(o.arch).build({.embed_dim = o.embed_dims, .dropout = o.dropout});
   const nn::Precision precision = o.precision == "bf16"   ? nn::Precision::kBf16
                                   : o.precision == "fp16" ? nn::Precision::kFp16
                                                           : nn::Precision::kFp32;
   auto backend = device == DeviceKind::kCpu ? nn::make_cpu_backend(threads)
                                             : nn::make_cuda_backend({o.gpu_id.front(), precision, false});
-  return Engine(std::move(backend), nn::iresnet_graph(backbone_config(o)), engine, communicator);
+  return Engine(std::move(backend), graph, engine, communicator);
 }
 
 nn::ScheduleConfig schedule_config(const TrainOptions& o, std::int64_t steps_per_epoch) {
@@ -89,7 +76,7 @@ void check_batches(const TrainOptions& o, std::int64_t size, std::int64_t batche
     log::warn("--batch-size {} is larger than the set: every epoch is one batch of {} pictures", batch, size);
 }
 
-void announce(const TrainOptions& o, const data::ImageFolder& set, std::int64_t batches_per_epoch,
+void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_t batches_per_epoch,
               Engine& engine) {
   nn::Network& network = engine.network();
   const std::int64_t largest = std::min(o.batch_size, set.size());

@@ -25,7 +25,7 @@ nn::ScheduleConfig schedule_config(const TrainOptions& options, std::int64_t ste
 void check_batches(const TrainOptions& options, std::int64_t pictures, std::int64_t batches_per_epoch);
 
 /// Logs what is about to run.
-void announce(const TrainOptions& options, const data::ImageFolder& set, std::int64_t batches_per_epoch,
+void announce(const TrainOptions& options, const data::PictureSource& set, std::int64_t batches_per_epoch,
               Engine& engine);
 
 }  // namespace qcface::train

@@ -6,10 +6,10 @@
 #include <map>
 
 #include "core/error.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/cuda/cuda_backend.h"
 #include "nn/cuda/image.h"
 #include "nn/cuda/statistics_source.h"
-#include "nn/iresnet.h"
 #include "nn/lower.h"
 #include "tests/nn/normalisation_table.h"
 #include "tests/nn/reference_network.h"

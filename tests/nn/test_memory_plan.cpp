@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/memory_plan.h"
 #include "nn/network.h"
 #include "tests/support/catch.h"

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "core/error.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/network.h"
 #include "tests/nn/normalisation_table.h"
 #include "tests/nn/test_backend.h"

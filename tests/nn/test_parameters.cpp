@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "core/error.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/network.h"
 #include "nn/optimiser.h"
 #include "tests/support/catch.h"

@@ -48,7 +48,7 @@ TEST_CASE("vector: order and labels over two roots") {
   REQUIRE(set.num_classes() == vector.at("num_classes").get<std::int64_t>());
   for (std::int64_t i = 0; i < set.size(); ++i) {
     INFO(set.path(i));
-    REQUIRE(set.relative_path(i) == expected[static_cast<std::size_t>(i)].at(0).get<std::string>());
+    REQUIRE(test::in_set(set, i) == expected[static_cast<std::size_t>(i)].at(0).get<std::string>());
     REQUIRE(set.label(i) == expected[static_cast<std::size_t>(i)].at(1).get<std::int64_t>());
     REQUIRE(fs::exists(set.path(i)));
   }
@@ -73,7 +73,7 @@ TEST_CASE("stray entries are ignored with one warning, empty folders use no labe
   const ImageFolder set = scan_image_folder(std::vector<fs::path>{root});
   REQUIRE(set.size() == 2);
   REQUIRE(set.num_classes() == 2);
-  REQUIRE(set.relative_path(0) == "a/1.JPG");
+  REQUIRE(test::in_set(set, 0) == "a/1.JPG");
   REQUIRE(set.label(1) == 1);
   REQUIRE(set.class_names() == std::vector<std::string>{"a", "c"});
   REQUIRE(set.warnings().size() == 2);

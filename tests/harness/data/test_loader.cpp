@@ -10,12 +10,15 @@
 #include <memory>
 #include <numeric>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "core/error.h"
 #include "harness/data/image.h"
+#include "harness/data/image_folder.h"
+#include "harness/data/normalise.h"
 #include "harness/data/picture_list.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
@@ -85,6 +88,35 @@ Seen read_epoch(Loader& loader, std::int64_t epoch, std::int64_t first = 0) {
   }
   return seen;
 }
+
+// The pictures of a folder, held in memory.
+class HeldPictures final : public PictureSource {
+ public:
+  explicit HeldPictures(const PictureSource& set) : files_(static_cast<std::size_t>(set.size())) {
+    class_names_ = set.class_names();
+    num_classes_ = set.num_classes();
+    for (std::int64_t i = 0; i < set.size(); ++i) {
+      std::span<const std::uint8_t> bytes;
+      REQUIRE(set.read(i, files_[static_cast<std::size_t>(i)], bytes).ok());
+      label_of_.push_back(static_cast<std::int32_t>(set.label(i)));
+    }
+  }
+  void lose(std::int64_t index) { lost_ = index; }
+  std::string name(std::int64_t index) const override { return fmt::format("held/{}", index); }
+  std::uint64_t stored_bytes(std::int64_t index) const override {
+    return files_[static_cast<std::size_t>(index)].size();
+  }
+  DecodeResult read(std::int64_t index, std::vector<std::uint8_t>&,
+                    std::span<const std::uint8_t>& bytes) const override {
+    if (index == lost_) return {DecodeStatus::kUnreadable, "lost"};
+    bytes = files_[static_cast<std::size_t>(index)];
+    return {};
+  }
+
+ private:
+  std::vector<std::vector<std::uint8_t>> files_;
+  std::int64_t lost_ = -1;
+};
 
 ImageFolder scan(const fs::path& root) { return scan_image_folder(std::vector<fs::path>{root}); }
 
@@ -271,6 +303,25 @@ TEST_CASE("loader: without shuffling and augmentation it is the folder in order,
   }
 }
 
+TEST_CASE("loader: pictures of another source than a folder give the same bits, and are named by it") {
+  const test::TemporaryFolder folder;
+  make_set(folder.path(), 150);
+  const ImageFolder set = scan(folder.path());
+  HeldPictures held(set);
+  LoaderOptions options = small_options(4, 2);
+  {
+    Loader from_folder(set, options), from_memory(held, options);
+    REQUIRE(read_epoch(from_memory, 2) == read_epoch(from_folder, 2));
+    REQUIRE(from_memory.stats().file_bytes == from_folder.stats().file_bytes);
+  }
+  held.lose(5);
+  Loader loader(held, options);
+  read_epoch(loader, 0);
+  REQUIRE(loader.corrupt().size() == 1);
+  REQUIRE(loader.corrupt()[0].path == "held/5");
+  REQUIRE(loader.corrupt()[0].reason == "lost");
+}
+
 TEST_CASE("loader: drop_last leaves out the partial batch") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 7);
@@ -302,7 +353,7 @@ TEST_CASE("loader: corrupt pictures are replaced, counted and named, and the bit
     REQUIRE(loader.corrupt().size() == 3);
     std::set<std::string> names;
     for (const CorruptPicture& picture : loader.corrupt()) {
-      names.insert(set.relative_path(picture.index));
+      names.insert(test::in_set(set, picture.index));
       REQUIRE(picture.path == set.path(picture.index));
       REQUIRE(!picture.reason.empty());
     }
@@ -311,7 +362,7 @@ TEST_CASE("loader: corrupt pictures are replaced, counted and named, and the bit
     REQUIRE(loader.corrupt().size() == 3);  // each file once
   }
   for (std::int64_t index : seen[0].indices) {
-    const std::string name = set.relative_path(index);
+    const std::string name = test::in_set(set, index);
     REQUIRE((name != "id10/0.jpg" && name != "id20/0.jpg" && name != "id30/0.jpg"));
   }
 }
@@ -383,10 +434,10 @@ TEST_CASE("loader: pictures that are not square are cropped or refused") {
     const Normaliser normaliser;
     const Image wide = test::make_picture(50, kSide, kSide + 10);
     const auto floats = static_cast<std::size_t>(3 * kSide * kSide);
-    REQUIRE(set.relative_path(3) == "id00/wide.png");
+    REQUIRE(test::in_set(set, 3) == "id00/wide.png");
     REQUIRE(seen.images[3 * floats] == normaliser.value(0, wide.row(0)[3 * 5]));
   }
-  options.non_square = NonSquare::kReject;
+  options.preparation.non_square = NonSquare::kReject;
   options.corrupt = CorruptPolicy::kMark;
   Loader loader(set, options);
   REQUIRE(read_epoch(loader, 0).valid == std::vector<std::uint8_t>{1, 1, 1, 0});
@@ -418,7 +469,7 @@ TEST_CASE("loader: options out of range and misuse are named") {
   options.slice = {2, 2};
   REQUIRE_THROWS_WITH(Loader(set, options), test::contains("rank 2 of 2"));
   options.slice = {};
-  options.std[1] = 0.0;
+  options.preparation.std[1] = 0.0;
   REQUIRE_THROWS_WITH(Loader(set, options), test::contains("std"));
   Loader loader(set, small_options(1, 1));
   REQUIRE_THROWS_WITH(loader.next(), test::contains("start_epoch"));
@@ -458,7 +509,7 @@ TEST_CASE("swap_rb exchanges red and blue before the augmentation") {
   LoaderOptions options = small_options(4, 1);
   const ImageFolder right = scan(folder.path() / "right"), swapped = scan(folder.path() / "swapped");
   Loader plain(right, options);
-  options.swap_rb = true;
+  options.preparation.swap_rb = true;
   Loader exchanged(swapped, options);
   REQUIRE(read_epoch(plain, 0) == read_epoch(exchanged, 0));
 }
@@ -489,7 +540,7 @@ TEST_CASE("8-bit pixels are what the normalised images are made of") {
     Loader floats(set, options);
     options.pixels = true;
     Loader bytes(set, options);
-    const Normaliser normaliser(options.mean, options.std);
+    const Normaliser normaliser(options.preparation.mean, options.preparation.std);
     floats.start_epoch(1);
     bytes.start_epoch(1);
     int batches = 0;

@@ -67,6 +67,26 @@ TEST_CASE("vector: normalisation") {
   REQUIRE_THROWS_AS(Normaliser(kQcfaceMean, {1.0, 0.0, 1.0}), Error);
 }
 
+TEST_CASE(
+    "a preparation comes back from the configuration of a run; what is absent there keeps its default") {
+  Preparation other;
+  other.mean = {0.5, 0.25, 0.125};
+  other.std = {1, 2, 3};
+  other.swap_rb = true;
+  other.non_square = NonSquare::kReject;
+  for (const Preparation& p : {Preparation{}, other}) {
+    nlohmann::json config = to_json(p);
+    config["lr"] = 0.1;
+    REQUIRE(to_json(preparation_from_json(config)) == to_json(p));
+  }
+  REQUIRE(to_json(preparation_from_json({{"lr", 0.1}})) == to_json(Preparation{}));
+  REQUIRE_THROWS_WITH(preparation_from_json({{"non-square", "stretch"}}),
+                      test::contains("centre-crop or reject"));
+  REQUIRE_THROWS(preparation_from_json({{"mean", {1, 2}}}));
+  REQUIRE_THROWS(preparation_from_json({{"non-square", 1}}));
+  REQUIRE_THROWS(preparation_from_json(nlohmann::json::array()));
+}
+
 TEST_CASE("normalisation writes planes, a window, and the mirror image") {
   const Image image = make_picture(9, 6, 8);
   const Normaliser normaliser;

@@ -13,7 +13,7 @@
 #include "kernels/cuda/layout.h"
 #endif
 #include "kernels/device/runtime.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 #include "tests/harness/train/plain_graph.h"
 #include "tests/support/catch.h"
 

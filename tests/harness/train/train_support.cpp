@@ -80,8 +80,8 @@ std::thread remove_when_logged(const fs::path& run, const std::string& text, con
 
 std::map<std::string, std::string> tensor_bytes(const fs::path& file) {
   std::map<std::string, std::string> tensors;
-  const SafeTensorsFile opened(file);
-  for (const SafeTensorView& view : opened.tensors()) {
+  const TensorSource opened = open_tensors(file);
+  for (const TensorView& view : opened.tensors()) {
     tensors[view.name] = std::string(reinterpret_cast<const char*>(view.data), view.bytes);
   }
   return tensors;

@@ -1,4 +1,7 @@
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
+
+#include <algorithm>
+#include <iterator>
 
 #include "core/error.h"
 
@@ -20,27 +23,17 @@ constexpr Preset kPresets[] = {
 
 }  // namespace
 
-std::vector<std::string> iresnet_names() {
-  std::vector<std::string> names;
-  for (const Preset& preset : kPresets) names.emplace_back(preset.name);
-  return names;
-}
-
 IResNetConfig iresnet_config(std::string_view arch, int embed_dim) {
-  constexpr std::string_view kLong = "iresnet";
-  std::string name(arch);
-  if (name.starts_with(kLong)) name = "ir" + name.substr(kLong.size());
-  for (const Preset& preset : kPresets) {
-    if (name != preset.name) continue;
-    require(embed_dim > 0, "embedding width {} must be positive", embed_dim);
-    IResNetConfig config;
-    config.arch = preset.name;
-    config.blocks = preset.blocks;
-    config.widths = preset.widths;
-    config.embed_dim = embed_dim;
-    return config;
-  }
-  fail("backbone '{}' is unknown; choose one of {}", arch, fmt::join(iresnet_names(), ", "));
+  const auto* const preset = std::find_if(std::begin(kPresets), std::end(kPresets),
+                                          [&](const Preset& known) { return arch == known.name; });
+  require(preset != std::end(kPresets), "'{}' is no IResNet", arch);
+  require(embed_dim > 0, "embedding width {} must be positive", embed_dim);
+  IResNetConfig config;
+  config.arch = preset->name;
+  config.blocks = preset->blocks;
+  config.widths = preset->widths;
+  config.embed_dim = embed_dim;
+  return config;
 }
 
 int iresnet_block(Graph& graph, const std::string& prefix, int x, int out_channels, int stride,
@@ -83,6 +76,24 @@ Graph iresnet_graph(const IResNetConfig& config) {
   x = graph.batch_norm("features", x, config.bn_eps, config.bn_momentum);
   graph.set_output(x);
   return graph;
+}
+
+Graph iresnet_of_name(std::string_view name, const BackboneSettings& settings) {
+  IResNetConfig config = iresnet_config(name, settings.embed_dim);
+  config.image_size = settings.image_size;
+  config.dropout = settings.dropout;
+  return iresnet_graph(config);
+}
+
+bool is_iresnet(std::string_view name, const ShapeOf& shape_of) {
+  const IResNetConfig config = iresnet_config(name);
+  for (std::size_t layer = 0; layer < 4; ++layer) {
+    int blocks = 0;
+    while (shape_of(fmt::format("layer{}.{}.conv1.weight", layer + 1, blocks)) != nullptr) ++blocks;
+    if (blocks != config.blocks[layer]) return false;
+  }
+  const auto* const stem = shape_of("conv1.weight");
+  return stem != nullptr && !stem->empty() && stem->front() == config.widths[0];
 }
 
 }  // namespace qcface::nn
