@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "harness/report/run_data.h"
-#include "harness/report/svg_plot.h"
+#include "harness/plot/svg_plot.h"
 
 namespace qcface::report {
 
