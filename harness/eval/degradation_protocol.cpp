@@ -74,9 +74,8 @@ std::vector<DegradationSample> samples_of(const json& kind) {
                              number_at(entry, "magnitude")};
     if (std::isfinite(sample.level) && std::isfinite(sample.magnitude)) samples.push_back(std::move(sample));
   }
-  std::stable_sort(
-      samples.begin(), samples.end(),
-      [](const DegradationSample& a, const DegradationSample& b) { return a.level < b.level; });
+  std::stable_sort(samples.begin(), samples.end(),
+                   [](const DegradationSample& a, const DegradationSample& b) { return a.level < b.level; });
   return samples;
 }
 
@@ -142,18 +141,24 @@ Presentation present(const Result& result) {
   blocks.push_back(Note{
       fmt::format("Spearman correlation of magnitude and degradation level ({:.0f} pictures; -1 is best)",
                   number_at(found, "pictures")),
-      Kind::kText, Where::kScreen, {}});
+      Kind::kText,
+      Where::kScreen,
+      {}});
   blocks.push_back(Note{
       "The same clean pictures, degraded by known amounts. A magnitude that measures recognizability falls "
       "as the level rises, so correlations are negative; -1 is a perfect order.",
-      Kind::kText, Where::kPage, {}});
+      Kind::kText,
+      Where::kPage,
+      {}});
   if (const json& corrupt = list_at(found, "corrupt"); !corrupt.empty()) {
     blocks.push_back(Note{fmt::format("{} pictures could not be read and are left out", corrupt.size()),
-                          Kind::kWarning, Where::kBoth, {}});
+                          Kind::kWarning,
+                          Where::kBoth,
+                          {}});
   }
   Table table;
-  table.columns = {{"kind", 14},         {"pooled", 10}, {"source mean", 16}, {"source median", 16},
-                   {"sources", 9}, {"magnitude, ends", 22}};
+  table.columns = {{"kind", 14},          {"pooled", 10}, {"source mean", 16},
+                   {"source median", 16}, {"sources", 9}, {"magnitude, ends", 22}};
   table.caption =
       "Spearman correlations. Pooled: over all pictures and levels. Source: over the levels of one picture, "
       "which removes what differs between people; mean and median over the pictures. Magnitude, ends: "
@@ -166,24 +171,26 @@ Presentation present(const Result& result) {
     const json& levels = list_at(kind, "levels");
     const std::string pooled = correlation(number_at(kind, "spearman_pooled"));
     const std::string by_source = correlation(number_at(kind, "spearman_source_mean"));
-    table.rows.push_back({{name, pooled, by_source, correlation(number_at(kind, "spearman_source_median")),
-                           number(number_at(kind, "sources"), 0),
-                           levels.empty() ? kNoFigure
-                                          : fmt::format("{} to {}", number(number_at(levels.front(), "median"), 2),
-                                                        number(number_at(levels.back(), "median"), 2))},
-                          Where::kBoth});
+    table.rows.push_back(
+        {{name, pooled, by_source, correlation(number_at(kind, "spearman_source_median")),
+          number(number_at(kind, "sources"), 0),
+          levels.empty() ? kNoFigure
+                         : fmt::format("{} to {}", number(number_at(levels.front(), "median"), 2),
+                                       number(number_at(levels.back(), "median"), 2))},
+         Where::kBoth});
     const std::vector<DegradationSample> samples = samples_of(kind);
     figures.push_back({kind_plot(name, levels, samples),
-                       fmt::format("Spearman pooled {}, per source {} (mean).", pooled, by_source), false, ""});
+                       fmt::format("Spearman pooled {}, per source {} (mean).", pooled, by_source), false,
+                       ""});
     examples.push_back(example_strip(name, samples));
   }
-  table.rows.push_back({{"mean of kinds", correlation(number_at(found, "spearman_pooled_mean")),
-                         correlation(mean_over_kinds)},
-                        Where::kBoth});
+  table.rows.push_back(
+      {{"mean of kinds", correlation(number_at(found, "spearman_pooled_mean")), correlation(mean_over_kinds)},
+       Where::kBoth});
   table.totals = 1;
   blocks.push_back(std::move(table));
-  blocks.push_back(Note{"magnitude, ends: median at the lowest and at the highest level", Kind::kText,
-                        Where::kScreen, {}});
+  blocks.push_back(Note{
+      "magnitude, ends: median at the lowest and at the highest level", Kind::kText, Where::kScreen, {}});
   for (Figure& figure : figures) blocks.push_back(std::move(figure));
   blocks.push_back(Note{"Examples", Kind::kHeading, Where::kPage, {}});
   for (Strip& strip : examples) blocks.push_back(std::move(strip));

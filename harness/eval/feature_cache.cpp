@@ -28,6 +28,11 @@ fs::path path_of(const fs::path& folder, const char* what, const FeatureKey& key
   return folder / fmt::format("{}_{}{}", what, key.hash, suffix);
 }
 
+std::string with_slashes(std::string name) {
+  std::replace(name.begin(), name.end(), '\\', '/');
+  return name;
+}
+
 // Sizes and times of the pictures; one that is not there is told from one that is.
 std::string state_of(std::span<const std::string> files) {
   Fnv1a hash;
@@ -86,7 +91,7 @@ std::vector<float> reordered(const std::vector<float>& rows, const FeatureKey& k
 Embeddings read_features(const fs::path& folder, const FeatureKey& key, std::int64_t width, FlipFusion flip) {
   const auto start = std::chrono::steady_clock::now();
   const fs::path file = path_of(folder, "features", key, ".json");
-  const json facts = parse_json(read_file(file));
+  const json facts = try_parse_json(read_file(file)).value_or(json());
   for (const auto& [member, wanted] : key.facts.items()) {
     const auto it = facts.is_object() ? facts.find(member) : facts.end();
     require(facts.is_object() && it != facts.end() && *it == wanted,
@@ -94,13 +99,16 @@ Embeddings read_features(const fs::path& folder, const FeatureKey& key, std::int
   }
   FeatureRows rows = read_feature_rows(path_of(folder, "embeddings", key, ".npy"),
                                        path_of(folder, "filenames", key, ".npy"));
-  require(rows.names == key.names, "{}: the pictures named beside it are others", file.string());
+  require(std::equal(rows.names.begin(), rows.names.end(), key.names.begin(), key.names.end(),
+                     [](const std::string& a, const std::string& b) { return a == with_slashes(b); }),
+          "{}: the pictures named beside it are others", file.string());
   Matrix mirrored{width, {}};
   if (flip != FlipFusion::kNone) {
     mirrored = read_matrix(path_of(folder, "mirrored", key, ".npy"), rows.names.size());
   }
-  require(rows.width == width && mirrored.width == width, "{}: the embeddings beside it have the widths {} and {}, expected {}",
-          file.string(), rows.width, mirrored.width, width);
+  require(rows.width == width && mirrored.width == width,
+          "{}: the embeddings beside it have the widths {} and {}, expected {}", file.string(), rows.width,
+          mirrored.width, width);
   require(text_at(facts, "checksum") == checksum(rows.values, mirrored.values),
           "{}: the embeddings beside it are damaged", file.string());
 
@@ -118,7 +126,7 @@ Embeddings read_features(const fs::path& folder, const FeatureKey& key, std::int
     const std::size_t place = key.order[row];
     result.valid[place] = 0;
     result.corrupt.push_back(
-        {static_cast<std::int64_t>(place), text_at(picture, "path"), text_at(picture, "reason")});
+        {static_cast<std::int64_t>(place), key.files[place], text_at(picture, "reason")});
   }
   fuse_rows(result);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -130,6 +138,7 @@ Embeddings read_features(const fs::path& folder, const FeatureKey& key, std::int
 FeatureKey feature_key(const std::string& model, int side, const ExtractOptions& options,
                        std::span<const std::string> files) {
   FeatureKey key;
+  key.files.assign(files.begin(), files.end());
   std::vector<std::string> absolute;
   for (const std::string& file : files) absolute.push_back(fs::absolute(file).lexically_normal().string());
   key.order.resize(files.size());
@@ -154,7 +163,8 @@ FeatureKey feature_key(const std::string& model, int side, const ExtractOptions&
     hash.add(static_cast<unsigned char>(0));
   }
   key.hash = hash.hex();
-  key.facts["pictures"] = state_of(key.names);  // not in the hash: files of pictures that have changed are replaced
+  key.facts["pictures"] =
+      state_of(key.names);  // not in the hash: files of pictures that have changed are replaced
   return key;
 }
 
@@ -189,9 +199,8 @@ void keep_features(const fs::path& folder, const FeatureKey& key, const Embeddin
   json facts = key.facts;
   facts["unreadable"] = json::array();
   for (const data::CorruptPicture& picture : embeddings.corrupt) {
-    facts["unreadable"].push_back({{"row", row_of[static_cast<std::size_t>(picture.index)]},
-                                   {"path", to_json_text(picture.path)},
-                                   {"reason", to_json_text(picture.reason)}});
+    facts["unreadable"].push_back(
+        {{"row", row_of[static_cast<std::size_t>(picture.index)]}, {"reason", to_json_text(picture.reason)}});
   }
   const std::array<std::int64_t, 2> shape{embeddings.count, embeddings.width};
   const std::vector<float> plain = reordered(embeddings.plain, key, true);
@@ -215,7 +224,7 @@ FeatureRows read_feature_rows(const fs::path& embeddings, const fs::path& filena
           "{}: expected text of shape [n], found {} with {} dimensions", filenames.string(), names.dtype,
           names.shape.size());
   FeatureRows rows;
-  rows.names = names.to_strings();
+  for (const std::string& name : names.to_strings()) rows.names.push_back(with_slashes(name));
   Matrix matrix = read_matrix(embeddings, rows.names.size());
   rows.width = matrix.width;
   rows.values = std::move(matrix.values);

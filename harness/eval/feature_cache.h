@@ -24,8 +24,9 @@ namespace qcface::eval {
 struct FeatureKey {
   std::string hash;                // <key>
   nlohmann::json facts;            // what has to be the same
+  std::vector<std::string> files;  // as they were asked for
   std::vector<std::string> names;  // absolute, in byte order
-  std::vector<std::size_t> order;  // places of these names in the list that was asked for
+  std::vector<std::size_t> order;  // places of these names in files
 };
 FeatureKey feature_key(const std::string& model, int side, const ExtractOptions& options,
                        std::span<const std::string> files);
@@ -38,7 +39,7 @@ std::optional<Embeddings> find_features(const std::filesystem::path& folder, con
 /// Writes them. What cannot be written is a warning: the result does not depend on it.
 void keep_features(const std::filesystem::path& folder, const FeatureKey& key, const Embeddings& embeddings);
 
-/// embeddings_<db>.npy and filenames_<db>.npy: rows [n, D] and the picture that each belongs to.
+/// embeddings_<db>.npy and filenames_<db>.npy: rows [n, D] and the picture that each belongs to, with "/" for "\".
 struct FeatureRows {
   std::int64_t width = 0;
   std::vector<float> values;

@@ -45,7 +45,8 @@ struct Protocol {
   const char* suggested_data;
   std::vector<const char*> sheets;  // CSV files that present() draws from
   std::unique_ptr<Measurement> (*make)();
-  Presentation (*present)(const Result& result);  // lenient: a part that is missing or of another type is left out
+  Presentation (*present)(
+      const Result& result);  // lenient: a part that is missing or of another type is left out
 };
 
 /// In the order of the commands and of a page.

@@ -99,8 +99,6 @@ std::string percent(double fraction) { return number(100 * fraction, 2); }
 std::string percent_std(double mean, double std) {
   return std::isfinite(mean) ? fmt::format("{} \xC2\xB1 {}", percent(mean), percent(std)) : kNoFigure;
 }
-std::string correlation(double rho) {
-  return std::isfinite(rho) ? fmt::format("{:+.3f}", rho) : "undefined";
-}
+std::string correlation(double rho) { return std::isfinite(rho) ? fmt::format("{:+.3f}", rho) : "undefined"; }
 
 }  // namespace qcface::eval

@@ -124,9 +124,9 @@ class VerifyMeasurement final : public Measurement {
                       {"auc", found.cosine.auc},
                       {"accuracy_insightface", found.insightface.accuracy_mean},
                       {"z_mean", found.magnitude_mean}};
-    result.headline = fmt::format("accuracy {:.2f}% (10-fold), AUC {:.4f}, {} pairs",
-                                  100 * found.cosine.kfold.accuracy_mean, found.cosine.auc,
-                                  found.same + found.different);
+    result.headline =
+        fmt::format("accuracy {:.2f}% (10-fold), AUC {:.4f}, {} pairs",
+                    100 * found.cosine.kfold.accuracy_mean, found.cosine.auc, found.same + found.different);
     return result;
   }
 

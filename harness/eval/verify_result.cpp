@@ -180,9 +180,9 @@ Figure roc_figure(const Parts& parts, std::vector<RocCurve> curves) {
                              percent(number_at(qmf ? parts.qmf : parts.cosine, "auc")));
   }
   Figure figure;
-  figure.plot = roc_plot(curves, fmt::format("Verification, {:.0f} same and {:.0f} different pairs",
-                                             number_at(parts.pairs, "same"),
-                                             number_at(parts.pairs, "different")));
+  figure.plot =
+      roc_plot(curves, fmt::format("Verification, {:.0f} same and {:.0f} different pairs",
+                                   number_at(parts.pairs, "same"), number_at(parts.pairs, "different")));
   figure.caption =
       "True against false accept rate, thinned points, FAR on a log axis; points at FAR 0 stand on its left "
       "edge.";
@@ -246,43 +246,60 @@ Presentation present_verify(const Result& result) {
                          fmt::format("10-fold, cosine, {:.0f} pairs", used)});
   shown.tiles.push_back({"AUC", percent(number_at(parts.cosine, "auc")) + " %", "cosine, same pairs"});
 
-  blocks.push_back(Note{fmt::format("pictures {:.0f}, pairs {:.0f} ({:.0f} same, {:.0f} different), flip fusion {}",
-                                    images, used, same, different, text_at(parts.verify, "flip", "unknown")),
-                        Kind::kText, Where::kScreen, {}});
+  blocks.push_back(
+      Note{fmt::format("pictures {:.0f}, pairs {:.0f} ({:.0f} same, {:.0f} different), flip fusion {}",
+                       images, used, same, different, text_at(parts.verify, "flip", "unknown")),
+           Kind::kText,
+           Where::kScreen,
+           {}});
   Note counts{fmt::format("{:.0f} pairs ({:.0f} same, {:.0f} different) of {:.0f} pictures.", used, same,
                           different, images),
-              Kind::kText, Where::kPage, {}};
+              Kind::kText,
+              Where::kPage,
+              {}};
   for (const auto& [key, name] :
        {std::pair{"pair_list", "list"}, std::pair{"weights", "weights"}, std::pair{"device", "device"}}) {
     if (conditions.contains(key)) counts.details.emplace_back(name, text_at(conditions, key));
   }
   blocks.push_back(std::move(counts));
   if (const double excluded = number_at(parts.pairs, "excluded"); excluded > 0) {
-    blocks.push_back(Note{fmt::format("{:.0f} of {:.0f} pairs excluded: {} pictures could not be read", excluded,
-                                      number_at(parts.pairs, "listed"), list_at(parts.verify, "corrupt").size()),
-                          Kind::kWarning, Where::kBoth, {}});
+    blocks.push_back(
+        Note{fmt::format("{:.0f} of {:.0f} pairs excluded: {} pictures could not be read", excluded,
+                         number_at(parts.pairs, "listed"), list_at(parts.verify, "corrupt").size()),
+             Kind::kWarning,
+             Where::kBoth,
+             {}});
   }
   const json& magnitude = object_at(parts.verify, "magnitude");
-  blocks.push_back(Note{fmt::format("magnitude min {}  mean {}  max {}\n", number(number_at(magnitude, "min"), 3),
-                                    number(number_at(magnitude, "mean"), 3), number(number_at(magnitude, "max"), 3)),
-                        Kind::kText, Where::kScreen, {}});
+  blocks.push_back(
+      Note{fmt::format("magnitude min {}  mean {}  max {}\n", number(number_at(magnitude, "min"), 3),
+                       number(number_at(magnitude, "mean"), 3), number(number_at(magnitude, "max"), 3)),
+           Kind::kText,
+           Where::kScreen,
+           {}});
   blocks.push_back(measures_table(parts));
   bool unresolved = false;
   Table tar = tar_table(parts, unresolved);
   if (unresolved) {
-    blocks.push_back(Note{
-        fmt::format("* not resolvable: the target is below 1/{:.0f} (the different pairs)", different),
-        Kind::kText, Where::kScreen, {}});
+    blocks.push_back(
+        Note{fmt::format("* not resolvable: the target is below 1/{:.0f} (the different pairs)", different),
+             Kind::kText,
+             Where::kScreen,
+             {}});
   }
   if (const json& constants = object_at(parts.verify, "qmf_constants"); !constants.empty()) {
-    blocks.push_back(Note{fmt::format("quality-aware score: alpha {:.9g}, beta {:.9g} ({})",
-                                      number_at(constants, "alpha"), number_at(constants, "beta"),
-                                      text_at(constants, "source")),
-                          Kind::kSmall, Where::kBoth, {}});
+    blocks.push_back(
+        Note{fmt::format("quality-aware score: alpha {:.9g}, beta {:.9g} ({})", number_at(constants, "alpha"),
+                         number_at(constants, "beta"), text_at(constants, "source")),
+             Kind::kSmall,
+             Where::kBoth,
+             {}});
     if (object_at(constants, "fit").value("constant_threshold", false)) {
       blocks.push_back(
           Note{"all fit thresholds are equal, so beta has no slope to be taken from; give more pairs",
-               Kind::kWarning, Where::kBoth, {}});
+               Kind::kWarning,
+               Where::kBoth,
+               {}});
     }
   }
   if (!tar.rows.empty()) blocks.push_back(std::move(tar));

@@ -138,7 +138,8 @@ void read_results(RunData& run, const fs::path& folder, const std::string& name)
       run.results.push_back({protocol, name, std::move(*result)});
     }
   }
-  if (run.results.size() > before) run.picture_sets.push_back({name, read_magnitudes(folder / "magnitudes.csv")});
+  if (run.results.size() > before)
+    run.picture_sets.push_back({name, read_magnitudes(folder / "magnitudes.csv")});
 }
 
 std::vector<fs::path> sorted_entries(const fs::path& folder) {

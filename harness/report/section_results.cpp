@@ -1,8 +1,9 @@
 // What protocols found: a section each, drawn from what they present.
 #include <fmt/format.h>
 
-#include <iterator>
-#include <type_traits>
+#include <string>
+#include <variant>
+#include <vector>
 
 #include "harness/report/html.h"
 #include "harness/report/sections.h"
@@ -13,8 +14,10 @@ namespace {
 
 using eval::Note;
 
+// On a page notes are sentences.
 std::string note_html(const Note& note) {
-  const std::string text = escape_html(note.text);
+  std::string text = escape_html(note.text);
+  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
   switch (note.kind) {
     case Note::Kind::kHeading:
       return "<h3>" + text + "</h3>\n";
@@ -45,7 +48,8 @@ std::string table_html(const eval::Table& table) {
 
 std::string strip_html(const eval::Strip& strip, int side) {
   if (strip.pictures.empty()) return {};
-  std::string html = fmt::format("<p class=\"sub\">{}</p>\n<div class=\"strip\">\n", escape_html(strip.caption));
+  std::string html =
+      fmt::format("<p class=\"sub\">{}</p>\n<div class=\"strip\">\n", escape_html(strip.caption));
   for (const eval::Strip::Picture& picture : strip.pictures) {
     html += "<div class=\"picture\">" + html_thumbnail(picture.file, picture.alternative, side) +
             fmt::format("<b>{}</b><div class=\"name\">{}</div></div>\n", escape_html(picture.value),

@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kEvalBatch = 64;
 
 // A protocol over the folder that an option names, its lists read. Throws Error that begins with the option.
-std::unique_ptr<eval::Measurement> measurement_of(const char* protocol, const char* option, const fs::path& folder,
-                                                  const char* list) {
+std::unique_ptr<eval::Measurement> measurement_of(const char* protocol, const char* option,
+                                                  const fs::path& folder, const char* list) {
   std::error_code error;
   require(fs::exists(folder / list, error), "{} {}: no {} in it", option, folder.string(), list);
   std::unique_ptr<eval::Measurement> measurement = eval::protocol(protocol).make();
@@ -138,18 +138,18 @@ bool write_final_evaluation(nn::Network& network, std::vector<EvalSet>& sets, co
     });
   }
   if (options.degrade_data.empty()) return good;
-  return succeeds("the measurement of magnitude against degradation",
-                  [&] {
-                    const eval::Protocol& degradation = eval::protocol("degradation");
-                    const auto measurement =
-                        measurement_of(degradation.name, "--degrade-data", options.degrade_data, "levels.csv");
-                    model::NetworkEmbedder embedder(network, kEvalBatch);
-                    eval::NetworkFeatures features(embedder, extract_options(options));
-                    const eval::Result result = measurement->run(features);
-                    eval::write_result(run / "eval", degradation, result, conditions);
-                    log::info("magnitude against degradation\n{}",
-                              eval::screen_text(degradation.present(result)));
-                  }) &&
+  return succeeds(
+             "the measurement of magnitude against degradation",
+             [&] {
+               const eval::Protocol& degradation = eval::protocol("degradation");
+               const auto measurement =
+                   measurement_of(degradation.name, "--degrade-data", options.degrade_data, "levels.csv");
+               model::NetworkEmbedder embedder(network, kEvalBatch);
+               eval::NetworkFeatures features(embedder, extract_options(options));
+               const eval::Result result = measurement->run(features);
+               eval::write_result(run / "eval", degradation, result, conditions);
+               log::info("magnitude against degradation\n{}", eval::screen_text(degradation.present(result)));
+             }) &&
          good;
 }
 

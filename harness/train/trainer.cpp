@@ -381,9 +381,8 @@ void Trainer::save_what_is_there() {
 
 bool Trainer::finish() {
   const StopLimit limit(kStopSeconds);
-  const bool good =
-      write_final_evaluation(network_, eval_sets_, o_, run_, last_checkpoint_.string(), engine_->device(),
-                             state_.global_step);
+  const bool good = write_final_evaluation(network_, eval_sets_, o_, run_, last_checkpoint_.string(),
+                                           engine_->device(), state_.global_step);
   report::write_plots(run_);
   log::info("finished after {} steps, peak memory {:.0f} MiB, {} corrupt pictures", state_.global_step,
             peak_resident_mib(), loader_.corrupt().size());

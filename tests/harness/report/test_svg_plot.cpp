@@ -7,6 +7,7 @@
 #include "harness/report/training_plots.h"
 #include "tests/harness/eval/support.h"
 
+using namespace qcface;
 using namespace qcface::report;
 using qcface::test::contains;
 
