@@ -15,6 +15,7 @@ void ModelFlags::add_to(OptionTable& table) {
   table.add_number("-b,--batch-size", batch_size, 1, 65536, "Pictures a batch");
   table.add_choice("--flip", flip, {"none", "average", "norm_weighted_avg", "pre_norm_vector_add", "concat"},
                    "Fusion of a picture's embedding with its mirror image's");
+  table.add("--cache", cache, "Folder to keep embeddings in, and to take them from; empty: none are kept");
 }
 
 DeviceKind ModelFlags::chosen_device() const {
@@ -39,14 +40,21 @@ eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {
   return extract;
 }
 
+namespace {
+
+eval::ExtractOptions with_progress(eval::ExtractOptions extract, Progress& progress) {
+  extract.progress = [&progress](std::size_t done, std::size_t total) { progress.update_of(done, total); };
+  return extract;
+}
+
+}  // namespace
+
 EmbeddingRun::EmbeddingRun(const ModelFlags& flags)
     : weights_(flags.weights),
       device_(flags.chosen_device() == DeviceKind::kCuda ? "cuda" : "cpu"),
       model(flags.load()),
       embedder(*model.network, flags.batch_size),
-      extract(flags.extract(model)) {
-  extract.progress = [this](std::size_t done, std::size_t total) { progress.update_of(done, total); };
-}
+      features(embedder, with_progress(flags.extract(model), progress), flags.cache) {}
 
 std::map<std::string, std::string> EmbeddingRun::conditions() const {
   return {{"weights", weights_}, {"arch", model.arch}, {"device", device_}};

@@ -7,7 +7,7 @@
 #include "core/device.h"
 #include "harness/console/option_table.h"
 #include "harness/console/progress.h"
-#include "harness/eval/extract.h"
+#include "harness/eval/features.h"
 #include "harness/model/model.h"
 
 namespace qcface::cli {
@@ -20,6 +20,7 @@ struct ModelFlags {
   int workers = 2;
   std::int64_t batch_size = 64;
   std::string flip = "none";
+  std::string cache;
 
   void add_to(OptionTable& table);
   /// Settles --device; throws Error for cuda without a GPU.
@@ -44,7 +45,7 @@ class EmbeddingRun {
   model::Model model;
   Progress progress{"embedding", 1, "pictures"};
   model::NetworkEmbedder embedder;
-  eval::ExtractOptions extract;
+  eval::NetworkFeatures features;
 };
 
 }  // namespace qcface::cli

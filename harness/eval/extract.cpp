@@ -38,6 +38,23 @@ std::span<const float> Embeddings::row(std::int64_t i) const {
 std::span<const float> Embeddings::plain_row(std::int64_t i) const { return row_of(plain, i, width); }
 std::span<const float> Embeddings::mirrored_row(std::int64_t i) const { return row_of(mirrored, i, width); }
 
+void fuse_rows(Embeddings& embeddings) {
+  const std::size_t count = static_cast<std::size_t>(embeddings.count);
+  embeddings.fused_columns = fused_width(embeddings.flip, embeddings.width);
+  if (!embeddings.mirrored.empty()) {
+    const std::size_t columns = static_cast<std::size_t>(embeddings.fused_columns);
+    embeddings.fused.resize(count * columns);
+    for (std::int64_t i = 0; i < embeddings.count; ++i) {
+      fuse(embeddings.flip, embeddings.plain_row(i), embeddings.mirrored_row(i),
+           std::span<float>(embeddings.fused.data() + static_cast<std::size_t>(i) * columns, columns));
+    }
+  }
+  embeddings.magnitudes.resize(count);
+  for (std::int64_t i = 0; i < embeddings.count; ++i) {
+    embeddings.magnitudes[static_cast<std::size_t>(i)] = magnitude(embeddings.row(i));
+  }
+}
+
 Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> files,
                               const ExtractOptions& options) {
   require(!files.empty(), "embeddings: no picture to embed");
@@ -101,19 +118,7 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
       std::any_of(result.valid.begin(), result.valid.end(), [](std::uint8_t valid) { return valid != 0; }),
       "embeddings: none of the {} pictures could be read; the first is {}", count, files[0]);
 
-  result.fused_columns = fused_width(options.flip, result.width);
-  if (loading.mirrored) {
-    const std::size_t columns = static_cast<std::size_t>(result.fused_columns);
-    result.fused.resize(count * columns);
-    for (std::int64_t i = 0; i < result.count; ++i) {
-      fuse(options.flip, result.plain_row(i), result.mirrored_row(i),
-           std::span<float>(result.fused.data() + static_cast<std::size_t>(i) * columns, columns));
-    }
-  }
-  result.magnitudes.resize(count);
-  for (std::int64_t i = 0; i < result.count; ++i) {
-    result.magnitudes[static_cast<std::size_t>(i)] = magnitude(result.row(i));
-  }
+  fuse_rows(result);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

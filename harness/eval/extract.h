@@ -43,6 +43,9 @@ struct Embeddings {
   std::span<const float> mirrored_row(std::int64_t i) const;
 };
 
+/// Fills `fused` and `magnitudes` from the rows that are there.
+void fuse_rows(Embeddings& embeddings);
+
 /// Throws Error naming the picture when an embedding holds NaN or infinity, and when no picture could be
 /// read; Interrupted after a signal.
 Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> files,

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -74,6 +75,17 @@ void NetworkEmbedder::embed(const float* images, std::int64_t n, float* out) {
   const auto embeddings =
       network_.forward_eval({images, static_cast<std::size_t>(n) * input.elements()}, static_cast<int>(n));
   std::copy(embeddings.begin(), embeddings.end(), out);
+}
+
+std::string NetworkEmbedder::fingerprint() const {
+  const nn::ParameterStore& parameters = network_.parameters();
+  Fnv1a hash;
+  for (const nn::TensorSpec& tensor : parameters.tensors()) {
+    const std::vector<float> values = parameters.values(tensor.name);
+    hash.add(tensor.name);
+    hash.add(values.data(), values.size() * sizeof(float));
+  }
+  return fmt::format("weights {} on {}", hash.hex(), parameters.backend().name());
 }
 
 }  // namespace qcface::model

@@ -44,6 +44,7 @@ class NetworkEmbedder final : public eval::Embedder {
   std::int64_t width() const override { return network_.output_width(); }
   std::int64_t max_batch() const override { return max_batch_; }
   void embed(const float* images, std::int64_t n, float* out) override;
+  std::string fingerprint() const override;
 
  private:
   nn::Network& network_;

@@ -50,8 +50,7 @@ const TensorView* find_backbone_tensor(const TensorSource& file, const std::stri
   return nullptr;
 }
 
-void read_backbone(const TensorSource& file, nn::ParameterStore& parameters,
-                   nn::TensorRole role) {
+void read_backbone(const TensorSource& file, nn::ParameterStore& parameters, nn::TensorRole role) {
   const bool slot = role == nn::TensorRole::kSlot;
   std::string missing;
   int missing_count = 0;
@@ -94,8 +93,7 @@ std::int64_t classes_of(const TensorView& head_weight, std::int64_t width) {
   return shape[0] == width ? shape[1] : shape[1] == width ? shape[0] : 0;
 }
 
-void read_class_weights(const TensorSource& file, nn::Head& head,
-                        nn::TensorRole role) {
+void read_class_weights(const TensorSource& file, nn::Head& head, nn::TensorRole role) {
   const std::int64_t classes = head.classes(), width = head.width();
   const TensorView* const found = find_role(file, role, "head.weight");
   const TensorView& view = found != nullptr ? *found : file.at(prefix_of(role) + "head.weight");

@@ -9,6 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/text.h"
 
 namespace qcface::train {
@@ -18,18 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kExamples = 3;
 constexpr std::int64_t kSizedPictures = 1000;
-
-class Fnv1a {
- public:
-  void add(std::string_view bytes) {
-    for (const char c : bytes) add(static_cast<unsigned char>(c));
-  }
-  void add(unsigned char byte) { value_ = (value_ ^ byte) * 0x100000001b3u; }
-  std::string hex() const { return fmt::format("{:016x}", value_); }
-
- private:
-  std::uint64_t value_ = 0xcbf29ce484222325u;
-};
 
 fs::path list_path(const fs::path& run) { return run / "classes.txt"; }
 

@@ -331,11 +331,10 @@ bool Trainer::improved(double value, const std::string& criterion, bool higher_i
 std::optional<double> Trainer::evaluate(RunLog& log) {
   const std::int64_t epoch = state_.epoch - 1;
   double sum = 0;
-  for (const EvalSet& set : eval_sets_) {
+  for (EvalSet& set : eval_sets_) {
     log.pause();
-    eval::VerifyResult result;
     try {
-      result = verify_set(network_, set, o_);
+      verify_set(network_, set, o_, state_.global_step);
     } catch (const Error& error) {
       // A network that has collapsed gives equal scores, which have no ROC. Training may still recover; a set that is
       // gone fails the final evaluation, and with it the exit status.
@@ -343,16 +342,9 @@ std::optional<double> Trainer::evaluate(RunLog& log) {
                         error.what());
       return std::nullopt;
     }
-    const double accuracy = result.cosine.kfold.accuracy_mean;
-    sum += accuracy;
-    qcface::log::info("verified {} after epoch {}: accuracy {:.2f}% (10-fold), AUC {:.4f}, {} pairs",
-                      set.name, epoch + 1, 100 * accuracy, result.cosine.auc, result.same + result.different);
-    log.evaluation(epoch, state_.global_step, set.name,
-                   {{"accuracy", accuracy},
-                    {"accuracy_std", result.cosine.kfold.accuracy_std},
-                    {"auc", result.cosine.auc},
-                    {"accuracy_insightface", result.insightface.accuracy_mean},
-                    {"z_mean", result.magnitude_mean}});
+    sum += set.found->figures.at("accuracy").get<double>();
+    qcface::log::info("verified {} after epoch {}: {}", set.name, epoch + 1, set.found->headline);
+    log.evaluation(epoch, state_.global_step, set.name, set.found->figures);
   }
   if (eval_sets_.empty()) return std::nullopt;  // resumed without them
   return sum / static_cast<double>(eval_sets_.size());
@@ -388,7 +380,7 @@ void Trainer::save_what_is_there() {
 bool Trainer::finish() {
   const StopLimit limit(kStopSeconds);
   const bool good = write_final_evaluation(network_, eval_sets_, o_, run_, last_checkpoint_.string(),
-                                           engine_.backend().device());
+                                           engine_.backend().device(), state_.global_step);
   report::write_plots(run_);
   log::info("finished after {} steps, peak memory {:.0f} MiB, {} corrupt pictures", state_.global_step,
             peak_resident_mib(), loader_.corrupt().size());

@@ -13,8 +13,8 @@
 
 #include "core/comm/communicator.h"
 #include "core/comm/thread_ranks.h"
-#include "nn/backend.h"
 #include "nn/backbones/iresnet.h"
+#include "nn/backend.h"
 #include "nn/network.h"
 #include "tests/kernels/random_input.h"
 

@@ -54,8 +54,8 @@ Result train(Communicator& communicator, qcf_head_kind kind, int parts) {
     batch.first_row = own.first;
     batch.size = own.count;
     batch.pixels = pixels.data() + own.first * kSide * kSide * 3;
-    batch.labels = std::span(labels).subspan(static_cast<std::size_t>(own.first),
-                                             static_cast<std::size_t>(own.count));
+    batch.labels =
+        std::span(labels).subspan(static_cast<std::size_t>(own.first), static_cast<std::size_t>(own.count));
     const auto done = engine.step(batch, {0, k, n, 0.01, 0});
     require(done.has_value(), "the CPU finishes a step at once");  // Catch2 asserts on one thread only
     result.loss.push_back(done->head.loss);

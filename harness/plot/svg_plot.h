@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace qcface::report {
+namespace qcface {
 
 enum class Scale { kLinear, kLog10 };
 
@@ -60,4 +60,4 @@ std::string tick_label(double value, double step);
 /// Text of an element or attribute: always valid UTF-8 and XML; bytes that are no UTF-8 as \xHH.
 std::string escape_xml(std::string_view text);
 
-}  // namespace qcface::report
+}  // namespace qcface

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "core/text.h"
-#include "harness/report/svg_plot.h"
+#include "harness/plot/svg_plot.h"
 
-namespace qcface::report {
+namespace qcface {
 
 std::vector<double> nice_ticks(double low, double high, int count) {
   if (!(high > low) || count < 1) return {low};
@@ -95,4 +95,4 @@ std::string escape_xml(std::string_view text) {
   return escaped;
 }
 
-}  // namespace qcface::report
+}  // namespace qcface

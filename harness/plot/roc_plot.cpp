@@ -1,9 +1,9 @@
-#include "harness/report/roc_plot.h"
+#include "harness/plot/roc_plot.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace qcface::report {
+namespace qcface {
 
 Plot roc_plot(const std::vector<RocCurve>& curves, const std::string& title) {
   Plot plot;
@@ -46,4 +46,4 @@ Plot roc_plot(const std::vector<RocCurve>& curves, const std::string& title) {
   return plot;
 }
 
-}  // namespace qcface::report
+}  // namespace qcface

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "harness/report/svg_plot.h"
+#include "harness/plot/svg_plot.h"
 
-namespace qcface::report {
+namespace qcface {
 
 struct RocCurve {
   std::string name;              // legend
@@ -19,4 +19,4 @@ struct RocCurve {
 /// The grey dashed line is chance.
 Plot roc_plot(const std::vector<RocCurve>& curves, const std::string& title);
 
-}  // namespace qcface::report
+}  // namespace qcface

@@ -1,6 +1,6 @@
 // Layout, from the outside in: title, legend row(s), plot area with tick labels left and below, axis labels.
 // Text uses the page's font; widths are estimated (0.56 em a character), which is enough for legends.
-#include "harness/report/svg_plot.h"
+#include "harness/plot/svg_plot.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include <iterator>
 #include <limits>
 
-namespace qcface::report {
+namespace qcface {
 namespace {
 
 // Okabe-Ito, darkened or lightened where needed to hold 3:1 contrast on white and on #15181c.
@@ -372,4 +372,4 @@ std::string render_svg_file(const Plot& plot) {
   return resolved.append(svg, at, std::string::npos);
 }
 
-}  // namespace qcface::report
+}  // namespace qcface
