@@ -10,36 +10,34 @@ namespace {
 
 struct VerifyFlags {
   ModelFlags model;
-  std::string data, pairs, out = "eval", qmf = "off", preset, fit_pairs, fit_data;
+  std::string data, pairs, out = "eval", preset, fit_pairs, fit_data;
+  eval::QmfChoice qmf = eval::QmfChoice::kOff;
   double alpha = 0, beta = 0;
   std::uint64_t fit_seed = 0;
-  std::string fit_space = "sigmoid";
+  eval::QmagSpace fit_space = eval::QmagSpace::kSigmoid;
 };
 
 void settle_qmf(const OptionTable& table, const VerifyFlags& flags, eval::VerifyOptions& options) {
-  if (flags.qmf == "given") {
-    require_usage(table.given("alpha") && table.given("beta"), "--qmf given needs --alpha and --beta");
-    options.qmf = eval::QmfChoice::kGiven;
-  } else if (flags.qmf == "preset") {
-    require_usage(!flags.preset.empty(), "--qmf preset needs --preset, for example qcface/ir50");
-    options.qmf = eval::QmfChoice::kPreset;
-  } else if (flags.qmf == "fit") {
-    require_usage(!flags.fit_data.empty(),
-                  "--qmf fit needs --fit-data: a folder of training identities, or one with --fit-pairs");
-    options.qmf = eval::QmfChoice::kFit;
-  } else {
+  if (flags.qmf == eval::QmfChoice::kOff) {
     for (const char* key : {"alpha", "beta", "preset", "fit-pairs", "fit-data"}) {
       require_usage(!table.given(key),
                     "--{} and --qmf off contradict each other: choose --qmf given, preset or fit", key);
     }
   }
+  require_usage(flags.qmf != eval::QmfChoice::kGiven || (table.given("alpha") && table.given("beta")),
+                "--qmf given needs --alpha and --beta");
+  require_usage(flags.qmf != eval::QmfChoice::kPreset || !flags.preset.empty(),
+                "--qmf preset needs --preset, for example qcface/ir50");
+  require_usage(flags.qmf != eval::QmfChoice::kFit || !flags.fit_data.empty(),
+                "--qmf fit needs --fit-data: a folder of training identities, or one with --fit-pairs");
+  options.qmf = flags.qmf;
   options.alpha = flags.alpha;
   options.beta = flags.beta;
   options.preset = flags.preset;
   options.fit_pairs = flags.fit_pairs;
   options.fit_images = flags.fit_data;
   options.fit_seed = flags.fit_seed;
-  options.fit.space = flags.fit_space == "raw" ? eval::QmagSpace::kRaw : eval::QmagSpace::kSigmoid;
+  options.fit.space = flags.fit_space;
 }
 
 void add_verify(CLI::App& root, Commands& commands) {
@@ -52,7 +50,11 @@ void add_verify(CLI::App& root, Commands& commands) {
   table.add("--data", flags->data, "Folder of the pictures that the list names");
   table.add("--pairs", flags->pairs, "Pair list: lines `a b 1` (same) or `a b 0`; empty: DATA/pairs.list");
   table.add("--out", flags->out, "Folder for verify.json, roc.csv, roc.svg, magnitudes.csv");
-  table.add_choice("--qmf", flags->qmf, {"off", "given", "preset", "fit"},
+  table.add_choice("--qmf", flags->qmf,
+                   {{"off", eval::QmfChoice::kOff},
+                    {"given", eval::QmfChoice::kGiven},
+                    {"preset", eval::QmfChoice::kPreset},
+                    {"fit", eval::QmfChoice::kFit}},
                    "Constants of the quality-aware score");
   table.add_number("--alpha", flags->alpha, -1e6, 1e6, "Constant alpha, with --qmf given");
   table.add_number("--beta", flags->beta, -1e6, 1e6, "Constant beta, with --qmf given");
@@ -61,7 +63,8 @@ void add_verify(CLI::App& root, Commands& commands) {
   table.add("--fit-pairs", flags->fit_pairs,
             "Pair list over --fit-data; empty: pairs are drawn from its identities");
   table.add_number("--fit-seed", flags->fit_seed, 0, kLargestSeed, "Seed of that draw");
-  table.add_choice("--fit-space", flags->fit_space, {"sigmoid", "raw"},
+  table.add_choice("--fit-space", flags->fit_space,
+                   {{"sigmoid", eval::QmagSpace::kSigmoid}, {"raw", eval::QmagSpace::kRaw}},
                    "sigmoid re-creates the published constants");
   command.run = [flags, &table] {
     require_usage(!flags->data.empty(), "--data is missing: give the folder of the pictures");

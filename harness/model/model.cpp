@@ -61,14 +61,15 @@ nn::IResNetConfig backbone_of(const SafeTensorsFile& file, const std::string& pa
        fmt::join(nn::iresnet_names(), ", "));
 }
 
-Model load_model(const std::filesystem::path& path, int threads, const std::string& arch, DeviceKind device) {
+Model load_model(const std::filesystem::path& path, int threads, const std::string& arch,
+                 const nn::DeviceChoice& device) {
   const SafeTensorsFile file(path);
   Model model;
   model.config = backbone_of(file, path.string());
   require(arch.empty() || arch == model.config.arch, "{}: holds a {} backbone, but --arch {} was asked for",
           path.string(), model.config.arch, arch);
   model.preprocessing = preprocessing_of(file, path.string());
-  model.backend = device == DeviceKind::kCuda ? nn::make_cuda_backend() : nn::make_cpu_backend(threads);
+  model.backend = nn::make_backend(device, nn::Precision::kFp32, threads);
   model.network = std::make_unique<nn::Network>(nn::iresnet_graph(model.config), *model.backend);
   read_backbone(file, path.string(), model.network->parameters());
   if (const auto extra = unexpected_tensors(file, model.network->parameters()); !extra.empty()) {

@@ -97,8 +97,7 @@ eval::ExtractOptions extract_options(const TrainOptions& options) {
   extract.mean = options.mean;
   extract.std = options.std;
   extract.swap_rb = options.swap_rb;
-  extract.non_square =
-      options.non_square == "reject" ? data::NonSquare::kReject : data::NonSquare::kCentreCrop;
+  extract.non_square = options.non_square;
   return extract;
 }
 

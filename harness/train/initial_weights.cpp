@@ -40,8 +40,8 @@ std::string class_list_of(const std::string& path) {
 bool takes_class_weights(const SafeTensorsFile& file, const TrainOptions& o, const std::string& class_list,
                          const Head& head) {
   const SafeTensorView* weights = file.find("head.weight");
-  const bool keep = o.head == "keep";
-  if (o.head == "new") {
+  const bool keep = o.head == ClassWeights::kKeep;
+  if (o.head == ClassWeights::kNew) {
     log::info("--head new: backbone taken from {}, class weights new", o.weight_path);
     return false;
   }

@@ -24,27 +24,31 @@ data::LoaderOptions loader_options(const TrainOptions& o, bool pixels) {
   loader.workers = o.workers;
   loader.seed = o.seed;
   loader.shuffle = !o.no_shuffle;
-  loader.augment = o.augment == "published" ? data::AugmentMode::kPublished : data::AugmentMode::kNone;
+  loader.augment = o.augment;
   loader.jpeg_swap_rb = o.jpeg_swap_rb;
   loader.swap_rb = o.swap_rb;
   loader.mean = o.mean;
   loader.std = o.std;
-  loader.non_square = o.non_square == "reject" ? data::NonSquare::kReject : data::NonSquare::kCentreCrop;
+  loader.non_square = o.non_square;
   loader.drop_last = o.drop_last;
   return loader;
 }
 
 HeadOptions head_options(const TrainOptions& o, int threads) {
-  return {o.loss_model, o.phase, o.rule, o.scale, o.margin, o.lambda_g, threads};
+  return {qcf_head_name(o.loss_model),
+          name_of(phase_choices(), o.phase),
+          o.rule ? qcf_rule_name(*o.rule) : "auto",
+          o.scale,
+          o.margin,
+          o.lambda_g,
+          threads};
 }
 
-std::unique_ptr<StepEngine> make_engine(const TrainOptions& o, DeviceKind device, int threads, Head& head,
-                                        Communicator& communicator) {
+std::unique_ptr<StepEngine> make_engine(const TrainOptions& o, const nn::DeviceChoice& device, int threads,
+                                        Head& head, Communicator& communicator) {
   EngineOptions engine;
-  engine.precision = o.precision == "bf16"   ? nn::Precision::kBf16
-                     : o.precision == "fp16" ? nn::Precision::kFp16
-                                             : nn::Precision::kFp32;
-  engine.gpu = o.gpu_id.front();
+  engine.precision = o.precision;
+  engine.gpu = device.index;
   engine.threads = threads;
   engine.seed = o.seed;
   engine.momentum = static_cast<float>(o.momentum);
@@ -53,7 +57,7 @@ std::unique_ptr<StepEngine> make_engine(const TrainOptions& o, DeviceKind device
   engine.mean = o.mean;
   engine.std = o.std;
   const nn::Graph graph = nn::iresnet_graph(backbone_config(o));
-  if (device == DeviceKind::kCpu) return make_cpu_engine(graph, engine, head, communicator);
+  if (device.kind == nn::DeviceKind::kCpu) return make_cpu_engine(graph, engine, head, communicator);
   require(communicator.size() == 1,
           "--device cuda: this version trains on one GPU, but {} processes were started",
           communicator.size());
@@ -62,7 +66,7 @@ std::unique_ptr<StepEngine> make_engine(const TrainOptions& o, DeviceKind device
 
 nn::ScheduleConfig schedule_config(const TrainOptions& o, std::int64_t steps_per_epoch) {
   nn::ScheduleConfig schedule;
-  schedule.kind = o.lr_schedule == "cosine" ? nn::ScheduleKind::kCosine : nn::ScheduleKind::kStep;
+  schedule.kind = o.lr_schedule;
   schedule.lr = o.lr;
   // The published trainer multiplies when it enters a listed epoch: once for an epoch listed twice, and not for
   // epochs before --start-epoch.
@@ -101,19 +105,21 @@ void announce(const TrainOptions& o, const data::ImageFolder& set, std::int64_t 
   log::info("run folder:  {}", o.pth_save_fold);
   log::info(
       "data:        {} pictures of {} identities, {} batches of {} an epoch, augmentation {}, {} workers",
-      set.size(), set.num_classes(), batches_per_epoch, o.batch_size, o.augment, o.workers);
+      set.size(), set.num_classes(), batches_per_epoch, o.batch_size, name_of(augment_choices(), o.augment),
+      o.workers);
   log::info("backbone:    {} with {:.2f} M parameters, embedding width {}, dropout {}", o.arch,
             static_cast<double>(network.parameters().weight_count()) / 1e6, o.embed_dims, o.dropout);
   const qcf_head_config head = make_head_config(head_options(o, 1));
-  log::info("head:        {}, phase {}, lambda {}, s {}, m {}, rule {}", o.loss_model, o.phase, o.lambda_g,
-            head.s, head.m, qcf_rule_name(head.rule));
-  if (o.phase == "norm" && qcf_head_has_magnitude_loss(head.kind) == 0) {
-    log::warn("--phase norm: {} has no loss on magnitudes; it trains as in phase id", o.loss_model);
-  } else if (o.phase == "id" && head.kind == QCF_HEAD_MAGFACE) {
+  log::info("head:        {}, phase {}, lambda {}, s {}, m {}, rule {}", qcf_head_name(o.loss_model),
+            name_of(phase_choices(), o.phase), o.lambda_g, head.s, head.m, qcf_rule_name(head.rule));
+  if (o.phase == QCF_PHASE_NORM && qcf_head_has_magnitude_loss(head.kind) == 0) {
+    log::warn("--phase norm: {} has no loss on magnitudes; it trains as in phase id",
+              qcf_head_name(o.loss_model));
+  } else if (o.phase == QCF_PHASE_ID && head.kind == QCF_HEAD_MAGFACE) {
     log::warn("magface without its loss on magnitudes: give --phase norm for the published method");
   }
-  log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o.lr, o.lr_schedule, o.momentum,
-            o.weight_decay);
+  log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o.lr,
+            name_of(schedule_choices(), o.lr_schedule), o.momentum, o.weight_decay);
   log::info("device:      {}", engine.description());
   log::info("memory plan: activations peak {:.1f} MiB at batch {} ({:.1f} MiB without reuse)",
             static_cast<double>(plan.peak_bytes) / (1 << 20), largest,
