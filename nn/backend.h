@@ -243,4 +243,22 @@ struct CudaOptions {
 /// The CUDA backend. Throws Error where there is no usable GPU, and where cuDNN or cuBLASLt is not found.
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options = {});
 
+/// Number of usable GPUs. 0 where the build has no CUDA or the driver reports any error; `reason`, if given, then says
+/// why. Never throws.
+int cuda_device_count(std::string* reason = nullptr);
+
+enum class DeviceKind { kCpu, kCuda };
+const char* name_of(DeviceKind kind);      // "cpu", "cuda"
+const char* name_of(Precision precision);  // "fp32", "bf16", "fp16"
+
+struct DeviceChoice {
+  DeviceKind kind = DeviceKind::kCpu;
+  int index = 0;  // of the GPU
+};
+
+/// The backend of a device; threads: the CPU's. Throws Error as the two above, and where the CPU is asked for another
+/// precision than fp32.
+std::unique_ptr<Backend> make_backend(const DeviceChoice& device, Precision precision = Precision::kFp32,
+                                      int threads = 0);
+
 }  // namespace qcface::nn

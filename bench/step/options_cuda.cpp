@@ -71,11 +71,10 @@ nn::Graph step_graph(const StepOptions& options, const std::string& arch) {
 }
 
 qcf_head_config head_config(const StepOptions& options) {
-  train::HeadOptions head;
-  head.loss_model = options.head;
-  head.phase = "norm";
-  head.lambda_g = 1;
-  return train::make_head_config(head);
+  qcf_head_config config = make_head_config(head_from_name(options.head));
+  config.phase = QCF_PHASE_NORM;
+  config.lambda = 1;
+  return config;
 }
 
 StepOptions parse_step_options(int argc, char** argv) {

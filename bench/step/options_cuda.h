@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <qcface/kernels.hpp>
 #include "bench/timing.h"
-#include "harness/train/head_config.h"
 #include "nn/backend.h"
 #include "nn/graph.h"
 

@@ -7,6 +7,7 @@
 #include "harness/console/usage.h"
 #include "harness/data/bench.h"
 #include "harness/data/synth.h"
+#include "harness/train/train_options.h"
 
 namespace qcface::cli {
 namespace {
@@ -57,14 +58,15 @@ void add_bench(CLI::App& root, Commands& commands) {
   struct Options {
     data::DataBenchOptions bench;
     std::string data_dirs;
-    std::string augment = "published";
   };
   auto options = std::make_shared<Options>();
+  options->bench.loader.augment = data::AugmentMode::kPublished;
   OptionTable& table = *command.table;
   table.add("--data_dirs", options->data_dirs, "Image folders, separated by commas");
   table.add_number("-j,--workers", options->bench.loader.workers, 0, kMostWorkers, "Data loading threads");
   table.add_number("-b,--batch-size", options->bench.loader.batch_size, 1, 65536, "Pictures a batch");
-  table.add_choice("--augment", options->augment, {"published", "none"}, "Training augmentation");
+  table.add_choice("--augment", options->bench.loader.augment, train::augment_choices(),
+                   "Training augmentation");
   table.add_number("--stage-seconds", options->bench.stage_seconds, 0, 86400,
                    "Time for the stages on one thread");
   table.add_number("--loader-seconds", options->bench.loader_seconds, 0, 86400, "Time for the loader");
@@ -73,8 +75,6 @@ void add_bench(CLI::App& root, Commands& commands) {
     require_usage(!options->data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to load");
     const auto set = data::open_pictures(options->data_dirs);
     for (const std::string& warning : set->warnings()) log::warn("{}", warning);
-    options->bench.loader.augment =
-        options->augment == "published" ? data::AugmentMode::kPublished : data::AugmentMode::kNone;
     Progress progress("loading", 1000);
     const auto result =
         data::run_data_bench(*set, options->bench, [&](double share, const std::string& phase) {

@@ -1,34 +1,36 @@
 #include "harness/cli/model_flags.h"
 
-#include "core/device.h"
+#include <array>
+
 #include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
+#include "harness/model/device_choice.h"
 
 namespace qcface::cli {
 
 void ModelFlags::add_to(OptionTable& table) {
   table.add("--weights", weights, "Checkpoint, or a safetensors file with a backbone");
   table.add("--arch", arch, "Architecture that the file must hold; empty: told from the file");
-  table.add_choice("--device", device, {"auto", "cuda", "cpu"}, "Where to run");
+  table.add_choice("--device", device, model::device_choices(), "Where to run");
   table.add_number("--threads", threads, 0, kMostThreads, "Compute threads; 0 takes all cores");
   table.add_number("-j,--workers", workers, 0, kMostWorkers, "Data loading threads");
   table.add_number("-b,--batch-size", batch_size, 1, 65536, "Pictures a batch");
-  table.add_choice("--flip", flip, {"none", "average", "norm_weighted_avg", "pre_norm_vector_add", "concat"},
-                   "Fusion of a picture's embedding with its mirror image's");
+  Choices<eval::FlipFusion> fusions;
+  for (const auto fusion :
+       {eval::FlipFusion::kNone, eval::FlipFusion::kAverage, eval::FlipFusion::kNormWeighted,
+        eval::FlipFusion::kVectorAdd, eval::FlipFusion::kConcat})
+    fusions.emplace_back(name_of(fusion), fusion);
+  table.add_choice("--flip", flip, fusions, "Fusion of a picture's embedding with its mirror image's");
   table.add("--cache", cache, "Folder to keep embeddings in, and to take them from; empty: none are kept");
 }
 
-DeviceKind ModelFlags::chosen_device() const {
-  if (device == "cpu") return DeviceKind::kCpu;
-  std::string reason;
-  const bool gpu = cuda_device_count(&reason) > 0;
-  require(gpu || device != "cuda", "--device cuda: no usable GPU: {}; use --device cpu", reason);
-  return gpu ? DeviceKind::kCuda : DeviceKind::kCpu;
+nn::DeviceChoice ModelFlags::chosen_device() const {
+  return model::choose_device(device, std::array{0}, nn::Precision::kFp32);
 }
 
-model::Model ModelFlags::load() const {
+model::Model ModelFlags::load(const nn::DeviceChoice& chosen) const {
   require_usage(!weights.empty(), "--weights is missing: give a checkpoint or a safetensors file");
-  return model::load_model(weights, settle_threads(threads, workers), arch, chosen_device());
+  return model::load_model(weights, settle_threads(threads, workers), arch, chosen);
 }
 
 eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {
@@ -36,7 +38,7 @@ eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {
   extract.batch_size = batch_size;
   extract.workers = workers;
   extract.preparation = model.preparation;
-  extract.flip = eval::flip_fusion_from_name(flip);
+  extract.flip = flip;
   return extract;
 }
 
@@ -51,13 +53,13 @@ eval::ExtractOptions with_progress(eval::ExtractOptions extract, Progress& progr
 
 EmbeddingRun::EmbeddingRun(const ModelFlags& flags)
     : weights_(flags.weights),
-      device_(flags.chosen_device() == DeviceKind::kCuda ? "cuda" : "cpu"),
-      model(flags.load()),
+      device_(flags.chosen_device()),
+      model(flags.load(device_)),
       embedder(*model.network, flags.batch_size),
       features(embedder, with_progress(flags.extract(model), progress), flags.cache) {}
 
 std::map<std::string, std::string> EmbeddingRun::conditions() const {
-  return {{"weights", weights_}, {"arch", model.arch}, {"device", device_}};
+  return {{"weights", weights_}, {"arch", model.arch}, {"device", name_of(device_.kind)}};
 }
 
 }  // namespace qcface::cli

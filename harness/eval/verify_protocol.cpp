@@ -61,12 +61,17 @@ void append_roc(std::string& csv, std::string_view name, const Roc& roc) {
   }
 }
 
+/// Where the constants of the quality-aware score come from; off: it is left out.
+enum class Qmf { kOff, kGiven, kPreset, kFit };
+
 class VerifyMeasurement final : public Measurement {
  public:
   void add_options(OptionTable& table) override {
     table.add("--pairs", pairs_, "Pair list: lines `a b 1` (same) or `a b 0`; empty: DATA/pairs.list");
-    table.add_choice("--qmf", qmf_, {"off", "given", "preset", "fit"},
-                     "Constants of the quality-aware score");
+    table.add_choice(
+        "--qmf", qmf_,
+        {{"off", Qmf::kOff}, {"given", Qmf::kGiven}, {"preset", Qmf::kPreset}, {"fit", Qmf::kFit}},
+        "Constants of the quality-aware score");
     table.add_number("--alpha", alpha_, -1e6, 1e6, "Constant alpha, with --qmf given");
     table.add_number("--beta", beta_, -1e6, 1e6, "Constant beta, with --qmf given");
     table.add("--preset", preset_, "Published constants by name, with --qmf preset");
@@ -74,16 +79,16 @@ class VerifyMeasurement final : public Measurement {
     table.add("--fit-pairs", fit_pairs_,
               "Pair list over --fit-data; empty: pairs are drawn from its identities");
     table.add_number("--fit-seed", fit_seed_, 0, kLargestSeed, "Seed of that draw");
-    table.add_choice("--fit-space", fit_space_, {"sigmoid", "raw"},
+    table.add_choice("--fit-space", fit_space_, {{"sigmoid", QmagSpace::kSigmoid}, {"raw", QmagSpace::kRaw}},
                      "sigmoid re-creates the published constants");
   }
 
   void settle(const OptionTable& table) override {
-    if (qmf_ == "given") {
+    if (qmf_ == Qmf::kGiven) {
       require_usage(table.given("alpha") && table.given("beta"), "--qmf given needs --alpha and --beta");
-    } else if (qmf_ == "preset") {
+    } else if (qmf_ == Qmf::kPreset) {
       require_usage(!preset_.empty(), "--qmf preset needs --preset, for example qcface/ir50");
-    } else if (qmf_ == "fit") {
+    } else if (qmf_ == Qmf::kFit) {
       require_usage(!fit_data_.empty(),
                     "--qmf fit needs --fit-data: a folder of training identities, or one with --fit-pairs");
     } else {
@@ -132,13 +137,13 @@ class VerifyMeasurement final : public Measurement {
 
  private:
   std::optional<QmfConstants> choose_constants(FeatureSource& features, std::optional<QmagFit>& fit) const {
-    if (qmf_ == "given") {
+    if (qmf_ == Qmf::kGiven) {
       require(std::isfinite(alpha_) && std::isfinite(beta_),
               "quality-aware score: alpha {} and beta {} must be finite", alpha_, beta_);
       return QmfConstants{alpha_, beta_, "given"};
     }
-    if (qmf_ == "preset") return qmf_preset(preset_);
-    if (qmf_ != "fit") return std::nullopt;
+    if (qmf_ == Qmf::kPreset) return qmf_preset(preset_);
+    if (qmf_ != Qmf::kFit) return std::nullopt;
     FitPairs chosen;
     std::string source;
     if (fit_pairs_.empty()) {
@@ -151,7 +156,7 @@ class VerifyMeasurement final : public Measurement {
       source = fmt::format("fitted on {}", fit_pairs_);
     }
     QmagFitOptions how;
-    how.space = fit_space_ == "raw" ? QmagSpace::kRaw : QmagSpace::kSigmoid;
+    how.space = fit_space_;
     const PairMaterial material = pair_material(features.of(chosen.files), chosen.pairs, chosen.same);
     fit = fit_qmag(material.cosine, material.quality, material.same, how);
     if (how.space == QmagSpace::kRaw) source += ", raw space";
@@ -159,7 +164,9 @@ class VerifyMeasurement final : public Measurement {
     return QmfConstants{fit->alpha, fit->beta, source};
   }
 
-  std::string pairs_, qmf_ = "off", preset_, fit_pairs_, fit_data_, fit_space_ = "sigmoid";
+  std::string pairs_, preset_, fit_pairs_, fit_data_;
+  Qmf qmf_ = Qmf::kOff;
+  QmagSpace fit_space_ = QmagSpace::kSigmoid;
   double alpha_ = 0, beta_ = 0;
   std::uint64_t fit_seed_ = 0;
   fs::path list_;

@@ -50,7 +50,8 @@ FoundBackbone backbone_of(const TensorSource& file) {
   return {*found, static_cast<int>(width->front())};
 }
 
-Model load_model(const std::filesystem::path& path, int threads, const std::string& arch, DeviceKind device) {
+Model load_model(const std::filesystem::path& path, int threads, const std::string& arch,
+                 const nn::DeviceChoice& device) {
   const TensorSource file = open_tensors(path);
   const auto [backbone, embed_dim] = backbone_of(file);
   require(arch.empty() || arch == backbone.name, "{}: holds a {} backbone, but --arch {} was asked for",
@@ -58,7 +59,7 @@ Model load_model(const std::filesystem::path& path, int threads, const std::stri
   Model model;
   model.arch = backbone.name;
   model.preparation = preparation_of(file);
-  model.backend = device == DeviceKind::kCuda ? nn::make_cuda_backend() : nn::make_cpu_backend(threads);
+  model.backend = nn::make_backend(device, nn::Precision::kFp32, threads);
   nn::BackboneSettings settings;
   settings.embed_dim = embed_dim;
   model.network = std::make_unique<nn::Network>(backbone.build(settings), *model.backend);

@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 
-#include "core/device.h"
 #include "core/tensors/source.h"
 #include "harness/data/preparation.h"
 #include "harness/eval/embedder.h"
@@ -32,9 +31,9 @@ struct FoundBackbone {
 FoundBackbone backbone_of(const TensorSource& file);
 
 /// Backbone of a checkpoint or of a bare safetensors file, ready for forward_eval (fp32). arch empty: found out.
-/// threads: on the CPU; CUDA takes the first GPU.
+/// threads: on the CPU.
 Model load_model(const std::filesystem::path& path, int threads, const std::string& arch = "",
-                 DeviceKind device = DeviceKind::kCpu);
+                 const nn::DeviceChoice& device = {});
 
 /// A network behind the interface of evaluation.
 class NetworkEmbedder final : public eval::Embedder {

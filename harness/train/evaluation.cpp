@@ -98,7 +98,7 @@ eval::ExtractOptions extract_options(const TrainOptions& options) {
   eval::ExtractOptions extract;
   extract.batch_size = kEvalBatch;
   extract.workers = options.workers;
-  extract.preparation = preparation_of(options);
+  extract.preparation = options.preparation;
   return extract;
 }
 

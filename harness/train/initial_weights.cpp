@@ -41,8 +41,8 @@ std::string class_list_of(const std::string& path) {
 bool takes_class_weights(const TensorSource& file, const TrainOptions& o, const std::string& class_list,
                          const nn::Head& head) {
   const TensorView* weights = file.find("head.weight");
-  const bool keep = o.head == "keep";
-  if (o.head == "new") {
+  const bool keep = o.head == ClassWeights::kKeep;
+  if (o.head == ClassWeights::kNew) {
     log::info("--head new: backbone taken from {}, class weights new", o.weight_path);
     return false;
   }

@@ -6,9 +6,7 @@
 #include <utility>
 
 #include "core/atomic_file.h"
-#include "core/device.h"
 #include "core/error.h"
-#include "core/log.h"
 #include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
 #include "harness/train/checkpoint_files.h"
@@ -96,27 +94,6 @@ OptionTable::Json run_configuration(const OptionTable& table) {
   config.erase("config");
   config.erase("resume");
   return config;
-}
-
-DeviceKind choose_device(const TrainOptions& options) {
-  if (options.device != "cpu") {
-    std::string reason;
-    const int gpus = cuda_device_count(&reason);
-    if (options.device == "cuda") {
-      require(gpus > 0, "--device cuda: no usable GPU: {}; use --device cpu", reason);
-    }
-    if (gpus > 0) {
-      require_usage(options.gpu_id.size() == 1, "--gpu_id: this version trains on one GPU, but {} were named",
-                    options.gpu_id.size());
-      require_usage(options.gpu_id[0] >= 0 && options.gpu_id[0] < gpus,
-                    "--gpu_id {}: there are {} GPUs, numbered from 0", options.gpu_id[0], gpus);
-      return DeviceKind::kCuda;
-    }
-    log::info("device: cpu (no usable GPU: {})", reason);
-  }
-  require_usage(options.precision == "fp32", "--precision {}: the CPU computes in fp32 only",
-                options.precision);
-  return DeviceKind::kCpu;
 }
 
 int compute_threads(const TrainOptions& options) {

@@ -1,16 +1,16 @@
 #include "harness/train/train_options.h"
 
-#include <qcface/kernels.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
+#include "harness/model/device_choice.h"
 #include "nn/backbones/table.h"
 
 namespace qcface::train {
@@ -19,18 +19,42 @@ namespace {
 constexpr int kMostEpochs = 1'000'000;
 constexpr std::int64_t kMostSteps = 1'000'000'000'000;
 
-std::vector<std::string> head_names() {
-  std::vector<std::string> names;
-  for (int i = 0; i < qcf_head_count(); ++i) names.emplace_back(qcf_head_name(static_cast<qcf_head_kind>(i)));
-  return names;
+// Names that stand for themselves.
+Choices<std::string> named(const std::vector<std::string>& names) {
+  Choices<std::string> choices;
+  for (const std::string& name : names) choices.emplace_back(name, name);
+  return choices;
+}
+
+Choices<qcf_head_kind> head_choices() {
+  Choices<qcf_head_kind> choices;
+  for (int i = 0; i < qcf_head_count(); ++i) {
+    const auto kind = static_cast<qcf_head_kind>(i);
+    choices.emplace_back(qcf_head_name(kind), kind);
+  }
+  return choices;
+}
+
+Choices<std::optional<qcf_rule>> rule_choices() {
+  Choices<std::optional<qcf_rule>> choices{{"auto", std::nullopt}};
+  for (const qcf_rule rule : {QCF_RULE_EASY, QCF_RULE_THRESHOLD, QCF_RULE_NONE})
+    choices.emplace_back(qcf_rule_name(rule), rule);
+  return choices;
+}
+
+Choices<nn::Precision> precision_choices() {
+  Choices<nn::Precision> choices;
+  for (const auto precision : {nn::Precision::kFp32, nn::Precision::kBf16, nn::Precision::kFp16})
+    choices.emplace_back(name_of(precision), precision);
+  return choices;
 }
 
 void add_published_options(OptionTable& table, TrainOptions& o) {
   table.add_choice(
-      "--arch", o.arch, nn::backbone_names(),
+      "--arch", o.arch, named(nn::backbone_names()),
       "Backbone: IResNet of 18, 34, 50 or 100 layers; mini is a small network of the same block");
-  table.add_choice("--loss_model", o.loss_model, head_names(), "Head");
-  table.add_choice("--phase", o.phase, {"id", "norm"},
+  table.add_choice("--loss_model", o.loss_model, head_choices(), "Head");
+  table.add_choice("--phase", o.phase, phase_choices(),
                    "norm adds the head's loss on magnitudes (the guidance of the qcface heads, MagFace's "
                    "regulariser) to the "
                    "identity loss; id trains the identity loss alone");
@@ -71,38 +95,41 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
       ->expected(0, 1)
       ->default_str("");
   table.add_choice(
-      "--head", o.head, {"auto", "keep", "new"},
+      "--head", o.head,
+      {{"auto", ClassWeights::kAuto}, {"keep", ClassWeights::kKeep}, {"new", ClassWeights::kNew}},
       "Class weights of --weight_path: keep takes them, new starts new ones; auto takes them if they "
       "are of this set's identities");
   table.add_number("--seed", o.seed, 0, kLargestSeed, "Seed of every random choice");
-  table.add_choice("--device", o.device, {"auto", "cuda", "cpu"}, "Where to train");
+  table.add_choice("--device", o.device, model::device_choices(), "Where to train");
   table.add_choice(
-      "--precision", o.precision, {"fp32", "bf16", "fp16"},
+      "--precision", o.precision, precision_choices(),
       "Type of the backbone's values and products, and of the head's products; sums and weights stay fp32. "
       "The 16-bit types need CUDA; fp16 scales the loss");
   table.add_number("--threads", o.threads, 0, kMostThreads, "Compute threads on the CPU; 0 takes all cores");
-  table.add_choice("--augment", o.augment, {"published", "none"}, "Training augmentation");
+  table.add_choice("--augment", o.augment, augment_choices(), "Training augmentation");
   table.add_flag("--jpeg-swap-rb", o.jpeg_swap_rb,
                  "Reproduce the published augmentation's exchange of red and blue inside its JPEG step");
   table.add_flag("--no-shuffle", o.no_shuffle, "Take the pictures in folder order");
   table.add_flag("--drop-last", o.drop_last, "Leave out the last batch of an epoch if it is not full");
   table.add_flag("--merge-by-name", o.merge_by_name,
                  "Identities of the same name in several roots are one class");
-  table.add_flag("--swap-rb", o.swap_rb, "Exchange red and blue of every picture");
-  table.add_choice("--non-square", o.non_square, {"centre-crop", "reject"},
+  table.add_flag("--swap-rb", o.preparation.swap_rb, "Exchange red and blue of every picture");
+  table.add_choice("--non-square", o.preparation.non_square,
+                   {{"centre-crop", data::NonSquare::kCentreCrop}, {"reject", data::NonSquare::kReject}},
                    "What becomes of pictures that are not square");
-  table.add_number("--mean", o.mean, -1e6, 1e6, "Mean of R, G, B taken off pixels in [0, 1]");
-  table.add_number("--std", o.std, 1e-6, 1e6, "Standard deviation of R, G, B that pixels are divided by");
+  table.add_number("--mean", o.preparation.mean, -1e6, 1e6, "Mean of R, G, B taken off pixels in [0, 1]");
+  table.add_number("--std", o.preparation.std, 1e-6, 1e6,
+                   "Standard deviation of R, G, B that pixels are divided by");
   table.add_number("--dropout", o.dropout, 0, 0.99,
                    "Probability that a channel before the last layer is dropped");
-  table.add_choice("--rule", o.rule, {"auto", "easy", "threshold", "none"},
+  table.add_choice("--rule", o.rule, rule_choices(),
                    "Target rule where angle + margin leaves its range; auto: the head's published rule");
   table.add_number("--scale", o.scale, 0, 1e4, "Scale s of the logits; 0: the head's published scale");
   table.add_number(
       "--margin", o.margin, -1, 1.5707,
       "Margin m, in radians (cosface, mv-am: of the cosine; magface has its own); -1: the head's "
       "published margin");
-  table.add_choice("--lr-schedule", o.lr_schedule, {"step", "cosine"},
+  table.add_choice("--lr-schedule", o.lr_schedule, schedule_choices(),
                    "step drops at --lr-drop-epoch; cosine falls smoothly to --lr-min");
   table.add_number("--warmup-steps", o.warmup_steps, 0, kMostSteps,
                    "Steps over which the learning rate rises linearly from 0");
@@ -127,13 +154,26 @@ constexpr std::array<std::string_view, 19> kChangeable{
 
 }  // namespace
 
+const Choices<qcf_phase>& phase_choices() {
+  static const Choices<qcf_phase> choices{{"id", QCF_PHASE_ID}, {"norm", QCF_PHASE_NORM}};
+  return choices;
+}
+
+const Choices<data::AugmentMode>& augment_choices() {
+  static const Choices<data::AugmentMode> choices{{"published", data::AugmentMode::kPublished},
+                                                  {"none", data::AugmentMode::kNone}};
+  return choices;
+}
+
+const Choices<nn::ScheduleKind>& schedule_choices() {
+  static const Choices<nn::ScheduleKind> choices{{"step", nn::ScheduleKind::kStep},
+                                                 {"cosine", nn::ScheduleKind::kCosine}};
+  return choices;
+}
+
 void add_train_options(OptionTable& table, TrainOptions& options) {
   add_published_options(table, options);
   add_own_options(table, options);
-}
-
-data::Preparation preparation_of(const TrainOptions& o) {
-  return {o.mean, o.std, o.swap_rb, data::non_square_from_name(o.non_square)};
 }
 
 bool may_change_on_resume(const std::string& key) {
@@ -159,17 +199,17 @@ void check_train_options(const TrainOptions& o) {
 void check_contradictions(const OptionTable& table, const TrainOptions& o) {
   const auto contradict = [&](bool wrong, const char* text) { require_usage(!wrong, "{}", text); };
   contradict(
-      o.lr_schedule == "cosine" && table.given("lr-drop-epoch"),
+      o.lr_schedule == nn::ScheduleKind::kCosine && table.given("lr-drop-epoch"),
       "--lr-drop-epoch and --lr-schedule cosine contradict each other: drops belong to the step schedule");
   contradict(
-      o.lr_schedule == "step" && table.given("lr-min"),
+      o.lr_schedule == nn::ScheduleKind::kStep && table.given("lr-min"),
       "--lr-min and --lr-schedule step contradict each other: --lr-min belongs to the cosine schedule");
-  contradict(o.device == "cpu" && table.given("gpu_id") && table.given("device"),
+  contradict(o.device == nn::DeviceKind::kCpu && table.given("gpu_id") && table.given("device"),
              "--gpu_id and --device cpu contradict each other: leave one of them out");
   contradict(table.given("head") && o.weight_path.empty(),
              "--head without --weight_path: it says what becomes of that file's class weights");
   contradict(
-      o.augment == "none" && o.jpeg_swap_rb,
+      o.augment == data::AugmentMode::kNone && o.jpeg_swap_rb,
       "--jpeg-swap-rb and --augment none contradict each other: the exchange is part of the augmentation");
 }
 

@@ -2,21 +2,30 @@
 // user would miss there. One table (add_train_options) makes parser, help, configuration file and document.
 #pragma once
 
+#include <qcface/kernels.h>
+
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "harness/console/option_table.h"
+#include "harness/data/augment.h"
 #include "harness/data/preparation.h"
+#include "nn/backend.h"
+#include "nn/schedule.h"
 
 namespace qcface::train {
+
+/// What becomes of the class weights in the file of --weight_path.
+enum class ClassWeights { kAuto, kKeep, kNew };
 
 struct TrainOptions {
   // As the published trainer.
   std::string arch = "ir100";
-  std::string loss_model = "qcface";
-  std::string phase = "id";
+  qcf_head_kind loss_model = QCF_HEAD_QCFACE;
+  qcf_phase phase = QCF_PHASE_ID;
   std::string weight_path;
   std::vector<int> gpu_id{0};
   std::string data_dirs;  // comma-separated
@@ -39,25 +48,22 @@ struct TrainOptions {
   // Ours.
   std::string config;
   std::string resume;
-  std::string head = "auto";
+  ClassWeights head = ClassWeights::kAuto;
   std::uint64_t seed = 0;
-  std::string device = "auto";
-  std::string precision = "fp32";
+  std::optional<nn::DeviceKind> device;  // none: a GPU where there is one
+  nn::Precision precision = nn::Precision::kFp32;
   int threads = 0;
-  std::string augment = "published";
+  data::AugmentMode augment = data::AugmentMode::kPublished;
   bool jpeg_swap_rb = false;
   bool no_shuffle = false;
   bool drop_last = false;
   bool merge_by_name = false;
-  bool swap_rb = false;
-  std::string non_square = "centre-crop";
-  std::array<double, 3> mean = data::kQcfaceMean;
-  std::array<double, 3> std = data::kQcfaceStd;
+  data::Preparation preparation;
   double dropout = 0.4;
-  std::string rule = "auto";
-  double scale = 0;    // 0: the head's published value
-  double margin = -1;  // likewise
-  std::string lr_schedule = "step";
+  std::optional<qcf_rule> rule;  // none: the head's published rule
+  double scale = 0;              // 0: the head's published value
+  double margin = -1;            // likewise
+  nn::ScheduleKind lr_schedule = nn::ScheduleKind::kStep;
   std::int64_t warmup_steps = 0;
   double lr_min = 0;
   std::int64_t max_steps = 0;
@@ -69,15 +75,17 @@ struct TrainOptions {
   bool no_report = false;
 };
 
+/// Values that are also written elsewhere than in the table, with their names.
+const Choices<qcf_phase>& phase_choices();
+const Choices<data::AugmentMode>& augment_choices();
+const Choices<nn::ScheduleKind>& schedule_choices();
+
 /// Binds every option to `options`.
 void add_train_options(OptionTable& table, TrainOptions& options);
 
 /// Stop with a message that names the flags: flags that contradict each other; values out of range.
 void check_contradictions(const OptionTable& table, const TrainOptions& options);
 void check_train_options(const TrainOptions& options);
-
-/// What --mean, --std, --swap-rb and --non-square say.
-data::Preparation preparation_of(const TrainOptions& options);
 
 /// Options that a resumed run may change; all others are taken from the checkpoint.
 bool may_change_on_resume(const std::string& key);

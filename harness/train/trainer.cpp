@@ -19,6 +19,7 @@
 #include "harness/console/logging.h"
 #include "harness/console/memory.h"
 #include "harness/data/loader.h"
+#include "harness/model/device_choice.h"
 #include "harness/report/report.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/class_list.h"
@@ -40,7 +41,7 @@ constexpr int kStopSeconds = 2;
 
 class Trainer {
  public:
-  Trainer(const TrainOptions& options, DeviceKind device, const OptionTable::Json& config,
+  Trainer(const TrainOptions& options, const nn::DeviceChoice& device, const OptionTable::Json& config,
           const std::optional<CheckpointFacts>& resume, Communicator& communicator)
       : o_(options),
         config_(config),
@@ -164,7 +165,7 @@ TrainResult Trainer::run() {
   TrainResult result;
   try {
     RunLog log(run_, state_.global_step, total_steps(), o_.vis_mag == 1,
-               o_.phase == "norm" ? o_.lambda_g : 0);
+               o_.phase == QCF_PHASE_NORM ? o_.lambda_g : 0);
     train(log);
   } catch (const Interrupted&) {  // out of a verification; what it verified is saved
   } catch (const std::exception&) {
@@ -396,7 +397,7 @@ bool Trainer::finish() {
 
 TrainResult run_training(const TrainOptions& options, const OptionTable::Json& config,
                          const std::optional<CheckpointFacts>& resume, Communicator& communicator) {
-  const DeviceKind device = choose_device(options);
+  const nn::DeviceChoice device = model::choose_device(options.device, options.gpu_id, options.precision);
   const fs::path run(options.pth_save_fold);
   log_to_file(run / "log.txt");
   limit_stop_time(kStopSeconds);

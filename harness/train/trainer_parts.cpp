@@ -14,18 +14,25 @@ data::LoaderOptions loader_options(const TrainOptions& o) {
   loader.workers = o.workers;
   loader.seed = o.seed;
   loader.shuffle = !o.no_shuffle;
-  loader.augment = o.augment == "published" ? data::AugmentMode::kPublished : data::AugmentMode::kNone;
+  loader.augment = o.augment;
   loader.jpeg_swap_rb = o.jpeg_swap_rb;
-  loader.preparation = preparation_of(o);
+  loader.preparation = o.preparation;
   loader.drop_last = o.drop_last;
   return loader;
 }
 
 qcf_head_config head_config(const TrainOptions& o) {
-  return make_head_config({o.loss_model, o.phase, o.rule, o.scale, o.margin, o.lambda_g});
+  qcf_head_config config = qcface::make_head_config(o.loss_model);
+  config.phase = o.phase;
+  if (o.rule) config.rule = *o.rule;
+  if (o.scale != 0) config.s = o.scale;
+  if (o.margin != -1) config.m = o.margin;
+  config.lambda = o.lambda_g;
+  config.training = 1;
+  return config;
 }
 
-Engine make_engine(const TrainOptions& o, DeviceKind device, int threads, std::int64_t classes,
+Engine make_engine(const TrainOptions& o, const nn::DeviceChoice& device, int threads, std::int64_t classes,
                    std::int64_t pictures, Communicator& communicator) {
   EngineOptions engine;
   engine.seed = o.seed;
@@ -33,19 +40,15 @@ Engine make_engine(const TrainOptions& o, DeviceKind device, int threads, std::i
   engine.head = head_config(o);
   engine.classes = classes;
   engine.largest_batch = std::min(o.batch_size, pictures);
-  engine.preparation = preparation_of(o);
-  const nn::Graph graph = nn::backbone(o.arch).build({.embed_dim = o.embed_dims, .dropout = o.dropout});
-  const nn::Precision precision = o.precision == "bf16"   ? nn::Precision::kBf16
-                                  : o.precision == "fp16" ? nn::Precision::kFp16
-                                                          : nn::Precision::kFp32;
-  auto backend = device == DeviceKind::kCpu ? nn::make_cpu_backend(threads)
-                                            : nn::make_cuda_backend({o.gpu_id.front(), precision, false});
-  return Engine(std::move(backend), graph, engine, communicator);
+  engine.preparation = o.preparation;
+  return Engine(nn::make_backend(device, o.precision, threads),
+                nn::backbone(o.arch).build({.embed_dim = o.embed_dims, .dropout = o.dropout}), engine,
+                communicator);
 }
 
 nn::ScheduleConfig schedule_config(const TrainOptions& o, std::int64_t steps_per_epoch) {
   nn::ScheduleConfig schedule;
-  schedule.kind = o.lr_schedule == "cosine" ? nn::ScheduleKind::kCosine : nn::ScheduleKind::kStep;
+  schedule.kind = o.lr_schedule;
   schedule.lr = o.lr;
   // The published trainer multiplies when it enters a listed epoch: once for an epoch listed twice, and not for
   // epochs before --start-epoch.
@@ -84,19 +87,21 @@ void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_
   log::info("run folder:  {}", o.pth_save_fold);
   log::info(
       "data:        {} pictures of {} identities, {} batches of {} an epoch, augmentation {}, {} workers",
-      set.size(), set.num_classes(), batches_per_epoch, o.batch_size, o.augment, o.workers);
+      set.size(), set.num_classes(), batches_per_epoch, o.batch_size, name_of(augment_choices(), o.augment),
+      o.workers);
   log::info("backbone:    {} with {:.2f} M parameters, embedding width {}, dropout {}", o.arch,
             static_cast<double>(network.parameters().weight_count()) / 1e6, o.embed_dims, o.dropout);
   const qcf_head_config head = head_config(o);
-  log::info("head:        {}, phase {}, lambda {}, s {}, m {}, rule {}", o.loss_model, o.phase, o.lambda_g,
-            head.s, head.m, qcf_rule_name(head.rule));
-  if (o.phase == "norm" && qcf_head_has_magnitude_loss(head.kind) == 0) {
-    log::warn("--phase norm: {} has no loss on magnitudes; it trains as in phase id", o.loss_model);
-  } else if (o.phase == "id" && head.kind == QCF_HEAD_MAGFACE) {
+  log::info("head:        {}, phase {}, lambda {}, s {}, m {}, rule {}", qcf_head_name(o.loss_model),
+            name_of(phase_choices(), o.phase), o.lambda_g, head.s, head.m, qcf_rule_name(head.rule));
+  if (o.phase == QCF_PHASE_NORM && qcf_head_has_magnitude_loss(head.kind) == 0) {
+    log::warn("--phase norm: {} has no loss on magnitudes; it trains as in phase id",
+              qcf_head_name(o.loss_model));
+  } else if (o.phase == QCF_PHASE_ID && head.kind == QCF_HEAD_MAGFACE) {
     log::warn("magface without its loss on magnitudes: give --phase norm for the published method");
   }
-  log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o.lr, o.lr_schedule, o.momentum,
-            o.weight_decay);
+  log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o.lr,
+            name_of(schedule_choices(), o.lr_schedule), o.momentum, o.weight_decay);
   log::info("device:      {}, {}", engine.backend().device(), engine.backend().name());
   log::info("memory plan: activations peak {:.1f} MiB at batch {} ({:.1f} MiB without reuse)",
             static_cast<double>(plan.peak_bytes) / (1 << 20), largest,

@@ -5,19 +5,18 @@
 #include <memory>
 
 #include "core/comm/communicator.h"
-#include "core/device.h"
 #include "harness/data/loader.h"
 #include "harness/train/engine.h"
-#include "harness/train/head_config.h"
 #include "harness/train/train_options.h"
+#include "nn/backend.h"
 #include "nn/schedule.h"
 
 namespace qcface::train {
 
 data::LoaderOptions loader_options(const TrainOptions& options);
 qcf_head_config head_config(const TrainOptions& options);
-Engine make_engine(const TrainOptions& options, DeviceKind device, int threads, std::int64_t classes,
-                   std::int64_t pictures, Communicator& communicator);
+Engine make_engine(const TrainOptions& options, const nn::DeviceChoice& device, int threads,
+                   std::int64_t classes, std::int64_t pictures, Communicator& communicator);
 nn::ScheduleConfig schedule_config(const TrainOptions& options, std::int64_t steps_per_epoch);
 
 /// Throws Error when an epoch has no batch, or one that batch norm is not defined for; warns when a batch is larger than

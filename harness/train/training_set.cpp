@@ -63,7 +63,7 @@ std::unique_ptr<data::PictureSource> scan_training_set(const TrainOptions& o) {
   for (const std::string& warning : set.warnings()) log::warn("{}", warning);
   if (const std::string hint = merge_hint(set, o); !hint.empty()) log::warn("{}", hint);
   stop_if_interrupted();
-  if (const auto colour = data::check_colour_order(set, o.swap_rb); !colour.warning.empty())
+  if (const auto colour = data::check_colour_order(set, o.preparation.swap_rb); !colour.warning.empty())
     log::warn("{}", colour.warning);
   stop_if_interrupted();
   return opened;

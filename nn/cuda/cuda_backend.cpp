@@ -34,10 +34,9 @@ std::string to_string(const ConvolutionShape& s) {
 
 CudaBackend::CudaBackend(const CudaOptions& options)
     : options_(options), type_(storage_of(options.precision)) {
-  int count = 0;
-  const cudaError_t status = cudaGetDeviceCount(&count);
-  require(status == cudaSuccess && count > 0, "CUDA: no usable GPU: {}",
-          status == cudaSuccess ? "the driver reports no device" : cudaGetErrorString(status));
+  std::string reason;
+  const int count = qcface::cuda::device_count(&reason);
+  require(count > 0, "CUDA: no usable GPU: {}", reason);
   require(options.device_index >= 0 && options.device_index < count,
           "CUDA: GPU {} was asked for, but there are {} (0 to {}); see --gpu_id", options.device_index, count,
           count - 1);
@@ -262,6 +261,8 @@ std::unique_ptr<CompiledLayer> CudaBackend::compile(const LoweredGraph& graph, c
 }  // namespace qcface::nn::cuda
 
 namespace qcface::nn {
+
+int cuda_device_count(std::string* reason) { return qcface::cuda::device_count(reason); }
 
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
   return std::make_unique<cuda::CudaBackend>(options);

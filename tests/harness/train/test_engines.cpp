@@ -8,7 +8,6 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "harness/train/engine.h"
-#include "harness/train/head_config.h"
 #ifdef QCF_EMULATE
 #include "kernels/cuda/layout.h"
 #endif
@@ -66,12 +65,10 @@ struct Pictures {
 EngineOptions engine_options(const std::string& head = "qcface", std::int64_t classes = kClasses) {
   EngineOptions options;
   options.seed = 11;
-  HeadOptions head_options;
-  head_options.loss_model = head;
-  head_options.phase = "norm";
-  head_options.lambda_g = 1;
-  head_options.scale = 16;
-  options.head = make_head_config(head_options);
+  options.head = make_head_config(head_from_name(head));
+  options.head.phase = QCF_PHASE_NORM;
+  options.head.lambda = 1;
+  options.head.s = 16;
   options.classes = classes;
   options.largest_batch = kBatch;
   return options;

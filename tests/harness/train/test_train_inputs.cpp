@@ -4,6 +4,7 @@
 
 #include "core/atomic_file.h"
 #include "harness/train/checkpoint.h"
+#include "nn/backend.h"
 #include "tests/harness/train/train_support.h"
 #include "tests/support/catch.h"
 
@@ -153,10 +154,14 @@ TEST_CASE("another run's folder is not overwritten") {
 }
 
 TEST_CASE("cuda without a GPU is one line and a failure; auto falls back and says so") {
+  if (nn::cuda_device_count() > 0) QCFACE_SKIP("this machine has a GPU");
   test::TemporaryFolder folder;
-  const auto forced = test::train(folder / "a", {"--device", "cuda"});
-  if (forced.says("GPU(s) found")) QCFACE_SKIP("this machine has a GPU");
-  require_refused(forced, "--device cuda: no usable GPU");
+  require_refused(test::train(folder / "a", {"--device", "cuda"}), "--device cuda: no usable GPU");
+  const std::string pictures = (test::small_faces() / "verify/imgs").string();
+  require_refused(test::qcface({"embed", "--data", pictures, "--device", "cuda"}),
+                  "--device cuda: no usable GPU");
+  require_refused(test::train(folder / "a", {"--device", "auto", "--precision", "bf16"}),
+                  "--precision bf16: the CPU computes in fp32 only");
   const auto fallback = test::train(folder / "b", {"--device", "auto", "--max-steps", "1"});
   REQUIRE(fallback.ok());
   REQUIRE(fallback.says("device: cpu (no usable GPU"));
