@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/comm/thread_ranks.h"
+#include "tests/support/thread_ranks.h"
 #include "core/error.h"
 #include "tests/support/catch.h"
 #include "tests/support/hash_generator.h"

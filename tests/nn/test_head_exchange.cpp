@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/comm/communicator.h"
-#include "core/comm/thread_ranks.h"
+#include "tests/support/thread_ranks.h"
 #include "nn/backbones/iresnet.h"
 #include "nn/backend.h"
 #include "nn/network.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/comm/thread_ranks.h"
+#include "tests/support/thread_ranks.h"
 #include "core/random.h"
 #include "harness/train/engine.h"
 #include "tests/harness/train/plain_graph.h"

@@ -1,4 +1,4 @@
-#include "core/comm/thread_ranks.h"
+#include "tests/support/thread_ranks.h"
 
 #include <qcface/kernels.h>
 
