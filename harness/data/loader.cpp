@@ -18,6 +18,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/random.h"
+#include "harness/data/normalise.h"
 #include "harness/data/picture_pipeline.h"
 
 namespace qcface::data {
@@ -32,8 +33,8 @@ struct Failure {
 // One batch under construction. Workers write to disjoint places of the arrays; everything else is guarded by the
 // loader's mutex.
 struct Slot {
-  AlignedBuffer<float> images, mirrored;
   AlignedBuffer<std::uint8_t> pixels;
+  AlignedBuffer<float> images;
   std::vector<std::int64_t> labels, indices;
   std::vector<std::uint8_t> valid;
   std::int64_t index = 0;   // batch index in the epoch
@@ -53,7 +54,8 @@ constexpr int kSubstituteTries = 100;
 struct Loader::Impl {
   const PictureSource& set;
   const LoaderOptions options;
-  const std::size_t picture_floats;
+  const std::size_t picture_bytes;
+  const Normaliser normaliser;
   std::int64_t batches = 0;
 
   // Guarded by mutex: everything down to `stop`.
@@ -99,13 +101,13 @@ struct Loader::Impl {
 Loader::Impl::Impl(const PictureSource& set_, const LoaderOptions& options_)
     : set(set_),
       options(options_),
-      picture_floats(3 * static_cast<std::size_t>(std::max(options_.side, 0)) *
-                     static_cast<std::size_t>(std::max(options_.side, 0))) {
+      picture_bytes(3 * static_cast<std::size_t>(std::max(options_.side, 0)) *
+                    static_cast<std::size_t>(std::max(options_.side, 0))),
+      normaliser(options_.preparation.mean, options_.preparation.std) {
   require(set.size() > 0, "data loader: the set holds no pictures");
   require(options.batch_size >= 1, "batch size {}: expected at least 1", options.batch_size);
   require(options.workers >= 0, "workers {}: expected 0 or more", options.workers);
   require(options.prefetch >= 1, "prefetch {}: expected at least 1 batch", options.prefetch);
-  require(!(options.pixels && options.mirrored), "data loader: 8-bit pixels are not delivered mirrored");
   require(options.side >= 1, "picture side {}: expected at least 1", options.side);
   batches = options.drop_last ? set.size() / options.batch_size
                               : (set.size() + options.batch_size - 1) / options.batch_size;
@@ -113,12 +115,8 @@ Loader::Impl::Impl(const PictureSource& set_, const LoaderOptions& options_)
   slots.resize(static_cast<std::size_t>(options.workers == 0 ? 1 : options.prefetch + 1));
   const auto rows = static_cast<std::size_t>(std::min(options.batch_size, set.size()));
   for (Slot& slot : slots) {
-    if (options.pixels) {
-      slot.pixels = AlignedBuffer<std::uint8_t>(rows * picture_floats);
-    } else {
-      slot.images = AlignedBuffer<float>(rows * picture_floats);
-    }
-    if (options.mirrored) slot.mirrored = AlignedBuffer<float>(rows * picture_floats);
+    slot.pixels = AlignedBuffer<std::uint8_t>(rows * picture_bytes);
+    if (options.images) slot.images = AlignedBuffer<float>(rows * picture_bytes);
     slot.labels.resize(rows);
     slot.indices.resize(rows);
     slot.valid.resize(rows);
@@ -186,13 +184,7 @@ bool Loader::Impl::take(std::int64_t& b, std::int64_t& position) {
 void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t position) {
   const std::int64_t in_epoch = slot.index * options.batch_size + position;
   const auto at = static_cast<std::size_t>(position);
-  PictureTarget target;
-  if (options.pixels) {
-    target.pixels = slot.pixels.data() + at * picture_floats;
-  } else {
-    target.values = slot.images.data() + at * picture_floats;
-  }
-  target.mirrored = options.mirrored ? slot.mirrored.data() + at * picture_floats : nullptr;
+  std::uint8_t* const pixels = slot.pixels.data() + at * picture_bytes;
   std::vector<Failure> failures;
   std::int64_t index = order[static_cast<std::size_t>(in_epoch)];
   std::exception_ptr error;
@@ -203,15 +195,13 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
     RandomStream substitute(options.seed, RandomPurpose::kSubstitute, static_cast<std::uint32_t>(epoch),
                             static_cast<std::uint64_t>(in_epoch));
     for (int attempt = 0; attempt <= kSubstituteTries; ++attempt) {
-      outcome = pipeline.run(set, index, epoch, target);
+      outcome = pipeline.run(set, index, epoch, pixels);
       file_bytes += outcome.file_bytes;
       good = outcome.reason.empty();
       if (good) break;
       failures.push_back({position, index, std::move(outcome.reason)});
       if (options.corrupt == CorruptPolicy::kMark) {
-        if (target.values != nullptr) std::memset(target.values, 0, picture_floats * sizeof(float));
-        if (target.mirrored != nullptr) std::memset(target.mirrored, 0, picture_floats * sizeof(float));
-        if (target.pixels != nullptr) std::memset(target.pixels, 0, picture_floats);
+        std::memset(pixels, 0, picture_bytes);
         break;
       }
       require(attempt < kSubstituteTries, "{}: no readable picture found to stand in for it in {} draws",
@@ -221,6 +211,8 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
   } catch (...) {
     error = std::current_exception();
   }
+  if (options.images && !error)
+    normaliser.apply(pixels, options.side, false, slot.images.data() + at * picture_bytes);
   slot.labels[at] = set.label(index);
   slot.indices[at] = index;
   slot.valid[at] = good ? 1 : 0;
@@ -304,9 +296,8 @@ const Batch* Loader::Impl::next() {
   batch.epoch = epoch;
   batch.index = slot.index;
   batch.size = slot.size;
-  batch.images = options.pixels ? nullptr : slot.images.data();
-  batch.pixels = options.pixels ? slot.pixels.data() : nullptr;
-  batch.mirrored = options.mirrored ? slot.mirrored.data() : nullptr;
+  batch.pixels = slot.pixels.data();
+  batch.images = options.images ? slot.images.data() : nullptr;
   batch.labels = {slot.labels.data(), count};
   batch.indices = {slot.indices.data(), count};
   batch.valid = {slot.valid.data(), count};

@@ -9,7 +9,7 @@
 namespace qcface::train {
 data::LoaderOptions loader_options(const TrainOptions& o, bool pixels) {
   data::LoaderOptions loader;
-  loader.pixels = pixels;
+  loader.images = !pixels;
   loader.batch_size = o.batch_size;
   loader.workers = o.workers;
   loader.seed = o.seed;
