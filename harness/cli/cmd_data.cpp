@@ -6,7 +6,7 @@
 #include "harness/console/progress.h"
 #include "harness/console/usage.h"
 #include "harness/data/bench.h"
-#include "harness/data/synth.h"
+#include "harness/synth/synth.h"
 #include "harness/train/train_options.h"
 
 namespace qcface::cli {
@@ -16,7 +16,7 @@ void add_synth(CLI::App& root, Commands& commands) {
   Command& command =
       add_command(root, commands, "data synth",
                   "Make a procedural face set: training folder, verification pairs, degradation series");
-  auto options = std::make_shared<data::SynthOptions>();
+  auto options = std::make_shared<synth::SynthOptions>();
   auto out = std::make_shared<std::string>("faces");
   OptionTable& table = *command.table;
   table.add("--out", *out, "Folder to make");
@@ -39,7 +39,7 @@ void add_synth(CLI::App& root, Commands& commands) {
   command.run = [options, out] {
     options->out = *out;
     Progress progress("drawing faces", 1000);
-    const data::SynthResult result = data::synthesize_faces(
+    const synth::SynthResult result = synth::synthesize_faces(
         *options, [&](double share) { progress.update(static_cast<std::size_t>(share * 1000)); });
     progress.clear();
     log::info(

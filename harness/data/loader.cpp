@@ -33,7 +33,6 @@ struct Failure {
 // One batch under construction. Workers write to disjoint places of the arrays; everything else is guarded by the
 // loader's mutex.
 struct Slot {
-  AlignedBuffer<float> images, mirrored;
   AlignedBuffer<std::uint8_t> pixels;
   std::vector<std::int64_t> labels, indices;
   std::vector<std::uint8_t> valid;
@@ -54,7 +53,7 @@ constexpr int kSubstituteTries = 100;
 struct Loader::Impl {
   const PictureSource& set;
   const LoaderOptions options;
-  const std::size_t picture_floats;
+  const std::size_t picture_bytes;
   std::int64_t batches = 0;
 
   // Guarded by mutex: everything down to `stop`.
@@ -101,8 +100,8 @@ struct Loader::Impl {
 Loader::Impl::Impl(const PictureSource& set_, const LoaderOptions& options_)
     : set(set_),
       options(options_),
-      picture_floats(3 * static_cast<std::size_t>(std::max(options_.side, 0)) *
-                     static_cast<std::size_t>(std::max(options_.side, 0))) {
+      picture_bytes(3 * static_cast<std::size_t>(std::max(options_.side, 0)) *
+                    static_cast<std::size_t>(std::max(options_.side, 0))) {
   require(set.size() > 0, "data loader: the set holds no pictures");
   require(options.batch_size >= 1, "batch size {}: expected at least 1", options.batch_size);
   require(options.slice.ranks >= 1 && options.slice.rank >= 0 && options.slice.rank < options.slice.ranks,
@@ -110,7 +109,6 @@ Loader::Impl::Impl(const PictureSource& set_, const LoaderOptions& options_)
           options.slice.ranks);
   require(options.workers >= 0, "workers {}: expected 0 or more", options.workers);
   require(options.prefetch >= 1, "prefetch {}: expected at least 1 batch", options.prefetch);
-  require(!(options.pixels && options.mirrored), "data loader: 8-bit pixels are not delivered mirrored");
   require(options.side >= 1, "picture side {}: expected at least 1", options.side);
   batches = options.drop_last ? set.size() / options.batch_size
                               : (set.size() + options.batch_size - 1) / options.batch_size;
@@ -119,12 +117,7 @@ Loader::Impl::Impl(const PictureSource& set_, const LoaderOptions& options_)
   const std::int64_t ranks = options.slice.ranks;  // no share is larger than an even one, rounded up
   const auto rows = static_cast<std::size_t>((std::min(options.batch_size, set.size()) + ranks - 1) / ranks);
   for (Slot& slot : slots) {
-    if (options.pixels) {
-      slot.pixels = AlignedBuffer<std::uint8_t>(rows * picture_floats);
-    } else {
-      slot.images = AlignedBuffer<float>(rows * picture_floats);
-    }
-    if (options.mirrored) slot.mirrored = AlignedBuffer<float>(rows * picture_floats);
+    slot.pixels = AlignedBuffer<std::uint8_t>(rows * picture_bytes);
     slot.labels.resize(rows);
     slot.indices.resize(rows);
     slot.valid.resize(rows);
@@ -198,13 +191,7 @@ bool Loader::Impl::take(std::int64_t& b, std::int64_t& position) {
 void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t position) {
   const std::int64_t in_epoch = slot.index * options.batch_size + slot.share.first + position;
   const auto at = static_cast<std::size_t>(position);
-  PictureTarget target;
-  if (options.pixels) {
-    target.pixels = slot.pixels.data() + at * picture_floats;
-  } else {
-    target.values = slot.images.data() + at * picture_floats;
-  }
-  target.mirrored = options.mirrored ? slot.mirrored.data() + at * picture_floats : nullptr;
+  std::uint8_t* const pixels = slot.pixels.data() + at * picture_bytes;
   std::vector<Failure> failures;
   std::int64_t index = order[static_cast<std::size_t>(in_epoch)];
   std::exception_ptr error;
@@ -215,15 +202,13 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
     RandomStream substitute(options.seed, RandomPurpose::kSubstitute, static_cast<std::uint32_t>(epoch),
                             static_cast<std::uint64_t>(in_epoch));
     for (int attempt = 0; attempt <= kSubstituteTries; ++attempt) {
-      outcome = pipeline.run(set, index, epoch, target);
+      outcome = pipeline.run(set, index, epoch, pixels);
       file_bytes += outcome.file_bytes;
       good = outcome.reason.empty();
       if (good) break;
       failures.push_back({position, index, std::move(outcome.reason)});
       if (options.corrupt == CorruptPolicy::kMark) {
-        if (target.values != nullptr) std::memset(target.values, 0, picture_floats * sizeof(float));
-        if (target.mirrored != nullptr) std::memset(target.mirrored, 0, picture_floats * sizeof(float));
-        if (target.pixels != nullptr) std::memset(target.pixels, 0, picture_floats);
+        std::memset(pixels, 0, picture_bytes);
         break;
       }
       require(attempt < kSubstituteTries, "{}: no readable picture found to stand in for it in {} draws",
@@ -318,9 +303,7 @@ const Batch* Loader::Impl::next() {
   batch.global_size = size_of_batch(slot.index);
   batch.first_row = slot.share.first;
   batch.size = slot.share.count;
-  batch.images = options.pixels ? nullptr : slot.images.data();
-  batch.pixels = options.pixels ? slot.pixels.data() : nullptr;
-  batch.mirrored = options.mirrored ? slot.mirrored.data() : nullptr;
+  batch.pixels = slot.pixels.data();
   batch.labels = {slot.labels.data(), count};
   batch.indices = {slot.indices.data(), count};
   batch.valid = {slot.valid.data(), count};

@@ -39,11 +39,8 @@ struct LoaderOptions {
   bool jpeg_swap_rb = false;  // quirk of the published augmentation, see augment.h
   Preparation preparation;
   bool drop_last = false;  // true: no batch smaller than batch_size
-  bool mirrored = false;   // also deliver each picture with its columns reversed (Batch::mirrored)
-  bool pixels =
-      false;  // deliver 8-bit pixels (Batch::pixels), to be normalised on a GPU, and no images; not mirrored
   CorruptPolicy corrupt = CorruptPolicy::kSubstitute;
-  int side = 112;  // pictures come out as [3, side, side]
+  int side = 112;  // pictures come out as [side, side, 3]
 };
 
 /// One batch. Memory belongs to the loader and stays valid until the next call of next() or start_epoch().
@@ -53,9 +50,7 @@ struct Batch {
   std::int64_t global_size = 0;           // of all ranks; smaller than batch_size only in the last batch
   std::int64_t first_row = 0;             // this rank's first picture in the whole batch
   std::int64_t size = 0;                  // N, of this rank: global_size where there is one rank
-  const float* images = nullptr;          // [N, 3, side, side], RGB, 64-byte aligned
-  const std::uint8_t* pixels = nullptr;   // [N, side, side, 3], RGB, or nullptr
-  const float* mirrored = nullptr;        // the same with columns reversed, or nullptr
+  const std::uint8_t* pixels = nullptr;   // [N, side, side, 3], RGB, 64-byte aligned
   std::span<const std::int64_t> labels;   // [N]
   std::span<const std::int64_t> indices;  // [N] dataset index of the picture shown (a substitute's own index)
   std::span<const std::uint8_t> valid;    // [N] 0: could not be read (CorruptPolicy::kMark only)

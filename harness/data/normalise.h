@@ -2,6 +2,8 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "harness/data/image.h"
@@ -19,6 +21,10 @@ class Normaliser {
   /// Writes the side x side window of `image` with its upper left corner at (y0, x0) to out [3, side, side];
   /// mirror reverses columns.
   void apply(const Image& image, int y0, int x0, int side, bool mirror, float* out) const;
+  /// The same of a picture [side, side, 3].
+  void apply(const std::uint8_t* pixels, int side, bool mirror, float* out) const {
+    apply(pixels, 3 * static_cast<std::size_t>(side), side, mirror, out);
+  }
 
   /// [3, 256].
   std::span<const float> table() const { return {table_.front().data(), 3 * 256}; }
@@ -27,6 +33,8 @@ class Normaliser {
   }
 
  private:
+  void apply(const std::uint8_t* first, std::size_t row_bytes, int side, bool mirror, float* out) const;
+
   std::array<std::array<float, 256>, 3> table_;
 };
 

@@ -12,12 +12,10 @@ constexpr int kMaxAspect = 16;
 }
 
 PicturePipeline::PicturePipeline(const LoaderOptions& options)
-    : options_(options),
-      augmenter_(options.jpeg_swap_rb),
-      normaliser_(options.preparation.mean, options.preparation.std) {}
+    : options_(options), augmenter_(options.jpeg_swap_rb) {}
 
 PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index, std::int64_t epoch,
-                                    const PictureTarget& target) {
+                                    std::uint8_t* pixels) {
   PictureOutcome outcome;
   std::span<const std::uint8_t> bytes;
   DecodeResult decoded = set.read(index, file_, bytes);
@@ -49,14 +47,10 @@ PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index
   const Image& ready = resizer_.resize_shorter_side(image_, options_.side, resized_);
   const int y0 = (ready.height() - options_.side) / 2;
   const int x0 = (ready.width() - options_.side) / 2;
-  if (target.values != nullptr) normaliser_.apply(ready, y0, x0, options_.side, false, target.values);
-  if (target.mirrored != nullptr) normaliser_.apply(ready, y0, x0, options_.side, true, target.mirrored);
-  if (target.pixels != nullptr) {
-    const std::size_t row = 3 * static_cast<std::size_t>(options_.side);
-    for (int y = 0; y < options_.side; ++y) {
-      const std::uint8_t* const from = ready.row(y0 + y) + 3 * x0;
-      std::copy(from, from + row, target.pixels + static_cast<std::size_t>(y) * row);
-    }
+  const std::size_t row = 3 * static_cast<std::size_t>(options_.side);
+  for (int y = 0; y < options_.side; ++y) {
+    const std::uint8_t* const from = ready.row(y0 + y) + 3 * x0;
+    std::copy(from, from + row, pixels + static_cast<std::size_t>(y) * row);
   }
   return outcome;
 }

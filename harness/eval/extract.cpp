@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "harness/console/interrupt.h"
 #include "harness/data/image_folder.h"
+#include "harness/data/normalise.h"
 #include "harness/eval/scores.h"
 
 namespace qcface::eval {
@@ -74,10 +75,21 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
   loading.augment = data::AugmentMode::kNone;
   loading.preparation = options.preparation;
   loading.drop_last = false;
-  loading.mirrored = options.flip != FlipFusion::kNone;
   loading.corrupt = data::CorruptPolicy::kMark;
   loading.side = embedder.side();
   data::Loader loader(set, loading);
+  const data::Normaliser normaliser(options.preparation.mean, options.preparation.std);
+  const bool flip = options.flip != FlipFusion::kNone;
+  const auto values = 3 * static_cast<std::size_t>(loading.side) * static_cast<std::size_t>(loading.side);
+  std::vector<float> images;
+  // Embeds the pictures of a batch, or their mirror images.
+  const auto embed = [&](const data::Batch& batch, bool mirror, float* out) {
+    images.resize(static_cast<std::size_t>(batch.size) * values);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(batch.size); ++i)
+      normaliser.apply(batch.pixels + i * values, loading.side, mirror, images.data() + i * values);
+    embedder.embed(images.data(), batch.size, out);
+    check_finite(out, batch.size, embedder.width(), batch, files);
+  };
 
   Embeddings result;
   result.count = static_cast<std::int64_t>(files.size());
@@ -86,7 +98,7 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
   const std::size_t count = files.size();
   const std::size_t width = static_cast<std::size_t>(result.width);
   result.plain.assign(count * width, 0.0f);
-  if (loading.mirrored) result.mirrored.assign(count * width, 0.0f);
+  if (flip) result.mirrored.assign(count * width, 0.0f);
   result.valid.assign(count, 0);
 
   loader.start_epoch(0);
@@ -94,13 +106,11 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
   while (const data::Batch* batch = loader.next()) {
     stop_if_interrupted();
     float* plain = result.plain.data() + done * result.width;
-    embedder.embed(batch->images, batch->size, plain);
-    check_finite(plain, batch->size, result.width, *batch, files);
+    embed(*batch, false, plain);
     float* mirrored = nullptr;
-    if (loading.mirrored) {
+    if (flip) {
       mirrored = result.mirrored.data() + done * result.width;
-      embedder.embed(batch->mirrored, batch->size, mirrored);
-      check_finite(mirrored, batch->size, result.width, *batch, files);
+      embed(*batch, true, mirrored);
     }
     for (std::int64_t i = 0; i < batch->size; ++i) {
       const bool valid = batch->valid[static_cast<std::size_t>(i)] != 0;

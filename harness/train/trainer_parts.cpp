@@ -9,7 +9,6 @@
 namespace qcface::train {
 data::LoaderOptions loader_options(const TrainOptions& o) {
   data::LoaderOptions loader;
-  loader.pixels = true;
   loader.batch_size = o.batch_size;
   loader.workers = o.workers;
   loader.seed = o.seed;

@@ -15,10 +15,10 @@
 #include <utility>
 #include <vector>
 
-#include "tests/support/thread_ranks.h"
 #include "core/error.h"
 #include "tests/support/catch.h"
 #include "tests/support/hash_generator.h"
+#include "tests/support/thread_ranks.h"
 
 using namespace qcface;
 

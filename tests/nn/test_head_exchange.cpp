@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "core/comm/communicator.h"
-#include "tests/support/thread_ranks.h"
 #include "nn/backbones/iresnet.h"
 #include "nn/backend.h"
 #include "nn/network.h"
 #include "tests/kernels/random_input.h"
+#include "tests/support/thread_ranks.h"
 
 namespace qcface::test {
 namespace {

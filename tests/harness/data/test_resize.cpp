@@ -107,3 +107,7 @@ TEST_CASE("normalisation writes planes, a window, and the mirror image") {
   REQUIRE(plain.back() == -77.0f);
   REQUIRE_THROWS_AS(normaliser.apply(image, 3, 3, kSide, false, plain.data()), Error);
 }
+
+TEST_CASE("normalise: a standard deviation that is not positive is refused") {
+  REQUIRE_THROWS_WITH(Normaliser({0.5, 0.5, 0.5}, {0.2, 0, 0.2}), test::contains("std of channel 1 is 0"));
+}

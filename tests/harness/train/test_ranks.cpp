@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/thread_ranks.h"
 #include "core/random.h"
 #include "harness/train/engine.h"
 #include "tests/harness/train/plain_graph.h"
 #include "tests/support/catch.h"
+#include "tests/support/thread_ranks.h"
 
 using namespace qcface;
 using namespace qcface::train;

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "harness/data/synth.h"
+#include "harness/synth/synth.h"
 
 namespace qcface::test {
 
@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 const fs::path& small_faces() {
   static const TemporaryFolder folder;
   static const fs::path faces = [] {
-    data::SynthOptions options;
+    synth::SynthOptions options;
     options.out = folder / "faces";
     options.identities = 5;
     options.pictures_per_identity = 6;
@@ -25,7 +25,7 @@ const fs::path& small_faces() {
     options.degrade_sources = 2;
     options.seed = 3;
     options.threads = 2;
-    data::synthesize_faces(options);
+    synth::synthesize_faces(options);
     return options.out;
   }();
   return faces;

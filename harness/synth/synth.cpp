@@ -1,4 +1,4 @@
-#include "harness/data/synth.h"
+#include "harness/synth/synth.h"
 
 #include <algorithm>
 #include <atomic>
@@ -20,9 +20,11 @@
 #include "core/random.h"
 #include "harness/console/interrupt.h"
 #include "harness/data/degrade.h"
-#include "harness/data/synth_face.h"
+#include "harness/synth/face.h"
 
-namespace qcface::data {
+namespace qcface::synth {
+using data::Degradation;
+using data::Image;
 namespace fs = std::filesystem;
 namespace {
 
@@ -140,7 +142,7 @@ void make_study(const SynthOptions& o, const fs::path& folder, int source) {
   picture.exposure = std::clamp(picture.exposure, 0.92f, 1.1f);
   Image clean, degraded;
   render_face(draw_identity(o.seed, identity), picture, o.size, clean);
-  for (Degradation kind : kAllDegradations) {
+  for (Degradation kind : data::kAllDegradations) {
     for (double level : study_levels(kind)) {
       stop_if_interrupted();
       degrade(clean, kind, level, o.seed, index, degraded);
@@ -167,7 +169,7 @@ std::string degradation_csv(const SynthOptions& o) {
 std::string levels_csv(const SynthOptions& o) {
   std::string csv = "file,source,kind,level\n";
   for (int source = 0; source < o.degrade_sources; ++source) {
-    for (Degradation kind : kAllDegradations) {
+    for (Degradation kind : data::kAllDegradations) {
       for (double level : study_levels(kind)) {
         csv += fmt::format("{0}/{1:03d}_{2}.png,{1:03d},{0},{2}\n", name_of(kind), source, level_text(level));
       }
@@ -298,7 +300,7 @@ SynthResult synthesize_faces(const SynthOptions& options, const std::function<vo
   result.train_pictures = std::int64_t{options.identities} * options.pictures_per_identity;
   result.verify_pictures = std::int64_t{options.verify_identities} * options.verify_pictures;
   result.pair_count = options.pairs;
-  for (Degradation kind : kAllDegradations) {
+  for (Degradation kind : data::kAllDegradations) {
     result.degraded_pictures +=
         std::int64_t{options.degrade_sources} * static_cast<std::int64_t>(study_levels(kind).size());
   }
@@ -310,7 +312,7 @@ SynthResult synthesize_faces(const SynthOptions& options, const std::function<vo
       fs::create_directories((result.train / train_name(i, 0)).parent_path());
     }
     fs::create_directories(result.verify / "imgs");
-    for (Degradation kind : kAllDegradations) fs::create_directories(result.degrade / name_of(kind));
+    for (Degradation kind : data::kAllDegradations) fs::create_directories(result.degrade / name_of(kind));
     const int train = static_cast<int>(result.train_pictures),
               verify = static_cast<int>(result.verify_pictures);
     const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -335,4 +337,4 @@ SynthResult synthesize_faces(const SynthOptions& options, const std::function<vo
   return result;
 }
 
-}  // namespace qcface::data
+}  // namespace qcface::synth

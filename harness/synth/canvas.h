@@ -1,4 +1,4 @@
-// A float picture that shapes are painted on, in the head's own coordinates (synth_face.h): the canvas knows roll,
+// A float picture that shapes are painted on, in the head's own coordinates (face.h): the canvas knows roll,
 // scale and shift of the picture, shapes are functions (x, y) -> coverage in 0..1.
 #pragma once
 
@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "harness/data/synth_face.h"
+#include "harness/synth/face.h"
 
-namespace qcface::data {
+namespace qcface::synth {
 
 inline float clamp01(float v) { return std::clamp(v, 0.0f, 1.0f); }
 inline float smooth_step(float low, float high, float v) {
@@ -133,4 +133,4 @@ void paint_glasses(Canvas& canvas, const FaceIdentity& identity, const FacePictu
 /// How strongly the light falls on a surface with this normal.
 float light_on(const FacePicture& picture, float nx, float ny, float nz);
 
-}  // namespace qcface::data
+}  // namespace qcface::synth

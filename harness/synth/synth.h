@@ -18,7 +18,7 @@
 #include <functional>
 #include <string>
 
-namespace qcface::data {
+namespace qcface::synth {
 
 struct SynthOptions {
   std::filesystem::path out;
@@ -46,4 +46,4 @@ struct SynthResult {
 /// parameters. progress(fraction in 0..1) is called from the calling thread.
 SynthResult synthesize_faces(const SynthOptions& options, const std::function<void(double)>& progress = {});
 
-}  // namespace qcface::data
+}  // namespace qcface::synth

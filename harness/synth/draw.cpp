@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "core/random.h"
-#include "harness/data/synth_face.h"
+#include "harness/synth/face.h"
 
-namespace qcface::data {
+namespace qcface::synth {
 namespace {
 
 class Draw {
@@ -140,4 +140,4 @@ FacePicture draw_picture(std::uint64_t seed, std::uint64_t identity, std::uint64
   return p;
 }
 
-}  // namespace qcface::data
+}  // namespace qcface::synth

@@ -1,8 +1,8 @@
 // Eyes, brows, nose, mouth, beard, freckles, glasses.
 #include "core/random.h"
-#include "harness/data/synth_canvas.h"
+#include "harness/synth/canvas.h"
 
-namespace qcface::data {
+namespace qcface::synth {
 namespace {
 
 void paint_eye(Canvas& canvas, const FaceIdentity& f, const FacePicture& p, const HeadPose& pose,
@@ -284,4 +284,4 @@ void paint_glasses(Canvas& canvas, const FaceIdentity& f, const FacePicture& p, 
   });
 }
 
-}  // namespace qcface::data
+}  // namespace qcface::synth

@@ -8,7 +8,7 @@
 
 #include "harness/data/image.h"
 
-namespace qcface::data {
+namespace qcface::synth {
 
 struct Rgb {
   float r = 0, g = 0, b = 0;
@@ -61,6 +61,6 @@ FaceIdentity draw_identity(std::uint64_t seed, std::uint64_t identity);
 FacePicture draw_picture(std::uint64_t seed, std::uint64_t identity, std::uint64_t picture);
 
 /// Renders size x size pixels, twice supersampled. A pure function of its arguments.
-void render_face(const FaceIdentity& identity, const FacePicture& picture, int size, Image& out);
+void render_face(const FaceIdentity& identity, const FacePicture& picture, int size, data::Image& out);
 
-}  // namespace qcface::data
+}  // namespace qcface::synth

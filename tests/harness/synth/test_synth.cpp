@@ -1,4 +1,4 @@
-#include "harness/data/synth.h"
+#include "harness/synth/synth.h"
 
 #include <algorithm>
 #include <cmath>
@@ -14,12 +14,13 @@
 #include "harness/data/image_folder.h"
 #include "harness/data/loader.h"
 #include "harness/data/pairs.h"
-#include "harness/data/synth_face.h"
+#include "harness/synth/face.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 
 using namespace qcface;
 using namespace qcface::data;
+using namespace qcface::synth;
 namespace fs = std::filesystem;
 
 namespace {

@@ -1,7 +1,7 @@
 // Hair: a mass behind the head for long styles, and the cap above the hairline.
-#include "harness/data/synth_canvas.h"
+#include "harness/synth/canvas.h"
 
-namespace qcface::data {
+namespace qcface::synth {
 namespace {
 
 // Strands: stretched noise along the fall of the hair, and a band of light.
@@ -82,4 +82,4 @@ void paint_hair_front(Canvas& canvas, const FaceIdentity& f, const FacePicture& 
   });
 }
 
-}  // namespace qcface::data
+}  // namespace qcface::synth

@@ -3,9 +3,9 @@
 #include <opencv2/imgproc.hpp>
 
 #include "core/random.h"
-#include "harness/data/synth_canvas.h"
+#include "harness/synth/canvas.h"
 
-namespace qcface::data {
+namespace qcface::synth {
 namespace {
 
 constexpr int kSupersample = 2;
@@ -154,7 +154,7 @@ void paint_skin(Canvas& canvas, const FaceIdentity& identity, const FacePicture&
   });
 }
 
-void render_face(const FaceIdentity& identity, const FacePicture& picture, int size, Image& out) {
+void render_face(const FaceIdentity& identity, const FacePicture& picture, int size, data::Image& out) {
   const int big = kSupersample * size;
   Canvas canvas(big, kUnit * static_cast<float>(big), picture);
   const HeadPose pose(identity, picture);
@@ -192,4 +192,4 @@ void render_face(const FaceIdentity& identity, const FacePicture& picture, int s
   }
 }
 
-}  // namespace qcface::data
+}  // namespace qcface::synth
