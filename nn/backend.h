@@ -102,7 +102,7 @@ class ParameterLayout {
   virtual void unpack(const float* storage, float* canonical) const = 0;
 };
 
-/// What a compiled layer wants from the executor's plan.
+/// What a compiled layer wants of the arena.
 struct LayerNeeds {
   std::size_t saved_bytes = 0;       // kept from forward to backward
   std::size_t statistics_bytes = 0;  // forward also leaves statistics of y for the layers that read it
@@ -165,7 +165,7 @@ class Backend {
   /// Whether allocate() gives memory that the host may read and write. If not, spans of parameters are only to be
   /// handed on to the device.
   virtual bool on_host() const { return true; }
-  /// Alignment of every buffer of a memory plan, a power of two of at least 64.
+  /// Alignment of every buffer of the arena, a power of two of at least 64.
   virtual std::size_t alignment() const { return 64; }
   /// Bytes an element of the copy of the weights that layers compute with; 0: they read the weights themselves.
   virtual std::size_t working_bytes() const { return 0; }

@@ -100,10 +100,10 @@ Executor& Network::executor(int n, Mode mode) {
   return *slot;
 }
 
-const MemoryPlan& Network::plan(int n, Mode mode) { return executor(n, mode).plan(); }
+const ArenaLayout& Network::arena_layout(int n, Mode mode) { return executor(n, mode).layout(); }
 
-std::string Network::describe_plan(int n, Mode mode) {
-  return fmt::format("{} on {}, batch {}: {}", name_of(mode), backend_.name(), n, to_string(plan(n, mode)));
+std::string Network::describe_arena(int n, Mode mode) {
+  return fmt::format("{} on {}, batch {}: {}", name_of(mode), backend_.name(), n, to_string(arena_layout(n, mode)));
 }
 
 std::size_t Network::arena_bytes() const { return state_->arena.bytes(); }
@@ -121,7 +121,7 @@ std::string Network::take_profile() {
 
 void Network::enable_input_gradient() {
   require(state_->executors.empty(),
-          "network: enable_input_gradient() must come before the first run or plan");
+          "network: enable_input_gradient() must come before the first run or layout");
   state_->input_gradient = true;
 }
 
@@ -168,9 +168,9 @@ std::span<const float> Network::forward(std::span<const float> images, int n, Mo
 
 void Network::reserve(const Executor& run) {
   Memory& arena = state_->arena;
-  if (arena.bytes() >= run.plan().peak_bytes) return;
+  if (arena.bytes() >= run.layout().peak_bytes) return;
   arena = Memory();  // free before allocating: the old contents are of no use
-  arena = backend_.allocate(run.plan().peak_bytes, "activations");
+  arena = backend_.allocate(run.layout().peak_bytes, "activations");
 }
 
 const void* Network::arena() const { return state_->arena.data(); }

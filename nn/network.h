@@ -1,5 +1,5 @@
 // A network that runs: a graph, its parameters, and one compiled executor for every (batch size, mode) seen.
-// All executors share one arena, sized to the largest plan among them; once every size has been seen, steps
+// All executors share one arena, sized to the largest layout among them; once every size has been seen, steps
 // allocate nothing.
 //
 // Determinism: forward and backward give the same bits for the same inputs, parameters, dropout key and number
@@ -20,7 +20,7 @@
 
 #include "nn/backend.h"
 #include "nn/graph.h"
-#include "nn/memory_plan.h"
+#include "nn/arena_layout.h"
 #include "nn/parameters.h"
 
 namespace qcface::nn {
@@ -72,8 +72,8 @@ class Network {
   const void* arena() const;
 
   /// Compiles the executor if needed; the arena grows at the first forward call.
-  const MemoryPlan& plan(int n, Mode mode);
-  std::string describe_plan(int n, Mode mode);
+  const ArenaLayout& arena_layout(int n, Mode mode);
+  std::string describe_arena(int n, Mode mode);
   std::size_t arena_bytes() const;
 
   /// Called with the name of a layer and its output (or, in backward, the gradient of its input), canonical

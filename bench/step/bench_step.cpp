@@ -136,7 +136,7 @@ int run(const Options& options) {
   }
   const auto rate = [&](double q) { return static_cast<double>(options.batch) / quantile(times.total, q); };
   const double peak =
-      static_cast<double>(network.plan(options.batch, nn::Mode::kTrain).peak_bytes) / (1 << 20);
+      static_cast<double>(network.arena_layout(options.batch, nn::Mode::kTrain).peak_bytes) / (1 << 20);
   const nlohmann::json result{{"program", "qcface"},
                               {"backend", backend->name()},
                               {"arch", options.arch},

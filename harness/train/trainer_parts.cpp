@@ -82,7 +82,7 @@ void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_
               Engine& engine) {
   nn::Network& network = engine.network();
   const std::int64_t largest = std::min(o.batch_size, set.size());
-  const nn::MemoryPlan& plan = network.plan(static_cast<int>(largest), nn::Mode::kTrain);
+  const nn::ArenaLayout& layout = network.arena_layout(static_cast<int>(largest), nn::Mode::kTrain);
   log::info("run folder:  {}", o.pth_save_fold);
   log::info(
       "data:        {} pictures of {} identities, {} batches of {} an epoch, augmentation {}, {} workers",
@@ -102,9 +102,9 @@ void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_
   log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o.lr,
             name_of(schedule_choices(), o.lr_schedule), o.momentum, o.weight_decay);
   log::info("device:      {}, {}", engine.backend().device(), engine.backend().name());
-  log::info("memory plan: activations peak {:.1f} MiB at batch {} ({:.1f} MiB without reuse)",
-            static_cast<double>(plan.peak_bytes) / (1 << 20), largest,
-            static_cast<double>(plan.total_bytes) / (1 << 20));
+  log::info("activations: peak {:.1f} MiB at batch {} ({:.1f} MiB without reuse)",
+            static_cast<double>(layout.peak_bytes) / (1 << 20), largest,
+            static_cast<double>(layout.total_bytes) / (1 << 20));
 }
 
 }  // namespace qcface::train

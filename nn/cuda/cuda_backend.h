@@ -102,7 +102,7 @@ class CudaBackend final : public Backend {
   mutable Memory staging_, dropout_;
 };
 
-inline std::size_t planned_bytes(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
+inline std::size_t aligned_bytes(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
 inline std::byte* offset(void* memory, std::size_t bytes) { return static_cast<std::byte*>(memory) + bytes; }
 
 std::unique_ptr<CompiledLayer> make_conv(const CudaBackend& backend, const LoweredGraph& graph,

@@ -107,7 +107,7 @@ TEST_CASE("network: batch sizes in turn agree with a network that saw only one")
     Network one(mini(), *backend);
     one.parameters().initialise(5);
     REQUIRE(copy(many.forward_eval(pictures(n), n)) == copy(one.forward_eval(pictures(n), n)));
-    REQUIRE(many.arena_bytes() >= many.plan(n, Mode::kEval).peak_bytes);
+    REQUIRE(many.arena_bytes() >= many.arena_layout(n, Mode::kEval).peak_bytes);
   }
   const std::size_t grown = many.arena_bytes();
   for (const int n : {4, 7, 1}) many.forward_eval(pictures(n), n);
