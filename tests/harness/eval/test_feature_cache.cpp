@@ -190,7 +190,8 @@ TEST_CASE("cache: damaged files are left aside and made anew") {
   });
 }
 
-TEST_CASE("cache: a folder that cannot be written is named at once, one that fills up costs nothing but time") {
+TEST_CASE(
+    "cache: a folder that cannot be written is named at once, one that fills up costs nothing but time") {
   Scene scene;
   std::ofstream(scene.pictures.root / "file") << "x";
   REQUIRE(test::contains(

@@ -41,9 +41,15 @@ class Lengths final : public Measurement {
 };
 
 const Protocol kLengths{
-    "lengths",    "Lengths of embeddings", "Folder of pictures",
-    "lengths.json", "Lengths",             "lengths",
-    nullptr,      {"lengths.csv"},         [] { return std::unique_ptr<Measurement>(new Lengths); },
+    "lengths",
+    "Lengths of embeddings",
+    "Folder of pictures",
+    "lengths.json",
+    "Lengths",
+    "lengths",
+    nullptr,
+    {"lengths.csv"},
+    [] { return std::unique_ptr<Measurement>(new Lengths); },
     [](const Result& result) {
       Presentation shown;
       Table table{{{"picture", 10}, {"length", 12}}, 1, {}, 1, ""};
@@ -53,7 +59,8 @@ const Protocol kLengths{
       for (const auto& length : list_at(result.json, "lengths")) {
         series.x.push_back(static_cast<double>(series.x.size()));
         series.y.push_back(length.get<double>());
-        table.rows.push_back({{std::to_string(series.x.size()), number(length.get<double>(), 3)}, Where::kBoth});
+        table.rows.push_back(
+            {{std::to_string(series.x.size()), number(length.get<double>(), 3)}, Where::kBoth});
       }
       table.rows.push_back({{"sheet", std::to_string(result.sheets.at("lengths.csv").size())}, Where::kBoth});
       shown.blocks.push_back(std::move(table));
@@ -86,7 +93,8 @@ TEST_CASE("protocols: every row is complete, and names differ") {
     for (const char* text : {row->help, row->data, row->files, row->heading}) REQUIRE(*text != '\0');
     REQUIRE(row->make() != nullptr);
     // What a damaged file holds is shown as far as it goes.
-    for (const char* json : {"{}", "{\"cosine\":3,\"kinds\":[7,{}],\"pairs\":[]}", "{\"corrupt\":{},\"qmf\":null}"}) {
+    for (const char* json :
+         {"{}", "{\"cosine\":3,\"kinds\":[7,{}],\"pairs\":[]}", "{\"corrupt\":{},\"qmf\":null}"}) {
       REQUIRE(!screen_text(row->present({nlohmann::json::parse(json), {}, {}, ""})).empty());
     }
   }
@@ -101,14 +109,16 @@ TEST_CASE("protocols: a result read back from its files is shown and written as 
   std::ofstream(folder.root / "p3" / "1.png") << "spoilt";
   std::ofstream levels(folder.root / "levels.csv");
   levels << "file,source,kind,level\n";
-  for (int i = 0; i < 4; ++i) levels << "p0/" << i << ".png,a," << (i == 0 ? "none" : "blur") << "," << i << "\n";
+  for (int i = 0; i < 4; ++i)
+    levels << "p0/" << i << ".png,a," << (i == 0 ? "none" : "blur") << "," << i << "\n";
   levels.close();
   test::FormulaEmbedder embedder(12);
   NetworkFeatures features(embedder, {});
   const fs::path out = folder.root / "out";
-  require_read_back(protocol("verify"),
-                    test::run_protocol("verify", features, folder.root, out / "plain", {}, {{"device", "cpu"}}),
-                    out / "plain");
+  require_read_back(
+      protocol("verify"),
+      test::run_protocol("verify", features, folder.root, out / "plain", {}, {{"device", "cpu"}}),
+      out / "plain");
   ExtractOptions flipped;
   flipped.flip = FlipFusion::kConcat;
   NetworkFeatures mirrored(embedder, flipped);
@@ -146,8 +156,8 @@ TEST_CASE("a table on the terminal is plain ASCII, and rows for a page are left 
   table.rows = {{{"x", percent_std(0.9017, 0.0213)}, Where::kBoth},
                 {{"page", "1"}, Where::kPage},
                 {{"none", kNoFigure}, Where::kScreen}};
-  shown.blocks.push_back(Note{"careful", Note::Kind::kWarning, Where::kBoth, {}});
-  shown.blocks.push_back(Note{"page", Note::Kind::kText, Where::kPage, {}});
+  shown.blocks.push_back(Note{"careful", Where::kBoth, Note::Kind::kWarning});
+  shown.blocks.push_back(Note{"page", Where::kPage, Note::Kind::kText});
   shown.blocks.push_back(table);
   table.rows = {{{"page", "1"}, Where::kPage}};
   shown.blocks.push_back(table);
