@@ -11,6 +11,10 @@
 #include "harness/eval/protocol.h"
 
 namespace qcface::eval {
+
+// Members that stand in degradation.json under their own names.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LevelStats, level, count, mean, min, q1, median, q3, max)
+
 namespace {
 
 using nlohmann::json;
@@ -21,17 +25,6 @@ json optional_number(const std::optional<double>& value) { return value ? json(*
 json to_json(const DegradationResult& r) {
   json kinds = json::array();
   for (const KindResult& kind : r.kinds) {
-    json levels = json::array();
-    for (const LevelStats& level : kind.levels) {
-      levels.push_back({{"level", level.level},
-                        {"count", level.count},
-                        {"mean", level.mean},
-                        {"min", level.min},
-                        {"q1", level.q1},
-                        {"median", level.median},
-                        {"q3", level.q3},
-                        {"max", level.max}});
-    }
     json samples = json::array();
     for (const DegradationSample& sample : kind.samples) {
       samples.push_back({{"file", to_json_text(sample.file)},
@@ -45,7 +38,7 @@ json to_json(const DegradationResult& r) {
                      {"spearman_source_median", optional_number(kind.rho_source_median)},
                      {"sources", kind.sources},
                      {"sources_undefined", kind.sources_undefined},
-                     {"levels", levels},
+                     {"levels", kind.levels},
                      {"samples", samples}});
   }
   return {{"format", "qcface-degradation/1"},
@@ -137,24 +130,17 @@ Presentation present(const Result& result) {
   const double mean_over_kinds = number_at(found, "spearman_source_mean");
   Presentation shown;
   shown.tiles.push_back({"Spearman correlation", correlation(mean_over_kinds), "magnitude, degradation"});
-  auto& blocks = shown.blocks;
-  blocks.push_back(Note{
+  shown.note(
       fmt::format("Spearman correlation of magnitude and degradation level ({:.0f} pictures; -1 is best)",
                   number_at(found, "pictures")),
-      Kind::kText,
-      Where::kScreen,
-      {}});
-  blocks.push_back(Note{
+      Where::kScreen);
+  shown.note(
       "The same clean pictures, degraded by known amounts. A magnitude that measures recognizability falls "
       "as the level rises, so correlations are negative; -1 is a perfect order.",
-      Kind::kText,
-      Where::kPage,
-      {}});
+      Where::kPage);
   if (const json& corrupt = list_at(found, "corrupt"); !corrupt.empty()) {
-    blocks.push_back(Note{fmt::format("{} pictures could not be read and are left out", corrupt.size()),
-                          Kind::kWarning,
-                          Where::kBoth,
-                          {}});
+    shown.note(fmt::format("{} pictures could not be read and are left out", corrupt.size()), Where::kBoth,
+               Kind::kWarning);
   }
   Table table;
   table.columns = {{"kind", 14},          {"pooled", 10}, {"source mean", 16},
@@ -188,12 +174,11 @@ Presentation present(const Result& result) {
       {{"mean of kinds", correlation(number_at(found, "spearman_pooled_mean")), correlation(mean_over_kinds)},
        Where::kBoth});
   table.totals = 1;
-  blocks.push_back(std::move(table));
-  blocks.push_back(Note{
-      "magnitude, ends: median at the lowest and at the highest level", Kind::kText, Where::kScreen, {}});
-  for (Figure& figure : figures) blocks.push_back(std::move(figure));
-  blocks.push_back(Note{"Examples", Kind::kHeading, Where::kPage, {}});
-  for (Strip& strip : examples) blocks.push_back(std::move(strip));
+  shown.blocks.push_back(std::move(table));
+  shown.note("magnitude, ends: median at the lowest and at the highest level", Where::kScreen);
+  shown.blocks.insert(shown.blocks.end(), figures.begin(), figures.end());
+  shown.note("Examples", Where::kPage, Kind::kHeading);
+  shown.blocks.insert(shown.blocks.end(), examples.begin(), examples.end());
   return shown;
 }
 

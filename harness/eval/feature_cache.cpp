@@ -48,32 +48,14 @@ std::string state_of(std::span<const std::string> files) {
   return hash.hex();
 }
 
-std::string checksum(const std::vector<float>& plain, const std::vector<float>& mirrored) {
+std::string checksum(const std::vector<float>& plain, const std::vector<float>& mirrored,
+                     const json& unreadable) {
   Fnv1a hash;
+  hash.add(unreadable.dump());
   for (const std::vector<float>* rows : {&plain, &mirrored}) {
     hash.add(rows->data(), rows->size() * sizeof(float));
   }
   return hash.hex();
-}
-
-// f32 [n, D].
-struct Matrix {
-  std::int64_t width = 0;
-  std::vector<float> values;
-};
-
-Matrix read_matrix(const fs::path& file, std::size_t count) {
-  const NpyArray array = read_npy(file);
-  require(array.dtype == "<f4" && array.shape.size() == 2,
-          "{}: expected float32 of shape [n, D], found {} with {} dimensions", file.string(), array.dtype,
-          array.shape.size());
-  require(array.shape[0] == static_cast<std::int64_t>(count), "{}: {} embeddings of {} pictures",
-          file.string(), array.shape[0], count);
-  Matrix matrix{array.shape[1], std::vector<float>(static_cast<std::size_t>(array.elements()))};
-  if (!matrix.values.empty()) {
-    std::memcpy(matrix.values.data(), array.data.data(), matrix.values.size() * sizeof(float));
-  }
-  return matrix;
 }
 
 // Rows that stand in the order of the names, put where they were asked for, or the other way round.
@@ -97,19 +79,18 @@ Embeddings read_features(const fs::path& folder, const FeatureKey& key, std::int
     require(facts.is_object() && it != facts.end() && *it == wanted,
             "{}: '{}' in it is not that of these pictures and this model", file.string(), member);
   }
-  FeatureRows rows = read_feature_rows(path_of(folder, "embeddings", key, ".npy"),
-                                       path_of(folder, "filenames", key, ".npy"));
+  const auto read = [&](const char* what) {
+    return read_feature_rows(path_of(folder, what, key, ".npy"), path_of(folder, "filenames", key, ".npy"));
+  };
+  const FeatureRows rows = read("embeddings");
+  const FeatureRows mirrored = flip != FlipFusion::kNone ? read("mirrored") : FeatureRows{width, {}, {}};
   require(std::equal(rows.names.begin(), rows.names.end(), key.names.begin(), key.names.end(),
                      [](const std::string& a, const std::string& b) { return a == with_slashes(b); }),
           "{}: the pictures named beside it are others", file.string());
-  Matrix mirrored{width, {}};
-  if (flip != FlipFusion::kNone) {
-    mirrored = read_matrix(path_of(folder, "mirrored", key, ".npy"), rows.names.size());
-  }
   require(rows.width == width && mirrored.width == width,
           "{}: the embeddings beside it have the widths {} and {}, expected {}", file.string(), rows.width,
           mirrored.width, width);
-  require(text_at(facts, "checksum") == checksum(rows.values, mirrored.values),
+  require(text_at(facts, "checksum") == checksum(rows.values, mirrored.values, list_at(facts, "unreadable")),
           "{}: the embeddings beside it are damaged", file.string());
 
   Embeddings result;
@@ -202,7 +183,7 @@ void keep_features(const fs::path& folder, const FeatureKey& key, const Embeddin
   const std::array<std::int64_t, 2> shape{embeddings.count, embeddings.width};
   const std::vector<float> plain = reordered(embeddings.plain, key, true);
   const std::vector<float> mirrored = reordered(embeddings.mirrored, key, true);
-  facts["checksum"] = checksum(plain, mirrored);
+  facts["checksum"] = checksum(plain, mirrored, facts["unreadable"]);
   try {
     FileGroup group;
     write_npy(group.add(path_of(folder, "embeddings", key, ".npy")), plain, shape);
@@ -216,15 +197,18 @@ void keep_features(const fs::path& folder, const FeatureKey& key, const Embeddin
 }
 
 FeatureRows read_feature_rows(const fs::path& embeddings, const fs::path& filenames) {
-  const NpyArray names = read_npy(filenames);
+  const NpyArray values = read_npy(embeddings), names = read_npy(filenames);
+  require(values.dtype == "<f4" && values.shape.size() == 2,
+          "{}: expected float32 of shape [n, D], found {} with {} dimensions", embeddings.string(),
+          values.dtype, values.shape.size());
   require(names.dtype.starts_with("<U") && names.shape.size() == 1,
           "{}: expected text of shape [n], found {} with {} dimensions", filenames.string(), names.dtype,
           names.shape.size());
-  FeatureRows rows;
+  require(values.shape[0] == names.shape[0], "{}: {} embeddings, but {} has {} names", embeddings.string(),
+          values.shape[0], filenames.string(), names.shape[0]);
+  FeatureRows rows{values.shape[1], std::vector<float>(static_cast<std::size_t>(values.elements())), {}};
+  if (!rows.values.empty()) std::memcpy(rows.values.data(), values.data.data(), values.data.size());
   for (const std::string& name : names.to_strings()) rows.names.push_back(with_slashes(name));
-  Matrix matrix = read_matrix(embeddings, rows.names.size());
-  rows.width = matrix.width;
-  rows.values = std::move(matrix.values);
   return rows;
 }
 

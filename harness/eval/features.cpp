@@ -9,8 +9,8 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
-#include "harness/eval/csv.h"
 #include "harness/eval/feature_cache.h"
+#include "harness/eval/result.h"
 
 namespace qcface::eval {
 

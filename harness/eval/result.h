@@ -34,9 +34,8 @@ struct Tile {
 struct Note {
   enum class Kind { kText, kSmall, kWarning, kHeading };
   std::string text;
-  Kind kind = Kind::kText;
   Where where = Where::kBoth;
-  std::vector<std::pair<std::string, std::string>> details;  // behind it on a page: what, and a name or path
+  Kind kind = Kind::kText;
 };
 
 struct Table {
@@ -75,6 +74,9 @@ struct Strip {
 struct Presentation {
   std::vector<Tile> tiles;
   std::vector<std::variant<Note, Table, Figure, Strip>> blocks;
+  void note(std::string text, Where where = Where::kBoth, Note::Kind kind = Note::Kind::kText) {
+    blocks.push_back(Note{std::move(text), where, kind});
+  }
 };
 
 /// Notes and tables for the terminal: plain ASCII, columns aligned. Ends with a line feed.
@@ -87,6 +89,12 @@ std::string text_at(const nlohmann::json& object, const std::string& key, const 
 /// An object or a list of a JSON object; empty where it has none.
 const nlohmann::json& object_at(const nlohmann::json& object, const std::string& key);
 const nlohmann::json& list_at(const nlohmann::json& object, const std::string& key);
+
+/// CSV: a field as it stands in the file, quoted where RFC 4180 says so; the fields of a line; a whole field as a number
+/// ("inf" too), or NaN.
+std::string csv_field(const std::string& text);
+std::vector<std::string> split_csv(const std::string& line);
+double csv_number(const std::string& field);
 
 /// Stands for a figure that is not there.
 inline constexpr const char* kNoFigure = "\xE2\x80\x93";

@@ -14,7 +14,7 @@
 #include "harness/data/image_folder.h"
 #include "harness/eval/protocol.h"
 #include "harness/eval/verify.h"
-#include "harness/eval/verify_result.h"
+#include "harness/eval/verify_protocol.h"
 
 namespace qcface::eval {
 namespace {

@@ -6,39 +6,29 @@
 #include <utility>
 
 #include "core/text.h"
-#include "harness/eval/csv.h"
 #include "harness/eval/protocol.h"
-#include "harness/eval/verify.h"
+#include "harness/eval/result.h"
+#include "harness/eval/verify_protocol.h"
 #include "harness/plot/roc_plot.h"
 
 namespace qcface::eval {
+
+// Members that stand in verify.json under their own names.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KfoldFold, pairs, threshold, accuracy)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TarRow, far, resolvable, tar_nearest, far_nearest, tar_strict, far_strict,
+                                   threshold_strict)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(QmagFit, max_omega, thresholds, omegas, skipped_targets,
+                                   constant_threshold)
+
 namespace {
 
 using nlohmann::json;
 using Kind = Note::Kind;
 
-json folds_json(const std::vector<KfoldFold>& folds) {
-  json list = json::array();
-  for (const KfoldFold& fold : folds) {
-    list.push_back({{"pairs", fold.pairs}, {"threshold", fold.threshold}, {"accuracy", fold.accuracy}});
-  }
-  return list;
-}
-
 json measures_json(const ScoreMeasures& m) {
-  json tar = json::array();
-  for (const TarRow& row : m.tar) {
-    tar.push_back({{"far", row.far},
-                   {"resolvable", row.resolvable},
-                   {"tar_nearest", row.tar_nearest},
-                   {"far_nearest", row.far_nearest},
-                   {"tar_strict", row.tar_strict},
-                   {"far_strict", row.far_strict},
-                   {"threshold_strict", row.threshold_strict}});
-  }
   return {{"accuracy_mean", m.kfold.accuracy_mean},
           {"accuracy_std", m.kfold.accuracy_std},
-          {"folds", folds_json(m.kfold.folds)},
+          {"folds", m.kfold.folds},
           {"auc", m.auc},
           {"auc_kfold", m.kfold.auc_kfold},
           {"eer", m.summary.eer},
@@ -48,7 +38,7 @@ json measures_json(const ScoreMeasures& m) {
           {"best_threshold", m.summary.best_threshold},
           {"fnmr_at_fmr_1e-1", fnmr_at_fmr(m.roc, 0.1)},
           {"fnmr_at_fmr_1e-2", fnmr_at_fmr(m.roc, 0.01)},
-          {"tar_at_far", tar}};
+          {"tar_at_far", m.tar}};
 }
 
 // One curve a score, points in the order of the file. Rows that are none are left out.
@@ -81,96 +71,81 @@ struct Parts {
         cosine(object_at(whole, "cosine")),
         qmf(object_at(whole, "qmf")),
         insightface(object_at(whole, "insightface")),
-        pairs(object_at(whole, "pairs")) {}
-  const json &verify, &cosine, &qmf, &insightface, &pairs;
+        pairs(object_at(whole, "pairs")),
+        flip(text_at(whole, "flip", "unknown")) {}
   bool both() const { return !qmf.empty(); }
+  std::string magnitude(const char* key, int digits) const {
+    return number(number_at(object_at(verify, "magnitude"), key), digits);
+  }
+  const json &verify, &cosine, &qmf, &insightface, &pairs;
+  std::string flip;
 };
-
-std::string tar_cell(const json& row) {
-  return fmt::format("{} / {}{}", percent(number_at(row, "tar_nearest")),
-                     percent(number_at(row, "tar_strict")), row.value("resolvable", true) ? "" : "*");
-}
 
 Table measures_table(const Parts& parts) {
   Table table;
   table.columns = {{"measure", 34}, {"unit", 6}, {"cosine", 18}};
   if (parts.both()) table.columns.push_back({"quality-aware", 18});
   table.text_columns = 2;
-  const auto add = [&](const std::string& name, const std::string& of_cosine, const std::string& of_qmf,
-                       Where where = Where::kBoth) {
-    table.rows.push_back({{name, "%", of_cosine}, where});
+  const auto add = [&](const std::string& name, const std::string& of_cosine, const std::string& of_qmf) {
+    table.rows.push_back({{name, "%", of_cosine}, Where::kBoth});
     if (parts.both()) table.rows.back().cells.push_back(of_qmf);
   };
   const auto mean_std = [](const json& object, const std::string& key) {
     return percent_std(number_at(object, key + "_mean"), number_at(object, key + "_std"));
   };
   const json& insightface = parts.insightface;
+  const std::string name = "accuracy, 10-fold (InsightFace)";
   const bool flipped = insightface.contains("accuracy_unflipped_mean");
   add("accuracy, 10-fold (QCFace)", mean_std(parts.cosine, "accuracy"), mean_std(parts.qmf, "accuracy"));
-  add(flipped ? "accuracy, 10-fold (InsightFace), flip" : "accuracy, 10-fold (InsightFace)",
-      mean_std(insightface, "accuracy"), kNoFigure);
-  if (flipped) {
-    add("accuracy, 10-fold (InsightFace)", mean_std(insightface, "accuracy_unflipped"), kNoFigure);
-  }
+  add(flipped ? name + ", flip" : name, mean_std(insightface, "accuracy"), kNoFigure);
+  if (flipped) add(name, mean_std(insightface, "accuracy_unflipped"), kNoFigure);
   add(fmt::format("VAL at FAR {:g} (InsightFace)", number_at(insightface, "val_far_target")),
       mean_std(insightface, "val"), kNoFigure);
-  for (const auto& [key, name] :
+  for (const auto& [key, measure] :
        {std::pair{"best_accuracy", "accuracy, best threshold"}, std::pair{"auc", "AUC"},
         std::pair{"auc_kfold", "AUC of the fold mean (auc_kfold)"},
         std::pair{"eer", "equal error rate (EER)"}}) {
-    add(name, percent(number_at(parts.cosine, key)), percent(number_at(parts.qmf, key)));
+    add(measure, percent(number_at(parts.cosine, key)), percent(number_at(parts.qmf, key)));
   }
-  const json& of_cosine = list_at(parts.cosine, "tar_at_far");
-  const json& of_qmf = list_at(parts.qmf, "tar_at_far");
-  for (std::size_t i = of_cosine.size(); i-- > 0;) {
-    if (!of_cosine[i].is_object()) continue;
-    add(fmt::format("TAR at FAR {:g}, nearest / strict", number_at(of_cosine[i], "far")),
-        tar_cell(of_cosine[i]), i < of_qmf.size() ? tar_cell(of_qmf[i]) : kNoFigure, Where::kScreen);
-  }
-  const json& magnitude = object_at(parts.verify, "magnitude");
   table.caption = fmt::format(
       "Accuracies and VAL: mean \xC2\xB1 standard deviation of the folds. Magnitude of the pictures: {} to "
       "{}, mean {}. Flip fusion: {}.",
-      number(number_at(magnitude, "min"), 2), number(number_at(magnitude, "max"), 2),
-      number(number_at(magnitude, "mean"), 2), text_at(parts.verify, "flip", "unknown"));
+      parts.magnitude("min", 2), parts.magnitude("max", 2), parts.magnitude("mean", 2), parts.flip);
   return table;
 }
 
-// On a page there is room for what both rules need of each other. `unresolved`: a target is below what the pairs can tell.
-Table tar_table(const Parts& parts, bool& unresolved) {
-  const json& of_cosine = list_at(parts.cosine, "tar_at_far");
+// TAR at FAR: a row of the measures on a terminal; a table of its own, which has room for the FAR found, on a page. True if
+// a target is below what the pairs can tell.
+bool add_tar(const Parts& parts, Table& measures, Table& table) {
   const json& of_qmf = list_at(parts.qmf, "tar_at_far");
-  const bool both = !of_qmf.empty() && of_qmf.size() == of_cosine.size();
-  Table table;
   table.columns = {{"FAR target"}, {"tar_nearest (%)"}, {"at FAR (%)"}, {"tar_strict (%)"}};
-  if (both) {
+  if (parts.both()) {
     table.columns.push_back({"quality-aware, nearest (%)"});
     table.columns.push_back({"quality-aware, strict (%)"});
   }
-  unresolved = false;
-  for (std::size_t i = of_cosine.size(); i-- > 0;) {
-    const json& row = of_cosine[i];
-    if (!row.is_object()) continue;
-    const bool resolvable = row.value("resolvable", true);
+  bool unresolved = false;
+  const json& targets = list_at(parts.cosine, "tar_at_far");
+  for (std::size_t i = targets.size(); i-- > 0;) {
+    const bool resolvable = targets[i].value("resolvable", true);
     unresolved |= !resolvable;
-    table.rows.push_back(
-        {{fmt::format("{:g}{}", number_at(row, "far"), resolvable ? "" : " *"),
-          percent(number_at(row, "tar_nearest")), number(100 * number_at(row, "far_nearest"), 3),
-          percent(number_at(row, "tar_strict"))},
-         Where::kPage});
-    if (!both) continue;
-    table.rows.back().cells.push_back(percent(number_at(of_qmf[i], "tar_nearest")));
-    table.rows.back().cells.push_back(percent(number_at(of_qmf[i], "tar_strict")));
+    const std::string far = fmt::format("{:g}", number_at(targets[i], "far"));
+    auto& on_screen = measures.rows.emplace_back(
+        Table::Row{{fmt::format("TAR at FAR {}, nearest / strict", far), "%"}, Where::kScreen});
+    auto& on_page = table.rows.emplace_back(Table::Row{{far + (resolvable ? "" : " *")}, Where::kPage});
+    const auto add = [&](const json& row) {
+      on_page.cells.push_back(percent(number_at(row, "tar_nearest")));
+      if (&row == &targets[i]) on_page.cells.push_back(number(100 * number_at(row, "far_nearest"), 3));
+      on_page.cells.push_back(percent(number_at(row, "tar_strict")));
+      on_screen.cells.push_back(fmt::format("{} / {}{}", percent(number_at(row, "tar_nearest")),
+                                            on_page.cells.back(), resolvable ? "" : "*"));
+    };
+    add(targets[i]);
+    if (i < of_qmf.size()) add(of_qmf[i]);
   }
   table.caption =
       "tar_nearest takes the ROC point whose FAR is nearest to the target, as published tables do, and may "
-      "exceed it; "
-      "tar_strict never does.";
-  if (unresolved) {
-    table.caption +=
-        fmt::format(" * Not resolvable: the target is below 1/{:.0f}.", number_at(parts.pairs, "different"));
-  }
-  return table;
+      "exceed it; tar_strict never does.";
+  return unresolved;
 }
 
 Figure roc_figure(const Parts& parts, std::vector<RocCurve> curves) {
@@ -194,11 +169,14 @@ Figure roc_figure(const Parts& parts, std::vector<RocCurve> curves) {
 }  // namespace
 
 json to_json(const VerifyResult& r) {
-  json insightface{
-      {"accuracy_mean", r.insightface.accuracy_mean}, {"accuracy_std", r.insightface.accuracy_std},
-      {"folds", folds_json(r.insightface.folds)},     {"val_far_target", r.insightface_val.far_target},
-      {"val_mean", r.insightface_val.val_mean},       {"val_std", r.insightface_val.val_std},
-      {"val_far_mean", r.insightface_val.far_mean},   {"mean_norm", r.insightface_mean_norm}};
+  json insightface{{"accuracy_mean", r.insightface.accuracy_mean},
+                   {"accuracy_std", r.insightface.accuracy_std},
+                   {"folds", r.insightface.folds},
+                   {"val_far_target", r.insightface_val.far_target},
+                   {"val_mean", r.insightface_val.val_mean},
+                   {"val_std", r.insightface_val.val_std},
+                   {"val_far_mean", r.insightface_val.far_mean},
+                   {"mean_norm", r.insightface_mean_norm}};
   if (r.insightface_plain) {
     insightface["accuracy_unflipped_mean"] = r.insightface_plain->accuracy_mean;
     insightface["accuracy_unflipped_std"] = r.insightface_plain->accuracy_std;
@@ -223,13 +201,7 @@ json to_json(const VerifyResult& r) {
     json constants{{"alpha", r.constants->alpha},
                    {"beta", r.constants->beta},
                    {"source", to_json_text(r.constants->source)}};
-    if (r.fit) {
-      constants["fit"] = {{"max_omega", r.fit->max_omega},
-                          {"thresholds", r.fit->thresholds},
-                          {"omegas", r.fit->omegas},
-                          {"skipped_targets", r.fit->skipped_targets},
-                          {"constant_threshold", r.fit->constant_threshold}};
-    }
+    if (r.fit) constants["fit"] = *r.fit;
     result["qmf_constants"] = constants;
   }
   return result;
@@ -237,78 +209,52 @@ json to_json(const VerifyResult& r) {
 
 Presentation present_verify(const Result& result) {
   const Parts parts(result.json);
-  const json& conditions = object_at(result.json, "conditions");
   const double used = number_at(parts.pairs, "used"), same = number_at(parts.pairs, "same");
   const double different = number_at(parts.pairs, "different"), images = number_at(parts.verify, "images");
   Presentation shown;
-  auto& blocks = shown.blocks;
   shown.tiles.push_back({"Verification accuracy", percent(number_at(parts.cosine, "accuracy_mean")) + " %",
                          fmt::format("10-fold, cosine, {:.0f} pairs", used)});
   shown.tiles.push_back({"AUC", percent(number_at(parts.cosine, "auc")) + " %", "cosine, same pairs"});
 
-  blocks.push_back(
-      Note{fmt::format("pictures {:.0f}, pairs {:.0f} ({:.0f} same, {:.0f} different), flip fusion {}",
-                       images, used, same, different, text_at(parts.verify, "flip", "unknown")),
-           Kind::kText,
-           Where::kScreen,
-           {}});
-  Note counts{fmt::format("{:.0f} pairs ({:.0f} same, {:.0f} different) of {:.0f} pictures.", used, same,
-                          different, images),
-              Kind::kText,
-              Where::kPage,
-              {}};
-  for (const auto& [key, name] :
-       {std::pair{"pair_list", "list"}, std::pair{"weights", "weights"}, std::pair{"device", "device"}}) {
-    if (conditions.contains(key)) counts.details.emplace_back(name, text_at(conditions, key));
-  }
-  blocks.push_back(std::move(counts));
+  shown.note(fmt::format("pictures {:.0f}, pairs {:.0f} ({:.0f} same, {:.0f} different), flip fusion {}",
+                         images, used, same, different, parts.flip),
+             Where::kScreen);
+  shown.note(fmt::format("{:.0f} pairs ({:.0f} same, {:.0f} different) of {:.0f} pictures.", used, same,
+                         different, images),
+             Where::kPage);
   if (const double excluded = number_at(parts.pairs, "excluded"); excluded > 0) {
-    blocks.push_back(
-        Note{fmt::format("{:.0f} of {:.0f} pairs excluded: {} pictures could not be read", excluded,
-                         number_at(parts.pairs, "listed"), list_at(parts.verify, "corrupt").size()),
-             Kind::kWarning,
-             Where::kBoth,
-             {}});
+    shown.note(fmt::format("{:.0f} of {:.0f} pairs excluded: {} pictures could not be read", excluded,
+                           number_at(parts.pairs, "listed"), list_at(parts.verify, "corrupt").size()),
+               Where::kBoth, Kind::kWarning);
   }
-  const json& magnitude = object_at(parts.verify, "magnitude");
-  blocks.push_back(
-      Note{fmt::format("magnitude min {}  mean {}  max {}\n", number(number_at(magnitude, "min"), 3),
-                       number(number_at(magnitude, "mean"), 3), number(number_at(magnitude, "max"), 3)),
-           Kind::kText,
-           Where::kScreen,
-           {}});
-  blocks.push_back(measures_table(parts));
-  bool unresolved = false;
-  Table tar = tar_table(parts, unresolved);
+  shown.note(fmt::format("magnitude min {}  mean {}  max {}\n", parts.magnitude("min", 3),
+                         parts.magnitude("mean", 3), parts.magnitude("max", 3)),
+             Where::kScreen);
+  Table measures = measures_table(parts), tar;
+  const bool unresolved = add_tar(parts, measures, tar);
+  shown.blocks.push_back(std::move(measures));
   if (unresolved) {
-    blocks.push_back(
-        Note{fmt::format("* not resolvable: the target is below 1/{:.0f} (the different pairs)", different),
-             Kind::kText,
-             Where::kScreen,
-             {}});
+    const std::string bound = fmt::format("ot resolvable: the target is below 1/{:.0f}", different);
+    shown.note("* n" + bound + " (the different pairs)", Where::kScreen);
+    tar.caption += " * N" + bound + ".";
   }
   if (const json& constants = object_at(parts.verify, "qmf_constants"); !constants.empty()) {
-    blocks.push_back(
-        Note{fmt::format("quality-aware score: alpha {:.9g}, beta {:.9g} ({})", number_at(constants, "alpha"),
-                         number_at(constants, "beta"), text_at(constants, "source")),
-             Kind::kSmall,
-             Where::kBoth,
-             {}});
+    shown.note(
+        fmt::format("quality-aware score: alpha {:.9g}, beta {:.9g} ({})", number_at(constants, "alpha"),
+                    number_at(constants, "beta"), text_at(constants, "source")),
+        Where::kBoth, Kind::kSmall);
     if (object_at(constants, "fit").value("constant_threshold", false)) {
-      blocks.push_back(
-          Note{"all fit thresholds are equal, so beta has no slope to be taken from; give more pairs",
-               Kind::kWarning,
-               Where::kBoth,
-               {}});
+      shown.note("all fit thresholds are equal, so beta has no slope to be taken from; give more pairs",
+                 Where::kBoth, Kind::kWarning);
     }
   }
-  if (!tar.rows.empty()) blocks.push_back(std::move(tar));
+  if (!tar.rows.empty()) shown.blocks.push_back(std::move(tar));
   const auto sheet = result.sheets.find("roc.csv");
   std::vector<RocCurve> curves = curves_of(sheet == result.sheets.end() ? std::string() : sheet->second);
   if (curves.empty()) {
-    blocks.push_back(Note{"There is no roc.csv beside verify.json", Kind::kWarning, Where::kPage, {}});
+    shown.note("There is no roc.csv beside verify.json", Where::kPage, Kind::kWarning);
   } else {
-    blocks.push_back(roc_figure(parts, std::move(curves)));
+    shown.blocks.push_back(roc_figure(parts, std::move(curves)));
   }
   return shown;
 }

@@ -16,7 +16,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "harness/console/interrupt.h"
-#include "harness/eval/csv.h"
+#include "harness/eval/result.h"
 
 namespace qcface::report {
 namespace {

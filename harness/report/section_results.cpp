@@ -26,12 +26,18 @@ std::string note_html(const Note& note) {
     default:
       break;
   }
-  std::string html = (note.kind == Note::Kind::kSmall ? "<p class=\"sub\">" : "<p>") + text;
-  for (const auto& [what, name] : note.details) {
-    html += fmt::format(" <span class=\"soft\">\xC2\xB7 {}</span> <code>{}</code>", escape_html(what),
-                        escape_html(name));
+  return (note.kind == Note::Kind::kSmall ? "<p class=\"sub\">" : "<p>") + text + "</p>\n";
+}
+
+// Weights, lists, device: what the result file says in words of how it came about.
+std::string conditions_html(const nlohmann::json& conditions) {
+  std::string html;
+  for (const auto& [what, value] : conditions.items()) {
+    if (!value.is_string() || what == "set") continue;
+    html += fmt::format("{}{} <code>{}</code>", html.empty() ? "" : " \xC2\xB7 ", escape_html(what),
+                        escape_html(eval::text_at(conditions, what)));
   }
-  return html + "</p>\n";
+  return html.empty() ? html : "<p class=\"sub\">" + html + "</p>\n";
 }
 
 std::string table_html(const eval::Table& table) {
@@ -90,13 +96,13 @@ std::string result_section(const RunData& run, const eval::Protocol& protocol, c
   std::string html;
   const std::vector<const RunResult*> results = results_of(run, protocol);
   for (const RunResult* found : results) {
+    const nlohmann::json& conditions = eval::object_at(found->result.json, "conditions");
     if (results.size() > 1) {
       const std::string name = found->folder.empty() ? "First list" : found->folder;
-      html += fmt::format(
-          "<h3>{}</h3>\n",
-          escape_html(eval::text_at(eval::object_at(found->result.json, "conditions"), "set", name)));
+      html += fmt::format("<h3>{}</h3>\n", escape_html(eval::text_at(conditions, "set", name)));
     }
-    html += presentation_html(protocol.present(found->result), options.thumbnail_side);
+    html += conditions_html(conditions) +
+            presentation_html(protocol.present(found->result), options.thumbnail_side);
   }
   if (html.empty()) {
     if (protocol.suggested_data == nullptr) return {};

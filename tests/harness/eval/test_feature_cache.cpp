@@ -178,16 +178,13 @@ TEST_CASE("cache: damaged files are left aside and made anew") {
       stream.put(static_cast<char>(byte ^ 1));
     });
   }
-  damaged_by("features_", [](const fs::path& file) {
-    auto facts = test::read_json(file);
-    facts["unreadable"] = {{{"row", 4711}, {"reason", "x"}}};
-    std::ofstream(file) << facts;
-  });
-  damaged_by("features_", [](const fs::path& file) {
-    auto facts = test::read_json(file);
-    facts["unreadable"] = {{{"row", "first"}}};
-    std::ofstream(file) << facts;
-  });
+  for (const nlohmann::json& row : {nlohmann::json(3), nlohmann::json(4711), nlohmann::json("first")}) {
+    damaged_by("features_", [&row](const fs::path& file) {
+      auto facts = test::read_json(file);
+      facts["unreadable"] = {{{"row", row}, {"reason", "x"}}};
+      std::ofstream(file) << facts;
+    });
+  }
 }
 
 TEST_CASE(

@@ -156,8 +156,8 @@ TEST_CASE("a table on the terminal is plain ASCII, and rows for a page are left 
   table.rows = {{{"x", percent_std(0.9017, 0.0213)}, Where::kBoth},
                 {{"page", "1"}, Where::kPage},
                 {{"none", kNoFigure}, Where::kScreen}};
-  shown.blocks.push_back(Note{"careful", Note::Kind::kWarning, Where::kBoth, {}});
-  shown.blocks.push_back(Note{"page", Note::Kind::kText, Where::kPage, {}});
+  shown.blocks.push_back(Note{"careful", Where::kBoth, Note::Kind::kWarning});
+  shown.blocks.push_back(Note{"page", Where::kPage, Note::Kind::kText});
   shown.blocks.push_back(table);
   table.rows = {{{"page", "1"}, Where::kPage}};
   shown.blocks.push_back(table);

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "core/text.h"
-#include "harness/eval/csv.h"
+#include "harness/eval/result.h"
 #include "harness/report/run_data.h"
 #include "harness/report/sections.h"
 #include "harness/report/thumbnail.h"
@@ -210,12 +210,9 @@ TEST_CASE("a protocol that the report has not heard of has a section of its own"
       "made-up", "", "", "", "Made <up>", "made", nullptr, {}, nullptr, [](const eval::Result& result) {
         using eval::Note;
         eval::Presentation shown;
-        shown.blocks.push_back(Note{"quality of " + eval::text_at(result.json, "what"),
-                                    Note::Kind::kText,
-                                    eval::Where::kBoth,
-                                    {{"list", "a&b.list"}}});
-        shown.blocks.push_back(Note{"for the terminal", Note::Kind::kText, eval::Where::kScreen, {}});
-        shown.blocks.push_back(Note{"one is missing", Note::Kind::kWarning, eval::Where::kBoth, {}});
+        shown.note("quality of " + eval::text_at(result.json, "what"));
+        shown.note("for the terminal", eval::Where::kScreen);
+        shown.note("one is missing", eval::Where::kBoth, Note::Kind::kWarning);
         shown.blocks.push_back(
             eval::Table{{{"name", 8}, {"rate", 8}, {"", 2}},
                         1,
@@ -225,20 +222,23 @@ TEST_CASE("a protocol that the report has not heard of has a section of its own"
         shown.blocks.push_back(eval::Figure{{}, "one", false, ""});
         shown.blocks.push_back(eval::Figure{{}, "two", false, ""});
         shown.blocks.push_back(eval::Figure{{}, "three", true, "three.svg"});
-        shown.blocks.push_back(Note{"Examples", Note::Kind::kHeading, eval::Where::kPage, {}});
+        shown.note("Examples", eval::Where::kPage, Note::Kind::kHeading);
         shown.blocks.push_back(eval::Strip{"faces", {{"/nonexistent.png", "a face", "3.20", "level 1"}}});
         return shown;
       }};
   RunData run;
   std::vector<std::string> missing;
   REQUIRE(result_section(run, protocol, {}, missing).empty());  // no result, and none is suggested
-  run.results.push_back({&protocol, "", {{{"what", "faces"}}, {}, {}, ""}});
+  run.results.push_back(
+      {&protocol,
+       "",
+       {{{"what", "faces"}, {"conditions", {{"list", "a&b.list"}, {"mean", 3}}}}, {}, {}, ""}});
   const std::string html = result_section(run, protocol, {}, missing);
   REQUIRE(missing.empty());
   require_self_contained(html);
   REQUIRE(contains(html, "<section id=\"made\">\n<h2>Made &lt;up&gt;</h2>"));
-  REQUIRE(contains(
-      html, "<p>Quality of faces <span class=\"soft\">\xC2\xB7 list</span> <code>a&amp;b.list</code></p>"));
+  REQUIRE(
+      contains(html, "</h2>\n<p class=\"sub\">list <code>a&amp;b.list</code></p>\n<p>Quality of faces</p>"));
   REQUIRE(contains(html, "<td>&lt;x&gt;</td><td class=\"r\">9</td><td class=\"r\"></td>"));
   REQUIRE(contains(html, "<div class=\"warning\">One is missing.</div>"));
   REQUIRE(count_of(html, "<div class=\"figures\">") == 1);
