@@ -80,6 +80,11 @@ std::size_t TrainStep::input_bytes(std::int64_t n) const {
   return pixels_at() + static_cast<std::size_t>(own(n).count) * picture_bytes_;
 }
 
+std::size_t TrainStep::most_input_bytes() const {
+  const std::int64_t rows = (largest_ + communicator_.size() - 1) / communicator_.size();
+  return pixels_at() + static_cast<std::size_t>(rows) * picture_bytes_;
+}
+
 std::int64_t TrainStep::parts_of(std::int64_t n) const {
   return std::clamp<std::int64_t>(own(n).count / 2, 1, parts_);  // batch norm needs two
 }

@@ -44,6 +44,8 @@ class TrainStep {
   void fill(std::byte* inputs, double rate, const nn::DropoutRecord& dropout,
             std::span<const std::int64_t> labels, const std::uint8_t* pixels, std::int64_t n) const;
   std::size_t input_bytes(std::int64_t n) const;
+  /// Of any batch: a smaller one may give a rank a row more than the largest does.
+  std::size_t most_input_bytes() const;
   const std::uint8_t* pixels_of(const std::byte* inputs) const;
   const nn::DropoutRecord& dropout_of(const std::byte* inputs, std::int64_t part) const;
 
