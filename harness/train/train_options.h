@@ -17,6 +17,13 @@
 
 namespace qcface::train {
 
+/// Names of values that more than the option table needs.
+inline const Choices<qcf_phase> kPhaseChoices{{"id", QCF_PHASE_ID}, {"norm", QCF_PHASE_NORM}};
+inline const Choices<data::AugmentMode> kAugmentChoices{{"published", data::AugmentMode::kPublished},
+                                                        {"none", data::AugmentMode::kNone}};
+inline const Choices<nn::ScheduleKind> kScheduleChoices{{"step", nn::ScheduleKind::kStep},
+                                                        {"cosine", nn::ScheduleKind::kCosine}};
+
 /// What becomes of the class weights in the file of --weight_path.
 enum class ClassWeights { kAuto, kKeep, kNew };
 
@@ -63,8 +70,8 @@ struct TrainOptions {
   std::array<double, 3> std{0.2873, 0.2555, 0.2496};
   double dropout = 0.4;
   std::optional<qcf_rule> rule;  // none: the head's published rule
-  double scale = 0;    // 0: the head's published value
-  double margin = -1;  // likewise
+  double scale = 0;              // 0: the head's published value
+  double margin = -1;            // likewise
   nn::ScheduleKind lr_schedule = nn::ScheduleKind::kStep;
   std::int64_t warmup_steps = 0;
   double lr_min = 0;
@@ -77,17 +84,11 @@ struct TrainOptions {
   bool no_report = false;
 };
 
-/// Values that are also written elsewhere than in the table, with their names.
-const Choices<qcf_phase>& phase_choices();
-const Choices<data::AugmentMode>& augment_choices();
-const Choices<nn::ScheduleKind>& schedule_choices();
-
 /// Binds every option to `options`.
 void add_train_options(OptionTable& table, TrainOptions& options);
 
-/// Stop with a message that names the flags: flags that contradict each other; values out of range.
-void check_contradictions(const OptionTable& table, const TrainOptions& options);
-void check_train_options(const TrainOptions& options);
+/// Throws UsageError naming the flags: flags that contradict each other, values out of range.
+void check_train_options(const OptionTable& table, const TrainOptions& options);
 
 /// Options that a resumed run may change; all others are taken from the checkpoint.
 bool may_change_on_resume(const std::string& key);

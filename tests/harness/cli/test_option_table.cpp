@@ -156,7 +156,8 @@ TEST_CASE("a choice is a value to the program and a name to everybody else", "[c
   CHECK(other.options.choice == Shade::kLight);
   CHECK(problem(R"({"choice": "drak"})") ==
         "file: option \"choice\" is drak, expected one of auto, light, dark; did you mean dark?");
-  CHECK(problem(R"({"choice": ""})") == "file: option \"choice\" is empty, expected one of auto, light, dark");
+  CHECK(problem(R"({"choice": ""})") ==
+        "file: option \"choice\" is empty, expected one of auto, light, dark");
   Program wrong;
   CHECK_THROWS_AS(wrong.parse({"--choice", "lightt"}), UsageError);
   CHECK_FALSE(wrong.options.choice);
@@ -164,7 +165,6 @@ TEST_CASE("a choice is a value to the program and a name to everybody else", "[c
 
 TEST_CASE("help and document show ranges and choices", "[cli]") {
   Program program;
-  CHECK(program.app.help().find("[auto]") != std::string::npos);
   CHECK(program.app.help().find("Choice (auto|light|dark)") != std::string::npos);
   CHECK(program.table.markdown().find("| `--choice` | `auto` |  | Choice (auto\\|light\\|dark) |") !=
         std::string::npos);
