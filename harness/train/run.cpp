@@ -64,6 +64,7 @@ std::unique_ptr<StepEngine> make_engine(const TrainOptions& o, const nn::DeviceC
   engine.seed = o.seed;
   engine.momentum = static_cast<float>(o.momentum);
   engine.weight_decay = static_cast<float>(o.weight_decay);
+  engine.accumulate = o.accumulate;
   engine.head = head_options(o, threads);
   engine.mean = o.mean;
   engine.std = o.std;
@@ -114,7 +115,8 @@ void announce(const TrainOptions& o, const data::ImageFolder& set, std::int64_t 
               StepEngine& engine) {
   nn::Network& network = engine.network();
   const std::int64_t largest = std::min(o.batch_size, set.size());
-  const nn::MemoryPlan& plan = network.plan(static_cast<int>(largest), nn::Mode::kTrain);
+  const std::int64_t part = std::max<std::int64_t>((largest + o.accumulate - 1) / o.accumulate, 2);
+  const nn::MemoryPlan& plan = network.plan(static_cast<int>(part), nn::Mode::kTrain);
   log::info("run folder:  {}", o.pth_save_fold);
   log::info(
       "data:        {} pictures of {} identities, {} batches of {} an epoch, augmentation {}, {} workers",
@@ -134,8 +136,9 @@ void announce(const TrainOptions& o, const data::ImageFolder& set, std::int64_t 
   log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o.lr,
             name_of(kScheduleChoices, o.lr_schedule), o.momentum, o.weight_decay);
   log::info("device:      {}", engine.description());
-  log::info("memory plan: activations peak {:.1f} MiB at batch {} ({:.1f} MiB without reuse)",
-            static_cast<double>(plan.peak_bytes) / (1 << 20), largest,
+  log::info("memory plan: activations peak {:.1f} MiB at batch {}{} ({:.1f} MiB without reuse)",
+            static_cast<double>(plan.peak_bytes) / (1 << 20), part,
+            o.accumulate > 1 ? fmt::format(", one of {} parts", o.accumulate) : "",
             static_cast<double>(plan.total_bytes) / (1 << 20));
 }
 

@@ -90,6 +90,7 @@ struct EngineOptions {
   std::uint64_t seed = 0;
   float momentum = 0.9f;
   float weight_decay = 5e-4f;
+  int accumulate = 1;  // parts that a batch is computed in
   HeadOptions head;
   std::array<double, 3> mean = data::kQcfaceMean;
   std::array<double, 3> std = data::kQcfaceStd;

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kMostEpochs = 1'000'000;
 constexpr std::int64_t kMostSteps = 1'000'000'000'000;
+constexpr int kMostParts = 1024;
 
 void add_published_options(OptionTable& table, TrainOptions& o) {
   Choices<std::string> backbones;
@@ -80,6 +81,10 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
       "Type of the backbone's values and products, and of the head's products; sums and weights stay fp32. "
       "The 16-bit types need CUDA; fp16 scales the loss");
   table.add_number("--threads", o.threads, 0, kMostThreads, "Compute threads on the CPU; 0 takes all cores");
+  table.add_number(
+      "--accumulate", o.accumulate, 1, kMostParts,
+      "Compute each batch in this many parts, to save memory: activations of one part at a time; "
+      "one update a batch");
   table.add_choice("--augment", o.augment, kAugmentChoices, "Training augmentation");
   table.add_flag("--jpeg-swap-rb", o.jpeg_swap_rb,
                  "Reproduce the published augmentation's exchange of red and blue inside its JPEG step");
@@ -165,6 +170,10 @@ void check_train_options(const OptionTable& table, const TrainOptions& o) {
   if (o.scale != 0) within("--scale", o.scale, 1e-3, 1e4);
   if (o.margin != -1) within("--margin", o.margin, 0, 1.5707);
   within("--lr-min", o.lr_min, 0, o.lr);
+  require_usage(o.batch_size >= 2 * o.accumulate,
+                "--accumulate {}: each part of a batch needs 2 pictures, but --batch-size is {}: give fewer "
+                "parts or a batch of {}",
+                o.accumulate, o.batch_size, 2 * o.accumulate);
   require_usage(!o.gpu_id.empty(), "--gpu_id is empty: name a GPU by its number, from 0");
   require_usage(o.start_epoch < o.epochs, "--start-epoch {} leaves no epoch of --epochs {}", o.start_epoch,
                 o.epochs);

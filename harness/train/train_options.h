@@ -59,6 +59,7 @@ struct TrainOptions {
   std::optional<nn::DeviceKind> device;  // none: a GPU where there is one
   nn::Precision precision = nn::Precision::kFp32;
   int threads = 0;
+  int accumulate = 1;
   data::AugmentMode augment = data::AugmentMode::kPublished;
   bool jpeg_swap_rb = false;
   bool no_shuffle = false;
