@@ -8,9 +8,7 @@
 namespace qcface::nn {
 namespace {
 
-bool together(const ArenaBuffer& a, const ArenaBuffer& b) {
-  return a.first <= b.last && b.first <= a.last;
-}
+bool together(const ArenaBuffer& a, const ArenaBuffer& b) { return a.first <= b.last && b.first <= a.last; }
 
 }  // namespace
 

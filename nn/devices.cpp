@@ -7,15 +7,7 @@ namespace qcface::nn {
 const char* name_of(DeviceKind kind) { return kind == DeviceKind::kCuda ? "cuda" : "cpu"; }
 
 const char* name_of(Precision precision) {
-  switch (precision) {
-    case Precision::kFp32:
-      return "fp32";
-    case Precision::kBf16:
-      return "bf16";
-    case Precision::kFp16:
-      return "fp16";
-  }
-  return "unknown";
+  return precision == Precision::kFp32 ? "fp32" : precision == Precision::kBf16 ? "bf16" : "fp16";
 }
 
 std::unique_ptr<Backend> make_backend(const DeviceChoice& device, Precision precision, int threads) {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "nn/arena_layout.h"
 #include "nn/backend.h"
 #include "nn/lower.h"
-#include "nn/arena_layout.h"
 #include "nn/parameters.h"
 
 namespace qcface::nn {

@@ -103,7 +103,8 @@ Executor& Network::executor(int n, Mode mode) {
 const ArenaLayout& Network::arena_layout(int n, Mode mode) { return executor(n, mode).layout(); }
 
 std::string Network::describe_arena(int n, Mode mode) {
-  return fmt::format("{} on {}, batch {}: {}", name_of(mode), backend_.name(), n, to_string(arena_layout(n, mode)));
+  return fmt::format("{} on {}, batch {}: {}", name_of(mode), backend_.name(), n,
+                     to_string(arena_layout(n, mode)));
 }
 
 std::size_t Network::arena_bytes() const { return state_->arena.bytes(); }

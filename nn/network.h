@@ -18,9 +18,9 @@
 #include <string>
 #include <string_view>
 
+#include "nn/arena_layout.h"
 #include "nn/backend.h"
 #include "nn/graph.h"
-#include "nn/arena_layout.h"
 #include "nn/parameters.h"
 
 namespace qcface::nn {

@@ -65,7 +65,7 @@ void add_bench(CLI::App& root, Commands& commands) {
   table.add("--data_dirs", options->data_dirs, "Image folders, separated by commas");
   table.add_number("-j,--workers", options->bench.loader.workers, 0, kMostWorkers, "Data loading threads");
   table.add_number("-b,--batch-size", options->bench.loader.batch_size, 1, 65536, "Pictures a batch");
-  table.add_choice("--augment", options->bench.loader.augment, train::augment_choices(),
+  table.add_choice("--augment", options->bench.loader.augment, train::kAugmentChoices,
                    "Training augmentation");
   table.add_number("--stage-seconds", options->bench.stage_seconds, 0, 86400,
                    "Time for the stages on one thread");

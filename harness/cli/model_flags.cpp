@@ -11,16 +11,12 @@ namespace qcface::cli {
 void ModelFlags::add_to(OptionTable& table) {
   table.add("--weights", weights, "Checkpoint, or a safetensors file with a backbone");
   table.add("--arch", arch, "Architecture that the file must hold; empty: told from the file");
-  table.add_choice("--device", device, model::device_choices(), "Where to run");
+  table.add_choice("--device", device, model::kDeviceChoices, "Where to run");
   table.add_number("--threads", threads, 0, kMostThreads, "Compute threads; 0 takes all cores");
   table.add_number("-j,--workers", workers, 0, kMostWorkers, "Data loading threads");
   table.add_number("-b,--batch-size", batch_size, 1, 65536, "Pictures a batch");
-  Choices<eval::FlipFusion> fusions;
-  for (const auto fusion :
-       {eval::FlipFusion::kNone, eval::FlipFusion::kAverage, eval::FlipFusion::kNormWeighted,
-        eval::FlipFusion::kVectorAdd, eval::FlipFusion::kConcat})
-    fusions.emplace_back(name_of(fusion), fusion);
-  table.add_choice("--flip", flip, fusions, "Fusion of a picture's embedding with its mirror image's");
+  table.add_choice("--flip", flip, numbered_choices<eval::FlipFusion>(5, [](auto f) { return name_of(f); }),
+                   "Fusion of a picture's embedding with its mirror image's");
   table.add("--cache", cache, "Folder to keep embeddings in, and to take them from; empty: none are kept");
 }
 

@@ -44,12 +44,18 @@ std::string OptionTable::shown(const Json& value) {
   return printable(value.dump(-1, ' ', false, Json::error_handler_t::replace), 100);
 }
 
+CLI::Option* OptionTable::remember(CLI::Option* option, const std::string& names, const std::string& help,
+                                   std::function<Json()> get, Setter set, const std::string& range) {
+  const Json now = get();
+  entries_.push_back({key_of(names), names, help, range, option, now, std::move(get), std::move(set)});
+  return option;
+}
+
 template <class T>
 CLI::Option* OptionTable::add_text(const std::string& names, T& target, const std::string& help, Setter set) {
   CLI::Option* option = app_.add_option(names, target, help)->capture_default_str();
-  remember({key_of(names), names, help, "", option, json_of(target), [&target] { return json_of(target); },
-            std::move(set)});
-  return option;
+  return remember(
+      option, names, help, [&target] { return json_of(target); }, std::move(set));
 }
 
 CLI::Option* OptionTable::add(const std::string& names, std::string& target, const std::string& help) {
@@ -83,22 +89,21 @@ CLI::Option* OptionTable::add_named(const std::string& names, const std::vector<
   CLI::Option* option = app_.add_option_function<std::string>(
       names, [take, key](const std::string& text) { take(text, "--" + key); }, whole_help);
   option->default_str(get());
-  remember({key, names, whole_help, "", option, Json(get()), [get] { return Json(get()); },
-            [take](const Json& value, const std::string& name) {
-              require_usage(value.is_string(), "{} is {}, expected a text in \" \"", name, shown(value));
-              take(from_json_text(value.get_ref<const std::string&>()), name);
-            }});
-  return option;
+  return remember(
+      option, names, whole_help, [get = std::move(get)] { return Json(get()); },
+      [take](const Json& value, const std::string& name) {
+        require_usage(value.is_string(), "{} is {}, expected a text in \" \"", name, shown(value));
+        take(from_json_text(value.get_ref<const std::string&>()), name);
+      });
 }
 
 CLI::Option* OptionTable::add_flag(const std::string& names, bool& target, const std::string& help) {
-  CLI::Option* option = app_.add_flag(names, target, help);
-  remember({key_of(names), names, help, "", option, Json(target), [&target] { return Json(target); },
-            [&target](const Json& value, const std::string& name) {
-              require_usage(value.is_boolean(), "{} is {}, expected true or false", name, shown(value));
-              target = value.get<bool>();
-            }});
-  return option;
+  return remember(
+      app_.add_flag(names, target, help), names, help, [&target] { return Json(target); },
+      [&target](const Json& value, const std::string& name) {
+        require_usage(value.is_boolean(), "{} is {}, expected true or false", name, shown(value));
+        target = value.get<bool>();
+      });
 }
 
 const OptionTable::Entry& OptionTable::entry(const std::string& key) const {

@@ -24,6 +24,13 @@ namespace qcface {
 /// The values that an option may have, each under its name.
 template <class T>
 using Choices = std::vector<std::pair<std::string, T>>;
+/// The values of an enumeration that counts from 0, under the names that `name` gives them.
+template <class T, class Name>
+Choices<T> numbered_choices(int count, Name name) {
+  Choices<T> choices;
+  for (int i = 0; i < count; ++i) choices.emplace_back(name(static_cast<T>(i)), static_cast<T>(i));
+  return choices;
+}
 /// The name of a value that is among them.
 template <class T>
 const std::string& name_of(const Choices<T>& choices, const std::type_identity_t<T>& value) {
@@ -52,12 +59,12 @@ class OptionTable {
     const NumberRange<typename NumberOf<T>::type> range{low, high};
     CLI::Option* option = app_.add_option(names, target, help)->capture_default_str();
     check_numbers(option, range, "--" + key_of(names));
-    remember({key_of(names), names, help, range.text(), option, Json(target),
-              [&target] { return Json(target); },
-              [&target, range](const Json& value, const std::string& name) {
-                read_numbers(value, name, range, target);
-              }});
-    return option;
+    return remember(
+        option, names, help, [&target] { return Json(target); },
+        [&target, range](const Json& value, const std::string& name) {
+          read_numbers(value, name, range, target);
+        },
+        range.text());
   }
   /// One of these values. The command line, configurations, help and document have their names.
   template <class T>
@@ -113,7 +120,8 @@ class OptionTable {
   CLI::Option* add_named(const std::string& names, const std::vector<std::string>& known,
                          const std::string& help, std::function<std::string()> get,
                          std::function<void(const std::string&)> set);
-  void remember(Entry entry) { entries_.push_back(std::move(entry)); }
+  CLI::Option* remember(CLI::Option* option, const std::string& names, const std::string& help,
+                        std::function<Json()> get, Setter set, const std::string& range = "");
 
   // The library's own conversion takes "010" for eight and "0x10" for sixteen, and differs between its versions.
   template <class T>

@@ -7,14 +7,6 @@
 
 namespace qcface::model {
 
-const Choices<std::optional<nn::DeviceKind>>& device_choices() {
-  static const Choices<std::optional<nn::DeviceKind>> choices{
-      {"auto", std::nullopt},
-      {name_of(nn::DeviceKind::kCuda), nn::DeviceKind::kCuda},
-      {name_of(nn::DeviceKind::kCpu), nn::DeviceKind::kCpu}};
-  return choices;
-}
-
 nn::DeviceChoice choose_device(std::optional<nn::DeviceKind> wanted, std::span<const int> gpus,
                                nn::Precision precision) {
   if (wanted != nn::DeviceKind::kCpu) {

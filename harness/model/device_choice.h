@@ -10,7 +10,8 @@
 namespace qcface::model {
 
 /// The values of --device; none ("auto"): a GPU where there is one.
-const Choices<std::optional<nn::DeviceKind>>& device_choices();
+inline const Choices<std::optional<nn::DeviceKind>> kDeviceChoices{
+    {"auto", std::nullopt}, {"cuda", nn::DeviceKind::kCuda}, {"cpu", nn::DeviceKind::kCpu}};
 
 /// Settles --device, --gpu_id and --precision; where there is no GPU for auto, says so in one line. Throws Error for cuda
 /// without a GPU, UsageError for more than one GPU, one that is not there, and a precision that the device does not have.

@@ -7,7 +7,6 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
-#include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
 #include "harness/train/checkpoint_files.h"
 
@@ -30,12 +29,7 @@ void prepare_run_folder(const TrainOptions& options, const std::optional<Checkpo
     require_writable_folder(run / "eval", flag);
 }
 
-struct Resume {
-  RunLock lock;
-  CheckpointFacts facts;
-};
-
-Resume settle_resume(OptionTable& table, TrainOptions& options) {
+SettledRun settle_resume(OptionTable& table, TrainOptions& options) {
   for (const char* key : {"config", "weight_path", "head", "start-epoch"}) {
     require_usage(
         !table.given(key),
@@ -73,20 +67,18 @@ Resume settle_resume(OptionTable& table, TrainOptions& options) {
 }  // namespace
 
 SettledRun settle_run(OptionTable& table, TrainOptions& options) {
-  std::optional<Resume> resume;
+  std::optional<SettledRun> run;
   if (table.given("resume")) {
-    resume.emplace(settle_resume(table, options));
+    run.emplace(settle_resume(table, options));
   } else if (!options.config.empty()) {
     table.apply_config_file(options.config);
     require_usage(!table.chosen("resume"),
                   "{}: \"resume\" belongs on the command line, not in a configuration file", options.config);
   }
-  check_contradictions(table, options);
-  check_train_options(options);
-  SettledRun settled{resume ? std::move(resume->lock) : RunLock(options.pth_save_fold), std::nullopt};
-  if (resume) settled.resume = std::move(resume->facts);
-  prepare_run_folder(options, settled.resume);
-  return settled;
+  check_train_options(table, options);
+  if (!run) run.emplace(SettledRun{RunLock(options.pth_save_fold), std::nullopt});
+  prepare_run_folder(options, run->resume);
+  return std::move(*run);
 }
 
 OptionTable::Json run_configuration(const OptionTable& table) {
@@ -94,10 +86,6 @@ OptionTable::Json run_configuration(const OptionTable& table) {
   config.erase("config");
   config.erase("resume");
   return config;
-}
-
-int compute_threads(const TrainOptions& options) {
-  return settle_threads(options.threads, 2 * options.workers);  // a verification loads beside the training
 }
 
 }  // namespace qcface::train

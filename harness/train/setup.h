@@ -25,7 +25,4 @@ SettledRun settle_run(OptionTable& table, TrainOptions& options);
 /// config.json` repeats the run.
 OptionTable::Json run_configuration(const OptionTable& table);
 
-/// Compute threads that --threads 0 stands for.
-int compute_threads(const TrainOptions& options);
-
 }  // namespace qcface::train

@@ -18,43 +18,17 @@ namespace {
 
 constexpr int kMostEpochs = 1'000'000;
 constexpr std::int64_t kMostSteps = 1'000'000'000'000;
-
-// Names that stand for themselves.
-Choices<std::string> named(const std::vector<std::string>& names) {
-  Choices<std::string> choices;
-  for (const std::string& name : names) choices.emplace_back(name, name);
-  return choices;
-}
-
-Choices<qcf_head_kind> head_choices() {
-  Choices<qcf_head_kind> choices;
-  for (int i = 0; i < qcf_head_count(); ++i) {
-    const auto kind = static_cast<qcf_head_kind>(i);
-    choices.emplace_back(qcf_head_name(kind), kind);
-  }
-  return choices;
-}
-
-Choices<std::optional<qcf_rule>> rule_choices() {
-  Choices<std::optional<qcf_rule>> choices{{"auto", std::nullopt}};
-  for (const qcf_rule rule : {QCF_RULE_EASY, QCF_RULE_THRESHOLD, QCF_RULE_NONE})
-    choices.emplace_back(qcf_rule_name(rule), rule);
-  return choices;
-}
-
-Choices<nn::Precision> precision_choices() {
-  Choices<nn::Precision> choices;
-  for (const auto precision : {nn::Precision::kFp32, nn::Precision::kBf16, nn::Precision::kFp16})
-    choices.emplace_back(name_of(precision), precision);
-  return choices;
-}
+constexpr int kMostParts = 1024;
 
 void add_published_options(OptionTable& table, TrainOptions& o) {
+  Choices<std::string> backbones;
+  for (const std::string& name : nn::backbone_names()) backbones.emplace_back(name, name);
   table.add_choice(
-      "--arch", o.arch, named(nn::backbone_names()),
+      "--arch", o.arch, backbones,
       "Backbone: IResNet of 18, 34, 50 or 100 layers; mini is a small network of the same block");
-  table.add_choice("--loss_model", o.loss_model, head_choices(), "Head");
-  table.add_choice("--phase", o.phase, phase_choices(),
+  table.add_choice("--loss_model", o.loss_model,
+                   numbered_choices<qcf_head_kind>(qcf_head_count(), qcf_head_name), "Head");
+  table.add_choice("--phase", o.phase, kPhaseChoices,
                    "norm adds the head's loss on magnitudes (the guidance of the qcface heads, MagFace's "
                    "regulariser) to the "
                    "identity loss; id trains the identity loss alone");
@@ -100,13 +74,18 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
       "Class weights of --weight_path: keep takes them, new starts new ones; auto takes them if they "
       "are of this set's identities");
   table.add_number("--seed", o.seed, 0, kLargestSeed, "Seed of every random choice");
-  table.add_choice("--device", o.device, model::device_choices(), "Where to train");
+  table.add_choice("--device", o.device, model::kDeviceChoices, "Where to train");
   table.add_choice(
-      "--precision", o.precision, precision_choices(),
+      "--precision", o.precision,
+      numbered_choices<nn::Precision>(3, [](nn::Precision p) { return name_of(p); }),
       "Type of the backbone's values and products, and of the head's products; sums and weights stay fp32. "
       "The 16-bit types need CUDA; fp16 scales the loss");
   table.add_number("--threads", o.threads, 0, kMostThreads, "Compute threads on the CPU; 0 takes all cores");
-  table.add_choice("--augment", o.augment, augment_choices(), "Training augmentation");
+  table.add_number(
+      "--accumulate", o.accumulate, 1, kMostParts,
+      "Compute each batch in this many parts, to save memory: activations of one part at a time; "
+      "one update a batch");
+  table.add_choice("--augment", o.augment, kAugmentChoices, "Training augmentation");
   table.add_flag("--jpeg-swap-rb", o.jpeg_swap_rb,
                  "Reproduce the published augmentation's exchange of red and blue inside its JPEG step");
   table.add_flag("--no-shuffle", o.no_shuffle, "Take the pictures in folder order");
@@ -122,14 +101,18 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
                    "Standard deviation of R, G, B that pixels are divided by");
   table.add_number("--dropout", o.dropout, 0, 0.99,
                    "Probability that a channel before the last layer is dropped");
-  table.add_choice("--rule", o.rule, rule_choices(),
+  table.add_choice("--rule", o.rule,
+                   {{"auto", std::nullopt},
+                    {"easy", QCF_RULE_EASY},
+                    {"threshold", QCF_RULE_THRESHOLD},
+                    {"none", QCF_RULE_NONE}},
                    "Target rule where angle + margin leaves its range; auto: the head's published rule");
   table.add_number("--scale", o.scale, 0, 1e4, "Scale s of the logits; 0: the head's published scale");
   table.add_number(
       "--margin", o.margin, -1, 1.5707,
       "Margin m, in radians (cosface, mv-am: of the cosine; magface has its own); -1: the head's "
       "published margin");
-  table.add_choice("--lr-schedule", o.lr_schedule, schedule_choices(),
+  table.add_choice("--lr-schedule", o.lr_schedule, kScheduleChoices,
                    "step drops at --lr-drop-epoch; cosine falls smoothly to --lr-min");
   table.add_number("--warmup-steps", o.warmup_steps, 0, kMostSteps,
                    "Steps over which the learning rate rises linearly from 0");
@@ -154,23 +137,6 @@ constexpr std::array<std::string_view, 19> kChangeable{
 
 }  // namespace
 
-const Choices<qcf_phase>& phase_choices() {
-  static const Choices<qcf_phase> choices{{"id", QCF_PHASE_ID}, {"norm", QCF_PHASE_NORM}};
-  return choices;
-}
-
-const Choices<data::AugmentMode>& augment_choices() {
-  static const Choices<data::AugmentMode> choices{{"published", data::AugmentMode::kPublished},
-                                                  {"none", data::AugmentMode::kNone}};
-  return choices;
-}
-
-const Choices<nn::ScheduleKind>& schedule_choices() {
-  static const Choices<nn::ScheduleKind> choices{{"step", nn::ScheduleKind::kStep},
-                                                 {"cosine", nn::ScheduleKind::kCosine}};
-  return choices;
-}
-
 void add_train_options(OptionTable& table, TrainOptions& options) {
   add_published_options(table, options);
   add_own_options(table, options);
@@ -180,23 +146,7 @@ bool may_change_on_resume(const std::string& key) {
   return std::find(kChangeable.begin(), kChangeable.end(), key) != kChangeable.end();
 }
 
-void check_train_options(const TrainOptions& o) {
-  const auto within = [](const char* flag, double value, double low, double high) {
-    require_usage(value >= low && value <= high, "{} is {}, expected a value from {} to {}", flag, value, low,
-                  high);
-  };
-  require_usage(!o.data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to train on");
-  require_usage(!o.pth_save_fold.empty(), "--pth-save-fold is empty: name the run folder");
-  // Beside their range these have one value of another meaning.
-  if (o.scale != 0) within("--scale", o.scale, 1e-3, 1e4);
-  if (o.margin != -1) within("--margin", o.margin, 0, 1.5707);
-  within("--lr-min", o.lr_min, 0, o.lr);
-  require_usage(!o.gpu_id.empty(), "--gpu_id is empty: name a GPU by its number, from 0");
-  require_usage(o.start_epoch < o.epochs, "--start-epoch {} leaves no epoch of --epochs {}", o.start_epoch,
-                o.epochs);
-}
-
-void check_contradictions(const OptionTable& table, const TrainOptions& o) {
+void check_train_options(const OptionTable& table, const TrainOptions& o) {
   const auto contradict = [&](bool wrong, const char* text) { require_usage(!wrong, "{}", text); };
   contradict(
       o.lr_schedule == nn::ScheduleKind::kCosine && table.given("lr-drop-epoch"),
@@ -211,6 +161,23 @@ void check_contradictions(const OptionTable& table, const TrainOptions& o) {
   contradict(
       o.augment == data::AugmentMode::kNone && o.jpeg_swap_rb,
       "--jpeg-swap-rb and --augment none contradict each other: the exchange is part of the augmentation");
+  const auto within = [](const char* flag, double value, double low, double high) {
+    require_usage(value >= low && value <= high, "{} is {}, expected a value from {} to {}", flag, value, low,
+                  high);
+  };
+  require_usage(!o.data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to train on");
+  require_usage(!o.pth_save_fold.empty(), "--pth-save-fold is empty: name the run folder");
+  // Beside their range these have one value of another meaning.
+  if (o.scale != 0) within("--scale", o.scale, 1e-3, 1e4);
+  if (o.margin != -1) within("--margin", o.margin, 0, 1.5707);
+  within("--lr-min", o.lr_min, 0, o.lr);
+  require_usage(o.batch_size >= 2 * o.accumulate,
+                "--accumulate {}: each part of a batch needs 2 pictures, but --batch-size is {}: give fewer "
+                "parts or a batch of {}",
+                o.accumulate, o.batch_size, 2 * o.accumulate);
+  require_usage(!o.gpu_id.empty(), "--gpu_id is empty: name a GPU by its number, from 0");
+  require_usage(o.start_epoch < o.epochs, "--start-epoch {} leaves no epoch of --epochs {}", o.start_epoch,
+                o.epochs);
 }
 
 }  // namespace qcface::train

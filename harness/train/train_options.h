@@ -18,6 +18,13 @@
 
 namespace qcface::train {
 
+/// Names of values that more than the option table needs.
+inline const Choices<qcf_phase> kPhaseChoices{{"id", QCF_PHASE_ID}, {"norm", QCF_PHASE_NORM}};
+inline const Choices<data::AugmentMode> kAugmentChoices{{"published", data::AugmentMode::kPublished},
+                                                        {"none", data::AugmentMode::kNone}};
+inline const Choices<nn::ScheduleKind> kScheduleChoices{{"step", nn::ScheduleKind::kStep},
+                                                        {"cosine", nn::ScheduleKind::kCosine}};
+
 /// What becomes of the class weights in the file of --weight_path.
 enum class ClassWeights { kAuto, kKeep, kNew };
 
@@ -53,6 +60,7 @@ struct TrainOptions {
   std::optional<nn::DeviceKind> device;  // none: a GPU where there is one
   nn::Precision precision = nn::Precision::kFp32;
   int threads = 0;
+  int accumulate = 1;
   data::AugmentMode augment = data::AugmentMode::kPublished;
   bool jpeg_swap_rb = false;
   bool no_shuffle = false;
@@ -75,17 +83,11 @@ struct TrainOptions {
   bool no_report = false;
 };
 
-/// Values that are also written elsewhere than in the table, with their names.
-const Choices<qcf_phase>& phase_choices();
-const Choices<data::AugmentMode>& augment_choices();
-const Choices<nn::ScheduleKind>& schedule_choices();
-
 /// Binds every option to `options`.
 void add_train_options(OptionTable& table, TrainOptions& options);
 
-/// Stop with a message that names the flags: flags that contradict each other; values out of range.
-void check_contradictions(const OptionTable& table, const TrainOptions& options);
-void check_train_options(const TrainOptions& options);
+/// Throws UsageError naming the flags: flags that contradict each other, values out of range.
+void check_train_options(const OptionTable& table, const TrainOptions& options);
 
 /// Options that a resumed run may change; all others are taken from the checkpoint.
 bool may_change_on_resume(const std::string& key);

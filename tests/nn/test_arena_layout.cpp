@@ -4,8 +4,8 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "nn/backbones/iresnet.h"
 #include "nn/arena_layout.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/network.h"
 #include "tests/support/catch.h"
 

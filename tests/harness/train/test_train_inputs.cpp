@@ -32,6 +32,7 @@ TEST_CASE("unknown and contradictory flags are named") {
   require_refused(test::train(run, {"--augment", "none", "--jpeg-swap-rb"}), "--jpeg-swap-rb");
   require_refused(test::train(run, {"--lr-schedule", "cosine", "--lr-drop-epoch", "3"}), "--lr-drop-epoch");
   require_refused(test::train(run, {"--gpu_id", "0"}), "--gpu_id");
+  require_refused(test::train(run, {"--accumulate", "5"}), "--accumulate 5: each part of a batch needs 2");
   require_refused(test::train(run, {"--resume", "--weight_path", "x.safetensors"}), "--weight_path");
   require_refused(test::train(run, {"--resume"}), "no such file or folder");
   require_refused(test::train(run, {"--weight_path", (folder / "none.safetensors").string()}),
