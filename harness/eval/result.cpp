@@ -53,7 +53,7 @@ std::string screen_table(const Table& table) {
 }
 
 // The part of that name, if it is of the same type as `absent`.
-const json& part_at(const json& object, const std::string& key, const json& absent) {
+const json& part_at(const json& object, const char* key, const json& absent) {
   if (!object.is_object()) return absent;
   const auto it = object.find(key);
   return it != object.end() && it->type() == absent.type() ? *it : absent;
@@ -85,11 +85,11 @@ std::string text_at(const json& object, const std::string& key, const std::strin
   return it != object.end() && it->is_string() ? from_json_text(it->get_ref<const std::string&>()) : absent;
 }
 
-const json& object_at(const json& object, const std::string& key) {
+const json& object_at(const json& object, const char* key) {
   static const json kNone = json::object();
   return part_at(object, key, kNone);
 }
-const json& list_at(const json& object, const std::string& key) {
+const json& list_at(const json& object, const char* key) {
   static const json kNone = json::array();
   return part_at(object, key, kNone);
 }

@@ -87,8 +87,8 @@ double number_at(const nlohmann::json& object, const std::string& key);
 /// A text of a JSON object as core/text.h wrote it, or `absent`.
 std::string text_at(const nlohmann::json& object, const std::string& key, const std::string& absent = "");
 /// An object or a list of a JSON object; empty where it has none.
-const nlohmann::json& object_at(const nlohmann::json& object, const std::string& key);
-const nlohmann::json& list_at(const nlohmann::json& object, const std::string& key);
+const nlohmann::json& object_at(const nlohmann::json& object, const char* key);
+const nlohmann::json& list_at(const nlohmann::json& object, const char* key);
 
 /// CSV: a field as it stands in the file, quoted where RFC 4180 says so; the fields of a line; a whole field as a number
 /// ("inf" too), or NaN.
