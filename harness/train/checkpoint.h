@@ -28,10 +28,10 @@ struct CheckpointFacts {
 CheckpointFacts read_checkpoint_facts(const std::filesystem::path& path);
 
 /// Writes atomically. Throws Error, and writes nothing, when a tensor holds NaN or infinity (naming it).
-void save_checkpoint(const std::filesystem::path& path, nn::Network& network, Head& head,
+void save_checkpoint(const std::filesystem::path& path, nn::Network& network, const nn::Head& head,
                      const std::string& arch, const nlohmann::ordered_json& config, const RunState& state);
 
-/// Copies weights, running statistics, momentum, class weights and t in.
-void load_checkpoint(const std::filesystem::path& path, nn::Network& network, Head& head);
+/// Copies weights, running statistics, slots, class weights and the head's state in.
+void load_checkpoint(const std::filesystem::path& path, nn::Network& network, nn::Head& head);
 
 }  // namespace qcface::train
