@@ -7,6 +7,7 @@
 #include "core/communicator.h"
 #include "core/error.h"
 #include "core/random.h"
+#include "harness/data/normalise.h"
 #include "harness/train/step_engine.h"
 #ifdef QCF_EMULATE
 #include "kernels/cuda/plan.h"
