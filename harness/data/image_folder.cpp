@@ -119,7 +119,6 @@ class ImageFolderBuilder {
   }
 
   ImageFolder take() { return std::move(set_); }
-  void set_class_count(std::int64_t count) { set_.num_classes_ = count; }
 
  private:
   void collect(const fs::path& identity, std::vector<std::string>& pictures) {
@@ -166,18 +165,11 @@ ImageFolder scan_image_folder(std::span<const fs::path> roots, bool merge_by_nam
   return builder.finish();
 }
 
-ImageFolder ImageFolder::from_files(std::span<const std::string> files,
-                                    std::span<const std::int64_t> labels) {
-  require(labels.empty() || labels.size() == files.size(), "{} pictures but {} labels", files.size(),
-          labels.size());
+ImageFolder ImageFolder::from_files(std::span<const std::string> files) {
   ImageFolderBuilder builder;
   const std::uint32_t folder = builder.add_folder("");
-  for (std::size_t i = 0; i < files.size(); ++i)
-    builder.add_picture(files[i], folder, labels.empty() ? 0 : labels[i]);
-  ImageFolder set = builder.take();
-  for (std::int64_t label = 0; label < set.num_classes(); ++label)
-    set.class_names_.push_back(std::to_string(label));
-  return set;
+  for (const std::string& file : files) builder.add_picture(file, folder, 0);
+  return builder.take();
 }
 
 std::string ImageFolder::path(std::int64_t index) const {

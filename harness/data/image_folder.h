@@ -15,9 +15,8 @@ namespace qcface::data {
 /// Pictures in scan order. Names are kept in one block of text (a set of millions of pictures costs about 40 bytes each).
 class ImageFolder final : public PictureSource {
  public:
-  /// A plain list of files (evaluation, embedding): labels are 0 unless given.
-  static ImageFolder from_files(std::span<const std::string> files,
-                                std::span<const std::int64_t> labels = {});
+  /// A plain list of files (evaluation, embedding), all of label 0.
+  static ImageFolder from_files(std::span<const std::string> files);
 
   /// <root>/<identity>/<picture>.
   std::string path(std::int64_t index) const;

@@ -2,20 +2,13 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
 
 #include "core/error.h"
 
 namespace qcface::data {
-namespace {
-
-constexpr std::pair<NonSquare, const char*> kNonSquare[] = {{NonSquare::kCentreCrop, "centre-crop"},
-                                                            {NonSquare::kReject, "reject"}};
-
-}  // namespace
 
 NonSquare non_square_from_name(std::string_view name) {
-  for (const auto& [value, known] : kNonSquare) {
+  for (const auto& [known, value] : kNonSquareNames) {
     if (name == known) return value;
   }
   fail("pictures that are not square: '{}' is unknown; choose centre-crop or reject", name);
@@ -25,7 +18,7 @@ nlohmann::json to_json(const Preparation& p) {
   return {{"mean", p.mean},
           {"std", p.std},
           {"swap-rb", p.swap_rb},
-          {"non-square", kNonSquare[static_cast<int>(p.non_square)].second}};
+          {"non-square", kNonSquareNames[static_cast<int>(p.non_square)].first}};
 }
 
 Preparation preparation_from_json(const nlohmann::json& config) {

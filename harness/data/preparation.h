@@ -5,12 +5,15 @@
 #include <array>
 #include <nlohmann/json_fwd.hpp>
 #include <string_view>
+#include <utility>
 
 namespace qcface::data {
 
 /// What to do with a picture that is not square, which cannot stand in a batch as it is.
 enum class NonSquare { kCentreCrop, kReject };
-/// "centre-crop", "reject"; throws Error naming them for any other text.
+inline constexpr std::pair<const char*, NonSquare> kNonSquareNames[] = {
+    {"centre-crop", NonSquare::kCentreCrop}, {"reject", NonSquare::kReject}};
+/// Throws Error naming the choices for any other text.
 NonSquare non_square_from_name(std::string_view name);
 
 inline constexpr std::array<double, 3> kQcfaceMean{0.5312, 0.4265, 0.3753};

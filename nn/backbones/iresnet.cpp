@@ -29,7 +29,6 @@ IResNetConfig iresnet_config(std::string_view arch, int embed_dim) {
   require(preset != std::end(kPresets), "'{}' is no IResNet", arch);
   require(embed_dim > 0, "embedding width {} must be positive", embed_dim);
   IResNetConfig config;
-  config.arch = preset->name;
   config.blocks = preset->blocks;
   config.widths = preset->widths;
   config.embed_dim = embed_dim;
@@ -79,9 +78,8 @@ Graph iresnet_graph(const IResNetConfig& config) {
 }
 
 Graph iresnet_of_name(std::string_view name, const BackboneSettings& settings) {
-  IResNetConfig config = iresnet_config(name, settings.embed_dim);
-  config.image_size = settings.image_size;
-  config.dropout = settings.dropout;
+  IResNetConfig config = iresnet_config(name);
+  static_cast<BackboneSettings&>(config) = settings;
   return iresnet_graph(config);
 }
 

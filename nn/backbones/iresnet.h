@@ -10,13 +10,9 @@
 
 namespace qcface::nn {
 
-struct IResNetConfig {
-  std::string arch;  // short name: "ir18"
+struct IResNetConfig : BackboneSettings {
   std::array<int, 4> blocks{};
   std::array<int, 4> widths{64, 128, 256, 512};
-  int embed_dim = 512;
-  int image_size = 112;  // square input, a multiple of 16
-  double dropout = 0.4;  // 0: none
   float bn_eps = 2e-5f;
   float bn_momentum = 0.9f;  // running = (1 - momentum) * running + momentum * batch
 };

@@ -15,7 +15,7 @@ namespace qcface::nn {
 /// What every backbone is built with.
 struct BackboneSettings {
   int embed_dim = 512;
-  int image_size = 112;  // of the square input
+  int image_size = 112;  // of the square input; IResNets: a multiple of 16
   double dropout = 0.4;  // 0: none
 };
 
