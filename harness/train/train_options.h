@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "harness/console/option_table.h"
-#include "harness/data/augment.h"
+#include "harness/data/loader.h"
 #include "harness/data/preparation.h"
 #include "nn/backend.h"
 #include "nn/schedule.h"

@@ -8,7 +8,7 @@
 #include "core/atomic_file.h"
 #include "core/json.h"
 #include "harness/train/evaluation.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 #include "tests/harness/train/train_support.h"
 #include "tests/support/catch.h"
 
