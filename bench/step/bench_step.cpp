@@ -125,7 +125,8 @@ int run(const Options& options) {
     const auto t2 = std::chrono::steady_clock::now();
     network.backward(probe);
     const auto t3 = std::chrono::steady_clock::now();
-    update_weights(store.weights(), store.gradients(), store.slot(), 0.01f, {0.9f, 5e-4f}, options.threads);
+    nn::update_weights(store.weights(), store.gradients(), store.slot(), 0.01f, {0.9f, 5e-4f},
+                       options.threads);
     const auto t4 = std::chrono::steady_clock::now();
     if (step < 0) continue;
     const auto seconds = [](auto a, auto b) { return std::chrono::duration<double>(b - a).count(); };

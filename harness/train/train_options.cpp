@@ -94,7 +94,8 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
                  "Identities of the same name in several roots are one class");
   table.add_flag("--swap-rb", o.preparation.swap_rb, "Exchange red and blue of every picture");
   table.add_choice("--non-square", o.preparation.non_square,
-                   {std::begin(data::kNonSquareNames), std::end(data::kNonSquareNames)}, "What becomes of pictures that are not square");
+                   {std::begin(data::kNonSquareNames), std::end(data::kNonSquareNames)},
+                   "What becomes of pictures that are not square");
   table.add_number("--mean", o.preparation.mean, -1e6, 1e6, "Mean of R, G, B taken off pixels in [0, 1]");
   table.add_number("--std", o.preparation.std, 1e-6, 1e6,
                    "Standard deviation of R, G, B that pixels are divided by");

@@ -71,7 +71,7 @@ TEST_CASE("arena: an IResNet-18 step stays at its live maximum") {
   const auto backend = make_cpu_backend(2);
   Network network(iresnet_graph(iresnet_config("ir18")), *backend);
   for (const Mode mode : {Mode::kTrain, Mode::kEval}) {
-    const ArenaLayout& layout = network.layout(4, mode);
+    const ArenaLayout& layout = network.arena_layout(4, mode);
     const std::size_t highest = simulate(layout);
     REQUIRE(highest <= layout.peak_bytes);
     REQUIRE(layout.peak_bytes < highest + kArenaAlignment);
@@ -81,6 +81,8 @@ TEST_CASE("arena: an IResNet-18 step stays at its live maximum") {
     std::printf("%s", network.describe_arena(4, mode).c_str());
   }
   // Evaluation needs a handful of images of the first layer's size, training all of them.
-  REQUIRE(network.layout(4, Mode::kEval).peak_bytes * 3 < network.layout(4, Mode::kTrain).peak_bytes);
-  REQUIRE(network.layout(4, Mode::kTrain).peak_bytes * 3 < network.layout(4, Mode::kTrain).total_bytes * 2);
+  REQUIRE(network.arena_layout(4, Mode::kEval).peak_bytes * 3 <
+          network.arena_layout(4, Mode::kTrain).peak_bytes);
+  REQUIRE(network.arena_layout(4, Mode::kTrain).peak_bytes * 3 <
+          network.arena_layout(4, Mode::kTrain).total_bytes * 2);
 }

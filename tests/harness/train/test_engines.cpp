@@ -403,10 +403,10 @@ TEST_CASE("engines: running statistics move once a part, and parts need less mem
     }
     // The mean of the whole batch, a, and of its halves, b1 and b2: 0.9 a, and 0.1 * 0.9 b1 + 0.9 b2, with a = (b1 + b2) / 2.
     auto second = make_engine(nn::make_cpu_backend(1), engine_options());
-    Pictures half(0, kBatch);
-    half.batch.pixels += kBatch / 2 * kSide * kSide * 3;
-    half.batch.labels = half.batch.labels.subspan(kBatch / 2);
-    second->step(half.batch, {0, 0, kBatch / 2, kRate, 0});
+    Pictures second_half(0, kBatch);
+    second_half.batch.pixels += kBatch / 2 * kSide * kSide * 3;
+    second_half.batch.labels = second_half.batch.labels.subspan(kBatch / 2);
+    second->step(second_half.batch, {0, 0, kBatch / 2, kRate, 0});
     const std::vector<float> last = second->network().parameters().values("bn1.running_mean");  // 0.9 b2
     for (std::size_t c = 0; c < mean.size(); ++c) {
       const float first = 2 * running[c] - last[c];  // 0.9 b1

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "core/random.h"
 #include "harness/train/engine.h"
 #include "tests/harness/train/plain_graph.h"
@@ -25,7 +26,7 @@ struct Result {
 };
 
 /// Steps of one rank on its rows of the batches; the last batch is smaller.
-Result train(Communicator& communicator, qcf_head_kind kind, int parts) {
+Result train_rank(Communicator& communicator, qcf_head_kind kind, int parts) {
   EngineOptions options;
   options.seed = 11;
   options.head = make_head_config(kind);
@@ -90,13 +91,13 @@ TEST_CASE("ranks: classes and batches shared out train as one rank does, with ev
   for (int head = 0; head < qcf_head_count(); ++head) {
     const auto kind = static_cast<qcf_head_kind>(head);
     std::vector<Result> alone(1);
-    run_ranks(1, [&](Communicator& communicator) { alone[0] = train(communicator, kind, 1); });
+    run_ranks(1, [&](Communicator& communicator) { alone[0] = train_rank(communicator, kind, 1); });
     const Result& one = alone[0];
     for (const auto& [ranks, parts] : {std::pair{2, 1}, {3, 1}, {2, 2}}) {
       INFO(qcf_head_name(kind) << ", " << ranks << " ranks, " << parts << " parts");
       std::vector<Result> all(static_cast<std::size_t>(ranks));
       run_ranks(ranks, [&](Communicator& communicator) {
-        all[static_cast<std::size_t>(communicator.rank())] = train(communicator, kind, parts);
+        all[static_cast<std::size_t>(communicator.rank())] = train_rank(communicator, kind, parts);
       });
       std::vector<float> classes;
       for (const Result& rank : all) {
@@ -123,11 +124,11 @@ TEST_CASE("ranks: a rank that stops is named to the others") {
   REQUIRE_THROWS(run_ranks(2, [&](Communicator& communicator) {
     try {
       if (communicator.rank() == 1) fail("no pictures left");
-      train(communicator, QCF_HEAD_QCFACE, 1);
+      train_rank(communicator, QCF_HEAD_QCFACE, 1);
     } catch (const std::exception& error) {
       texts[static_cast<std::size_t>(communicator.rank())] = error.what();
       throw;
     }
   }));
-  REQUIRE(test::contains("rank 1 is gone (no pictures left").match(texts[0]));
+  REQUIRE_THAT(texts[0], test::contains("rank 1 is gone (no pictures left"));
 }
