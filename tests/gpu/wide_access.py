@@ -41,7 +41,7 @@ EXPECTED = [
     (r"apply_kernel<.*, [48], false, .*, true>", 4, 0, 6),
     (r"forward_kernel<.*, [48], true, .*>", 8, 0, 4),
     (r"forward_kernel<.*, [48], false, .*>", 4, 0, 4),
-    (r"\bupdate_kernel<.*>", 6, 0, 4),
+    (r"update_kernel<.*>", 6, 0, 4),
     (r"add_kernel<.*>", 2, 0, 1),
     (r"cast_kernel<.*>", 1, 0, 1),
     (r"finite_kernel<.*>", 1, 0, 0),
