@@ -42,7 +42,10 @@ std::optional<FinishedStep> Engine::step(const data::Batch& batch, const StepOrd
   const nn::DropoutRecord dropout{options_.seed, static_cast<std::uint64_t>(order.batch), batch.first_row,
                                   static_cast<std::uint32_t>(order.epoch), 0};
   step_.fill(queue_->inputs(), order.lr, dropout, batch.labels, batch.pixels, n);
-  if (step_.prepare(n)) queue_->forget();
+  if (step_.prepare(n)) {
+    backend_->synchronize();
+    queue_->forget();
+  }
   queue_->run(step_.input_bytes(n), static_cast<int>(n),
               [&](const std::byte* inputs) { step_.run(inputs, n); });
   pending_.push_back(order);
