@@ -2,7 +2,7 @@
 # Builds and runs the tests.
 #   ./test.sh                    the development preset (CUDA if found, warnings are errors): every test
 #   ./test.sh asan               another preset: cpu, cuda, dev, asan, tsan
-#   ./test.sh dev kernels        only the tests with a label: kernels, core, nn, data, eval, report, train, bench, docs, ...
+#   ./test.sh dev kernels        only the tests with a label: kernels, core, nn, data, synth, eval, report, train, bench, docs, ...
 #   ./test.sh dev kernels -V     further arguments go to ctest
 set -euo pipefail
 cd "$(dirname "$0")"

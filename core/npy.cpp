@@ -144,13 +144,6 @@ void write_array(AtomicFile& file, const std::string& dtype, std::span<const std
   file.write(data, bytes);
 }
 
-template <class... Args>
-void write_alone(const std::filesystem::path& path, const Args&... args) {
-  AtomicFile file(path);
-  write_npy(file, args...);
-  file.commit();
-}
-
 }  // namespace
 
 std::int64_t NpyArray::elements() const {
@@ -244,10 +237,6 @@ void write_npy(AtomicFile& file, std::span<const float> data, std::span<const st
   write_array(file, "<f4", shape, data.data(), data.size_bytes());
 }
 
-void write_npy(AtomicFile& file, std::span<const std::uint8_t> data, std::span<const std::int64_t> shape) {
-  write_array(file, "|u1", shape, data.data(), data.size_bytes());
-}
-
 void write_npy(AtomicFile& file, std::span<const std::string> names) {
   std::size_t width = 1;
   std::vector<std::vector<std::uint32_t>> texts;
@@ -260,20 +249,6 @@ void write_npy(AtomicFile& file, std::span<const std::string> names) {
     std::copy(texts[i].begin(), texts[i].end(), data.begin() + static_cast<std::ptrdiff_t>(i * width));
   const std::int64_t shape[] = {static_cast<std::int64_t>(names.size())};
   write_array(file, "<U" + std::to_string(width), shape, data.data(), data.size() * 4);
-}
-
-void write_npy(const std::filesystem::path& path, std::span<const float> data,
-               std::span<const std::int64_t> shape) {
-  write_alone(path, data, shape);
-}
-
-void write_npy(const std::filesystem::path& path, std::span<const std::uint8_t> data,
-               std::span<const std::int64_t> shape) {
-  write_alone(path, data, shape);
-}
-
-void write_npy(const std::filesystem::path& path, std::span<const std::string> names) {
-  write_alone(path, names);
 }
 
 }  // namespace qcface

@@ -25,14 +25,8 @@ struct NpyArray {
 
 /// Throws Error naming the file and byte offset for anything malformed.
 NpyArray read_npy(const std::filesystem::path& path);
-/// Write atomically; the forms that take an AtomicFile write into a file of a FileGroup and leave the commit to it.
-void write_npy(const std::filesystem::path& path, std::span<const float> data,
-               std::span<const std::int64_t> shape);
-void write_npy(const std::filesystem::path& path, std::span<const std::uint8_t> data,
-               std::span<const std::int64_t> shape);
-void write_npy(const std::filesystem::path& path, std::span<const std::string> names);  // "<U..", 1-d
+/// The commit is the caller's.
 void write_npy(AtomicFile& file, std::span<const float> data, std::span<const std::int64_t> shape);
-void write_npy(AtomicFile& file, std::span<const std::uint8_t> data, std::span<const std::int64_t> shape);
-void write_npy(AtomicFile& file, std::span<const std::string> names);
+void write_npy(AtomicFile& file, std::span<const std::string> names);  // "<U..", 1-d
 
 }  // namespace qcface

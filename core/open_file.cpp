@@ -1,6 +1,7 @@
 #include "core/open_file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,6 +50,21 @@ int open_regular(const std::filesystem::path& path) {
   const int fd = try_open_regular(path, problem);
   require(fd >= 0, "{}: cannot be opened: {}", path.string(), problem);
   return fd;
+}
+
+MappedFile map_file(const std::filesystem::path& path) {
+  MappedFile file{path.string(), {}, nullptr};
+  const int fd = open_regular(path);
+  struct stat status {};
+  const std::size_t bytes = ::fstat(fd, &status) == 0 ? static_cast<std::size_t>(status.st_size) : 0;
+  void* const address = bytes > 0 ? ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0) : nullptr;
+  ::close(fd);
+  require(address != MAP_FAILED, "{}: cannot be mapped: {}", file.path, std::strerror(errno));
+  if (address == nullptr) return file;
+  file.memory = {static_cast<const std::byte*>(address),
+                 [bytes](const std::byte* start) { ::munmap(const_cast<std::byte*>(start), bytes); }};
+  file.bytes = {file.memory.get(), bytes};
+  return file;
 }
 
 }  // namespace qcface

@@ -2,7 +2,10 @@
 // be waited for, for ever.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <memory>
+#include <span>
 #include <string>
 
 namespace qcface {
@@ -12,6 +15,14 @@ namespace qcface {
 int try_open_regular(const std::filesystem::path& path, std::string& problem);
 /// The same; throws Error naming the file and the reason.
 int open_regular(const std::filesystem::path& path);
+/// A file's bytes, read-only, as long as `memory` lives.
+struct MappedFile {
+  std::string path;
+  std::span<const std::byte> bytes;
+  std::shared_ptr<const std::byte> memory;
+};
+/// Throws Error naming the file and the reason.
+MappedFile map_file(const std::filesystem::path& path);
 /// "a named pipe", "a socket", "a device", "a folder", "a regular file" for a mode of stat(2).
 const char* kind_of_file(unsigned mode);
 

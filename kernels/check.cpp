@@ -232,11 +232,11 @@ qcf_status read_call(qcf_context* context, const qcf_head_config* given_config,
   status = check_operands(context, args);
   if (status == QCF_OK) status = check_optimiser(call);
   if (status != QCF_OK) return status;
-  if (args->k_loc != total && (args->dx != nullptr || args->row_tangent != nullptr)) {
+  if (args->k_loc != total && args->row_tangent != nullptr) {
     return fail(context, QCF_INVALID_ARGUMENT,
-                "%s needs every class here, but w holds %" PRId64 " of %" PRId64
-                " classes; ask for dx_direction and dx_magnitude and add up the first over the ranks",
-                args->dx != nullptr ? "dx" : "row_tangent", args->k_loc, total);
+                "row_tangent needs every class here, but w holds %" PRId64 " of %" PRId64
+                " classes: take the length of the sum of the ranks' dx_direction",
+                args->k_loc, total);
   }
   return QCF_OK;
 }

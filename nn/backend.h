@@ -4,8 +4,8 @@
 // executor only knows the lifetime. Below it nothing knows the graph: a compiled layer is one layer at one batch size
 // and mode, gets all its memory handed in, and allocates nothing when it runs.
 //
-// Parameters, their gradients, momentum and running statistics are fp32 on every backend; a backend that computes in a
-// 16-bit type also keeps a copy of the weights in that type (working_bytes).
+// Parameters, their gradients, the optimiser's slots and running statistics are fp32 on every backend; a backend that
+// computes in a 16-bit type also keeps a copy of the weights in that type (working_bytes).
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,11 @@
 #include <utility>
 
 #include "nn/lower.h"
+#include "nn/optimiser.h"
+#include "nn/step_control.h"
+#include "nn/step_queue.h"
+
+struct qcf_context;
 
 namespace qcface::nn {
 
@@ -28,20 +33,30 @@ enum class Mode {
 };
 const char* name_of(Mode mode);
 
+/// Names the random stream of one step's dropout.
+struct DropoutRecord {
+  std::uint64_t seed = 0;
+  std::uint64_t step = 0;      // inside the epoch
+  std::int64_t first_row = 0;  // of these samples within the whole batch
+  std::uint32_t epoch = 0;
+  std::uint32_t unused = 0;
+};
+
 /// Which planes (n, c) dropout keeps in a training step: drawn from the stream (seed, kDropout, epoch, step), or
 /// given.
 struct DropoutKey {
-  std::uint64_t seed = 0;
-  std::uint32_t epoch = 0;
-  std::uint64_t step = 0;                   // inside the epoch
-  std::int64_t first_row = 0;               // this rank's first sample within the whole batch
+  DropoutKey() = default;
+  DropoutKey(std::uint64_t seed, std::uint32_t epoch, std::uint64_t step, std::int64_t first_row = 0)
+      : drawn{seed, step, first_row, epoch, 0} {}
+
+  DropoutRecord drawn;
   std::span<const std::uint8_t> keep = {};  // [N, C] of 0 and 1, borrowed; empty: drawn
-  /// Backends with device memory: the same key as a record of theirs in device memory, read when the step runs rather
-  /// than when it is enqueued (a captured step draws anew each time). The fields above are then not looked at.
-  const void* device_record = nullptr;
+  /// In the backend's memory, read when the step runs rather than when it is enqueued (a recorded step draws anew each
+  /// time); `drawn` is then not looked at.
+  const DropoutRecord* record = nullptr;
 };
 
-/// Images that lie in device memory already; exactly one of the two is given.
+/// Images that lie in the backend's memory already; exactly one of the two is given.
 struct DeviceImages {
   const std::uint8_t* pixels = nullptr;  // [N, H, W, 3] RGB
   const float* normalisation = nullptr;  // with pixels: [3, 256] value of each pixel in each channel
@@ -87,7 +102,7 @@ class ParameterLayout {
   virtual void unpack(const float* storage, float* canonical) const = 0;
 };
 
-/// What a compiled layer wants from the executor's plan.
+/// What a compiled layer wants of the arena.
 struct LayerNeeds {
   std::size_t saved_bytes = 0;       // kept from forward to backward
   std::size_t statistics_bytes = 0;  // forward also leaves statistics of y for the layers that read it
@@ -138,15 +153,19 @@ struct CompileOptions {
   bool input_gradient = true;  // whether backward will be asked for dx
 };
 
+/// Type that a backend keeps values in and multiplies in; sums and parameters are fp32 always.
+enum class Precision { kFp32, kBf16, kFp16 };
+
 class Backend {
  public:
   virtual ~Backend() = default;
-  virtual std::string name() const = 0;  // "oneDNN 2.6.3, 2 threads, channel blocks of 8"
+  virtual std::string name() const = 0;    // "oneDNN 2.6.3, 2 threads, channel blocks of 8"
+  virtual const char* device() const = 0;  // "cpu" or "cuda": for people and result files, never to decide by
 
   /// Whether allocate() gives memory that the host may read and write. If not, spans of parameters are only to be
   /// handed on to the device.
   virtual bool on_host() const { return true; }
-  /// Alignment of every buffer of a memory plan, a power of two of at least 64.
+  /// Alignment of every buffer of the arena, a power of two of at least 64.
   virtual std::size_t alignment() const { return 64; }
   /// Bytes an element of the copy of the weights that layers compute with; 0: they read the weights themselves.
   virtual std::size_t working_bytes() const { return 0; }
@@ -169,13 +188,13 @@ class Backend {
   /// target += source, for two blocks of this value's layout.
   virtual void accumulate(const Value& value, int n, void* target, const void* source) const = 0;
 
-  // Network's device path; backends that have none throw Error.
-  virtual void import_images(const Value& value, int n, const DeviceImages& images, void* device) const;
-  /// Gradient of a vector value from fp32 [N, C] in device memory, times the device scalar *scale (null: 1).
+  // Network's path without the host: arrays in the backend's memory.
+  virtual void import_images(const Value& value, int n, const DeviceImages& images, void* device) const = 0;
+  /// Gradient of a vector value from fp32 [N, C], times the scalar *scale (null: 1).
   virtual void import_gradient(const Value& value, int n, const float* gradient, const float* scale,
-                               void* device) const;
-  /// The fp32 [N, C] that a vector value is.
-  virtual const float* device_rows(const Value& value, const void* device) const;
+                               void* device) const = 0;
+  /// The fp32 [N, C] that a vector value is, to `rows`.
+  virtual void export_rows(const Value& value, int n, const void* device, float* rows) const = 0;
 
   /// Throws Error for a layer this backend cannot run.
   virtual std::unique_ptr<CompiledLayer> compile(const LoweredGraph& graph, const Layer& layer,
@@ -185,15 +204,35 @@ class Backend {
   /// Brackets every run (thread count, current device).
   virtual void begin() {}
   virtual void end() {}
+  /// Where calls enqueue, as qcf_context.stream; null where they compute at once.
+  virtual void* stream_handle() const { return nullptr; }
   /// Waits until everything enqueued is done.
   virtual void synchronize() const {}
+
+  // ---- the rest of a training step. Arrays, records and scalars lie in the backend's memory; calls enqueue. ----
+  /// Of the values and products of layers, and of the head's products.
+  virtual Precision precision() const { return Precision::kFp32; }
+  /// Device, stream, threads and products of a context of the kernel library.
+  virtual void bind(qcf_context* context) const = 0;
+  virtual void copy(void* to, const void* from, std::size_t bytes) const = 0;
+  virtual void fill(void* memory, unsigned char byte, std::size_t bytes) const = 0;
+  /// sum [count] += values.
+  virtual void add(float* sum, const float* values, std::size_t count) const = 0;
+  /// Marks the record if a value is NaN or infinite.
+  virtual void check_finite(const float* values, std::size_t count, FiniteRecord* record) const = 0;
+  /// Searches the gradients, and decides whether update() will change weights: not where the control holds something that is
+  /// not finite. With `scales_loss`, gradients that are not finite only leave this step out and halve the loss scale, and
+  /// many good steps in a row double it; without, and for embeddings, no later step changes a weight any more.
+  virtual void settle_update(const float* gradients, std::size_t count, bool scales_loss,
+                             StepControl* control) const = 0;
+  virtual void update(const OptimiserSettings& settings, const UpdateCall& call) const = 0;
+  /// `results`: where steps leave `result_bytes` for the host; borrowed.
+  virtual std::unique_ptr<StepQueue> make_step_queue(std::size_t input_bytes, const void* results,
+                                                     std::size_t result_bytes) const = 0;
 };
 
 /// The CPU backend. threads = 0: as many as OpenMP gives the calling thread now.
 std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
-
-/// Type that the CUDA backend keeps values in and multiplies in; sums and parameters are fp32 always.
-enum class Precision { kFp32, kBf16, kFp16 };
 
 struct CudaOptions {
   int device_index = 0;
@@ -203,5 +242,23 @@ struct CudaOptions {
 
 /// The CUDA backend. Throws Error where there is no usable GPU, and where cuDNN or cuBLASLt is not found.
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options = {});
+
+/// Number of usable GPUs. 0 where the build has no CUDA or the driver reports any error; `reason`, if given, then says
+/// why. Never throws.
+int cuda_device_count(std::string* reason = nullptr);
+
+enum class DeviceKind { kCpu, kCuda };
+const char* name_of(DeviceKind kind);      // "cpu", "cuda"
+const char* name_of(Precision precision);  // "fp32", "bf16", "fp16"
+
+struct DeviceChoice {
+  DeviceKind kind = DeviceKind::kCpu;
+  int index = 0;  // of the GPU
+};
+
+/// The backend of a device; threads: the CPU's. Throws Error as the two above, and where the CPU is asked for another
+/// precision than fp32.
+std::unique_ptr<Backend> make_backend(const DeviceChoice& device, Precision precision = Precision::kFp32,
+                                      int threads = 0);
 
 }  // namespace qcface::nn

@@ -4,8 +4,15 @@
 
 namespace qcface::nn {
 
+int cuda_device_count(std::string* reason) {
+  if (reason) *reason = "this program was built without CUDA";
+  return 0;
+}
+
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions&) {
-  fail("CUDA: no usable GPU: this program was built without CUDA");
+  std::string reason;
+  cuda_device_count(&reason);
+  fail("CUDA: no usable GPU: {}", reason);
 }
 
 }  // namespace qcface::nn

@@ -33,7 +33,7 @@ Executor::Executor(const LoweredGraph& graph, Backend& backend, ParameterStore& 
   compile(backend, parameters);
   plan_forward();
   if (options_.mode != Mode::kEval) plan_backward();
-  plan_ = plan_memory(buffers_, backend.alignment());
+  layout_ = lay_out_arena(buffers_, backend.alignment());
 }
 
 bool Executor::needs_gradient(int value) const { return value != graph_.input || options_.input_gradient; }
@@ -62,7 +62,7 @@ int Executor::new_buffer(std::string name, std::size_t bytes, int first, int las
 }
 
 void Executor::touch(int buffer, int step) {
-  PlannedBuffer& b = buffers_[idx(buffer)];
+  ArenaBuffer& b = buffers_[idx(buffer)];
   b.first = std::min(b.first, step);
   b.last = std::max(b.last, step);
 }
@@ -175,7 +175,7 @@ void Executor::plan_layer_backward(std::size_t i, std::vector<int>& gradient) {
 }
 
 std::byte* Executor::at(std::byte* arena, int buffer) const {
-  return buffer == kNone ? nullptr : arena + plan_.buffers[idx(buffer)].offset;
+  return buffer == kNone ? nullptr : arena + layout_.buffers[idx(buffer)].offset;
 }
 
 void Executor::run_timed(const RunHooks& hooks, const char* phase, const Layer& layer,

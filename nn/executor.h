@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "nn/arena_layout.h"
 #include "nn/backend.h"
 #include "nn/lower.h"
-#include "nn/memory_plan.h"
 #include "nn/parameters.h"
 
 namespace qcface::nn {
@@ -29,11 +29,11 @@ class Executor {
   Executor(const LoweredGraph& graph, Backend& backend, ParameterStore& parameters,
            const CompileOptions& options);
 
-  const MemoryPlan& plan() const { return plan_; }
+  const ArenaLayout& layout() const { return layout_; }
   int n() const { return options_.n; }
   Mode mode() const { return options_.mode; }
 
-  /// arena: at least plan().peak_bytes, aligned as the backend asks. The input value must lie at input() already.
+  /// arena: at least layout().peak_bytes, aligned as the backend asks. The input value must lie at input() already.
   void forward(std::byte* arena, const DropoutKey& dropout, const RunHooks& hooks);
   /// After forward on the same, otherwise untouched arena, with the gradient of the output at output_gradient().
   void backward(std::byte* arena, const RunHooks& hooks);
@@ -76,8 +76,8 @@ class Executor {
   std::vector<int> buffer_of_;      // buffer of each value
   std::vector<int> last_read_;      // last step that reads each value, backward included
   std::vector<int> statistics_of_;  // buffer of each value's statistics, if its layer leaves any
-  std::vector<PlannedBuffer> buffers_;
-  MemoryPlan plan_;
+  std::vector<ArenaBuffer> buffers_;
+  ArenaLayout layout_;
   int d_output_ = kNone, d_input_ = kNone;
 };
 

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "nn/executor.h"
-#include "nn/sgd.h"
+#include "nn/optimiser.h"
 
 namespace qcface::nn {
 namespace {
@@ -49,16 +49,6 @@ std::string describe_non_finite(std::span<const float> values, const Shape& shap
 }
 
 }  // namespace
-
-void Backend::import_images(const Value&, int, const DeviceImages&, void*) const {
-  fail("{} computes in host memory; it takes no images from a device", name());
-}
-void Backend::import_gradient(const Value&, int, const float*, const float*, void*) const {
-  fail("{} computes in host memory; it takes no gradient from a device", name());
-}
-const float* Backend::device_rows(const Value&, const void*) const {
-  fail("{} computes in host memory; it has no embeddings on a device", name());
-}
 
 const char* name_of(Mode mode) {
   switch (mode) {
@@ -110,10 +100,11 @@ Executor& Network::executor(int n, Mode mode) {
   return *slot;
 }
 
-const MemoryPlan& Network::plan(int n, Mode mode) { return executor(n, mode).plan(); }
+const ArenaLayout& Network::arena_layout(int n, Mode mode) { return executor(n, mode).layout(); }
 
-std::string Network::describe_plan(int n, Mode mode) {
-  return fmt::format("{} on {}, batch {}: {}", name_of(mode), backend_.name(), n, to_string(plan(n, mode)));
+std::string Network::describe_arena(int n, Mode mode) {
+  return fmt::format("{} on {}, batch {}: {}", name_of(mode), backend_.name(), n,
+                     to_string(arena_layout(n, mode)));
 }
 
 std::size_t Network::arena_bytes() const { return state_->arena.bytes(); }
@@ -131,7 +122,7 @@ std::string Network::take_profile() {
 
 void Network::enable_input_gradient() {
   require(state_->executors.empty(),
-          "network: enable_input_gradient() must come before the first run or plan");
+          "network: enable_input_gradient() must come before the first run or layout");
   state_->input_gradient = true;
 }
 
@@ -178,17 +169,17 @@ std::span<const float> Network::forward(std::span<const float> images, int n, Mo
 
 void Network::reserve(const Executor& run) {
   Memory& arena = state_->arena;
-  if (arena.bytes() >= run.plan().peak_bytes) return;
+  if (arena.bytes() >= run.layout().peak_bytes) return;
   arena = Memory();  // free before allocating: the old contents are of no use
-  arena = backend_.allocate(run.plan().peak_bytes, "activations");
+  arena = backend_.allocate(run.layout().peak_bytes, "activations");
 }
 
 const void* Network::arena() const { return state_->arena.data(); }
 
 void Network::prepare(int n, Mode mode) { reserve(executor(n, mode)); }
 
-const float* Network::forward_device(const DeviceImages& images, int n, Mode mode,
-                                     const DropoutKey& dropout) {
+void Network::forward_device(const DeviceImages& images, int n, Mode mode, const DropoutKey& dropout,
+                             float* embeddings) {
   Executor& run = executor(n, mode);
   State& state = *state_;
   reserve(run);
@@ -199,8 +190,8 @@ const float* Network::forward_device(const DeviceImages& images, int n, Mode mod
   run.forward(state.arena.data(), dropout,
               make_hooks(backend_, n, state.inspector, state.profiling ? &state.profile : nullptr));
   if (mode != Mode::kEval) state.last = &run;
-  return backend_.device_rows(state.lowered.values[static_cast<std::size_t>(state.lowered.output)],
-                              run.output(state.arena.data()));
+  backend_.export_rows(state.lowered.values[static_cast<std::size_t>(state.lowered.output)], n,
+                       run.output(state.arena.data()), embeddings);
 }
 
 void Network::backward_device(const float* d_embedding, const float* loss_scale) {

@@ -1,5 +1,5 @@
 // A network that runs: a graph, its parameters, and one compiled executor for every (batch size, mode) seen.
-// All executors share one arena, sized to the largest plan among them; once every size has been seen, steps
+// All executors share one arena, sized to the largest layout among them; once every size has been seen, steps
 // allocate nothing.
 //
 // Determinism: forward and backward give the same bits for the same inputs, parameters, dropout key and number
@@ -18,9 +18,9 @@
 #include <string>
 #include <string_view>
 
+#include "nn/arena_layout.h"
 #include "nn/backend.h"
 #include "nn/graph.h"
-#include "nn/memory_plan.h"
 #include "nn/parameters.h"
 
 namespace qcface::nn {
@@ -56,23 +56,24 @@ class Network {
   void backward(std::span<const float> d_embedding, std::span<float> d_images = {});
   void enable_input_gradient();  // before the first forward call
 
-  // ---- device path: images, embeddings and their gradient stay in device memory ----
-  // For backends with device memory; nothing here synchronises, and after prepare() nothing allocates, so that a step
-  // can be captured. Errors as above, and for a network whose output is no vector.
+  // ---- device path: images, embeddings and their gradient stay in the backend's memory ----
+  // Nothing here synchronises, and after prepare() nothing allocates, so that a step can be captured. Errors as above, and
+  // for a network whose output is no vector.
 
   /// Compiles (n, mode) and grows the arena to it; later runs of it allocate nothing.
   void prepare(int n, Mode mode);
-  /// Returns the embeddings, fp32 [N, D] in device memory, valid until the next forward call.
-  const float* forward_device(const DeviceImages& images, int n, Mode mode, const DropoutKey& dropout = {});
-  /// d_embedding: fp32 [N, D] in device memory, multiplied by the device scalar *loss_scale if given: the gradients of
-  /// the parameters then carry that factor.
+  /// embeddings: receives them, fp32 [N, D].
+  void forward_device(const DeviceImages& images, int n, Mode mode, const DropoutKey& dropout,
+                      float* embeddings);
+  /// d_embedding: fp32 [N, D], multiplied by the scalar *loss_scale if given: the gradients of the parameters then carry
+  /// that factor.
   void backward_device(const float* d_embedding, const float* loss_scale = nullptr);
   /// Start of the arena, which tells whether it was moved since.
   const void* arena() const;
 
   /// Compiles the executor if needed; the arena grows at the first forward call.
-  const MemoryPlan& plan(int n, Mode mode);
-  std::string describe_plan(int n, Mode mode);
+  const ArenaLayout& arena_layout(int n, Mode mode);
+  std::string describe_arena(int n, Mode mode);
   std::size_t arena_bytes() const;
 
   /// Called with the name of a layer and its output (or, in backward, the gradient of its input), canonical

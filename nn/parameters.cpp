@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "nn/sgd.h"
+#include "nn/optimiser.h"
 
 namespace qcface::nn {
 namespace {
@@ -40,8 +40,8 @@ const char* name_of(TensorRole role) {
       return "value";
     case TensorRole::kGradient:
       return "gradient";
-    case TensorRole::kMomentum:
-      return "momentum";
+    case TensorRole::kSlot:
+      return "slot";
   }
   return "?";
 }
@@ -87,9 +87,9 @@ std::size_t ParameterStore::index_of(std::string_view name) const {
   return found->second;
 }
 
-std::span<float> ParameterStore::momentum() {
-  if (momentum_.bytes() != weights_.bytes()) momentum_ = backend_.allocate(weights_.bytes(), "momentum");
-  return momentum_.floats();
+std::span<float> ParameterStore::slot() {
+  if (slot_.bytes() != weights_.bytes()) slot_ = backend_.allocate(weights_.bytes(), "optimiser's slot");
+  return slot_.floats();
 }
 
 std::span<const float> ParameterStore::storage(std::size_t index, TensorRole role) const {
@@ -101,14 +101,14 @@ std::span<const float> ParameterStore::storage(std::size_t index, TensorRole rol
   const Memory& memory = !weight                         ? buffers_
                          : role == TensorRole::kValue    ? weights_
                          : role == TensorRole::kGradient ? gradients_
-                                                         : momentum_;
-  require(role != TensorRole::kMomentum || momentum_.bytes() > 0,
-          "'{}' has no momentum yet; call momentum() first", spec.name);
+                                                         : slot_;
+  require(role != TensorRole::kSlot || slot_.bytes() > 0, "'{}' has no slot yet; call slot() first",
+          spec.name);
   return memory.floats().subspan(place.offset, place.count);
 }
 
 std::span<float> ParameterStore::storage(std::size_t index, TensorRole role) {
-  if (role == TensorRole::kMomentum) momentum();
+  if (role == TensorRole::kSlot) slot();
   const std::span<const float> found = std::as_const(*this).storage(index, role);
   return {const_cast<float*>(found.data()), found.size()};
 }
@@ -166,7 +166,7 @@ void ParameterStore::initialise(std::uint64_t seed) {
     canonical.assign(tensors_[i].elements(), 0.0f);
     if (tensors_[i].kind == TensorKind::kWeight) {
       copy_in(i, canonical, TensorRole::kGradient);
-      if (momentum_.bytes() > 0) copy_in(i, canonical, TensorRole::kMomentum);
+      if (slot_.bytes() > 0) copy_in(i, canonical, TensorRole::kSlot);
     }
     fill(tensors_[i], seed, i, canonical);
     copy_in(i, canonical);
@@ -184,7 +184,7 @@ std::string ParameterStore::first_non_finite(TensorRole role) const {
 }
 
 std::size_t ParameterStore::bytes() const {
-  return weights_.bytes() + gradients_.bytes() + momentum_.bytes() + buffers_.bytes() + working_.bytes();
+  return weights_.bytes() + gradients_.bytes() + slot_.bytes() + buffers_.bytes() + working_.bytes();
 }
 
 }  // namespace qcface::nn

@@ -1,8 +1,8 @@
-// All tensors of a network: weights, their gradients and momentum, and buffers (running statistics).
+// All tensors of a network: weights, their gradients and the optimiser's slot, and buffers (running statistics).
 //
 // Two views of the same numbers:
 // - by tensor, canonical layout (the shapes of iresnet.md): copy_out and copy_in, for checkpoints and tests;
-// - whole, in storage order: weights(), gradients(), momentum() and buffers() are contiguous, so that an
+// - whole, in storage order: weights(), gradients(), slot() and buffers() are contiguous, so that an
 //   all-reduce or an optimiser step takes them in one call. Element i of the first three belongs together.
 //   Storage order inside a tensor is the backend's own (blocked for oneDNN); padding elements are 0 and stay 0
 //   under SGD. Storage order is the same for every process of the same build on the same kind of machine, but it
@@ -25,7 +25,7 @@
 namespace qcface::nn {
 
 /// Which of the arrays kept for a tensor. Buffers have only kValue.
-enum class TensorRole { kValue, kGradient, kMomentum };
+enum class TensorRole { kValue, kGradient, kSlot };
 
 class ParameterStore {
  public:
@@ -55,7 +55,7 @@ class ParameterStore {
   std::span<float> gradients() { return gradients_.floats(); }
   std::span<const float> gradients() const { return gradients_.floats(); }
   /// Allocated, zeroed, at the first call (evaluation never asks).
-  std::span<float> momentum();
+  std::span<float> slot();
   std::span<float> buffers() { return buffers_.floats(); }
   std::span<const float> buffers() const { return buffers_.floats(); }
 
@@ -70,7 +70,7 @@ class ParameterStore {
   std::span<const float> storage(std::size_t index, TensorRole role = TensorRole::kValue) const;
 
   /// Weights and buffers as iresnet.md states, from streams (seed, kWeights, 0, tensor number); gradients and
-  /// momentum become 0.
+  /// slot become 0.
   void initialise(std::uint64_t seed);
 
   /// Name of the first tensor (state order) holding a NaN or infinity in that role; empty if there is none.
@@ -88,7 +88,7 @@ class ParameterStore {
   std::vector<Place> places_;
   std::map<std::string, std::size_t, std::less<>> by_name_;
   const Backend& backend_;
-  Memory weights_, gradients_, momentum_, buffers_, working_;
+  Memory weights_, gradients_, slot_, buffers_, working_;
   std::size_t weight_count_ = 0;
 };
 

@@ -19,7 +19,7 @@
 #include "harness/data/picture_list.h"
 #include "harness/data/pixel_ops.h"
 #include "harness/data/resize.h"
-#include "harness/data/synth.h"
+#include "harness/synth/synth.h"
 
 namespace {
 
@@ -64,13 +64,13 @@ int run(int argc, char** argv) {
   if (!args.empty() && (args[0] == "--help" || args[0] == "-h"))
     qcface::print_and_exit("qcface_bench_augment", kUsage);
   if (args.size() >= 2 && args[0] == "make") {
-    SynthOptions options;
+    qcface::synth::SynthOptions options;
     options.out = args[1];
     if (args.size() >= 4) {
       options.identities = std::stoi(args[2]);
       options.pictures_per_identity = std::stoi(args[3]);
     }
-    const SynthResult made = synthesize_faces(options);
+    const qcface::synth::SynthResult made = qcface::synth::synthesize_faces(options);
     std::printf("%s: %lld pictures in %.1f s%s\n", made.train.c_str(),
                 static_cast<long long>(made.train_pictures), made.seconds,
                 made.reused ? " (there already)" : "");

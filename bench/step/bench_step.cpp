@@ -17,9 +17,9 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "harness/console/standard_streams.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/table.h"
 #include "nn/network.h"
-#include "nn/sgd.h"
+#include "nn/optimiser.h"
 
 using namespace qcface;
 using bench::formula, bench::set_weights;
@@ -95,16 +95,16 @@ double quantile(std::vector<double> values, double q) {
 }
 
 int run(const Options& options) {
-  nn::IResNetConfig config = nn::iresnet_config(options.arch);
-  config.dropout = options.check.empty() ? options.dropout : 0;  // masks are not comparable across libraries
+  nn::BackboneSettings settings;
+  settings.dropout =
+      options.check.empty() ? options.dropout : 0;  // masks are not comparable across libraries
   const auto backend = nn::make_cpu_backend(options.threads);
-  nn::Network network(nn::iresnet_graph(config), *backend);
+  nn::Network network(nn::backbone(options.arch).build(settings), *backend);
   nn::ParameterStore& store = network.parameters();
   set_weights(store);
   const auto n = static_cast<std::size_t>(options.batch);
   const std::vector<float> images = formula(1, n * 3 * 112 * 112, 0, 1);
   const std::vector<float> probe = formula(2, n * 512, 0, 1.0 / 512);
-  nn::SgdStep sgd{0.01f, 0.9f, 5e-4f, true};
 
   Times times;
   nlohmann::json check;
@@ -119,14 +119,15 @@ int run(const Options& options) {
       for (std::size_t i = 0; i < embeddings.size(); ++i)
         loss += static_cast<double>(embeddings[i]) * static_cast<double>(probe[i]);
       check["loss"].push_back(loss);
-      if (sgd.first) check["embeddings"] = std::vector<float>(embeddings.begin(), embeddings.end());
+      if (!check.contains("embeddings"))
+        check["embeddings"] = std::vector<float>(embeddings.begin(), embeddings.end());
     }
     const auto t2 = std::chrono::steady_clock::now();
     network.backward(probe);
     const auto t3 = std::chrono::steady_clock::now();
-    sgd_update(store.weights(), store.gradients(), store.momentum(), sgd, options.threads);
+    nn::update_weights(store.weights(), store.gradients(), store.slot(), 0.01f, {0.9f, 5e-4f},
+                       options.threads);
     const auto t4 = std::chrono::steady_clock::now();
-    sgd.first = false;
     if (step < 0) continue;
     const auto seconds = [](auto a, auto b) { return std::chrono::duration<double>(b - a).count(); };
     times.forward.push_back(seconds(t0, t1));
@@ -136,7 +137,7 @@ int run(const Options& options) {
   }
   const auto rate = [&](double q) { return static_cast<double>(options.batch) / quantile(times.total, q); };
   const double peak =
-      static_cast<double>(network.plan(options.batch, nn::Mode::kTrain).peak_bytes) / (1 << 20);
+      static_cast<double>(network.arena_layout(options.batch, nn::Mode::kTrain).peak_bytes) / (1 << 20);
   const nlohmann::json result{{"program", "qcface"},
                               {"backend", backend->name()},
                               {"arch", options.arch},

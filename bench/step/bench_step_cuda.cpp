@@ -21,7 +21,7 @@
 #include "bench/step/weights.h"
 #include "core/error.h"
 #include "harness/console/standard_streams.h"
-#include "harness/train/step_engine.h"
+#include "harness/train/engine.h"
 
 namespace {
 
@@ -95,7 +95,7 @@ struct Pictures {
 /// Runs steps one after the other.
 class Driver {
  public:
-  Driver(train::StepEngine& engine, const Pictures& pictures) : engine_(engine), pictures_(pictures) {}
+  Driver(train::Engine& engine, const Pictures& pictures) : engine_(engine), pictures_(pictures) {}
   void step() {
     const data::Batch& batch = pictures_.batches[static_cast<std::size_t>(index_ % 2)];
     note(engine_.step(batch, {0, index_, batch.size, 1e-3, 0}));
@@ -110,7 +110,7 @@ class Driver {
   void note(const std::optional<train::FinishedStep>& done) {
     if (done) loss_ = done->head.loss;
   }
-  train::StepEngine& engine_;
+  train::Engine& engine_;
   const Pictures& pictures_;
   std::int64_t index_ = 0;
   double loss_ = 0;
@@ -119,7 +119,7 @@ class Driver {
 constexpr int kWarmSteps = 6;  // every slot of the engine has its captured graph after four
 
 /// Also until the loss scale of fp16 has come down to where no step is left out, which would be a cheaper one.
-void warm_up(train::StepEngine& engine, Driver& driver) {
+void warm_up(train::Engine& engine, Driver& driver) {
   float scale = -1;
   for (int round = 0; round < 10 && scale != engine.loss_scale().scale; ++round) {
     scale = engine.loss_scale().scale;
@@ -127,7 +127,7 @@ void warm_up(train::StepEngine& engine, Driver& driver) {
   }
 }
 
-void measure_parts(train::StepEngine& engine, Driver& driver, const TimingPlan& timing, Row* row) {
+void measure_parts(train::Engine& engine, Driver& driver, const TimingPlan& timing, Row* row) {
   PartMarks marks;
   engine.observe_parts([&](StepPart part, void* stream) { marks.begin(part, stream); });
   std::array<Samples, kParts> parts;
@@ -142,21 +142,23 @@ void measure_parts(train::StepEngine& engine, Driver& driver, const TimingPlan& 
 }
 
 Row measure_step(const StepOptions& o, const std::string& arch, const std::string& type, std::int64_t batch,
-                 train::Head& head, std::string* engine_name, std::string* parts_missing) {
+                 std::string* engine_name, std::string* parts_missing) {
   const nn::Graph graph = step_graph(o, arch);
   train::EngineOptions options;
-  options.precision = precision_of(type);
-  options.head = head_options(o);
+  options.head = head_config(o);
+  options.classes = o.classes;
+  options.largest_batch = batch;
   const std::size_t before = device_bytes_in_use();
-  const auto engine = train::make_cuda_engine(graph, options, head);
-  set_weights(engine->network().parameters());
-  if (options.precision == nn::Precision::kFp16) engine->set_loss_scale({256, 0});
-  engine->upload(head);
-  *engine_name = engine->description();
-  const Pictures pictures(batch, graph.nodes().front().shape, head.classes());
-  Driver driver(*engine, pictures);
-  warm_up(*engine, driver);
-  const float scale = engine->loss_scale().scale;
+  const auto communicator = make_single_communicator();
+  train::Engine engine(nn::make_cuda_backend({0, precision_of(type), false}), graph, options, *communicator);
+  set_weights(engine.network().parameters());
+  engine.head().initialise(1);
+  engine.set_loss_scale({256, 0});
+  *engine_name = "cuda, " + engine.backend().name();
+  const Pictures pictures(batch, graph.nodes().front().shape, o.classes);
+  Driver driver(engine, pictures);
+  warm_up(engine, driver);
+  const float scale = engine.loss_scale().scale;
 
   Row row;
   row.arch = arch;
@@ -164,8 +166,8 @@ Row measure_step(const StepOptions& o, const std::string& arch, const std::strin
   row.type = type;
   row.update = "sgd";
   row.n = batch;
-  row.d = head.width();
-  row.k = head.classes();
+  row.d = o.width;
+  row.k = o.classes;
   const HostClock clock;
   measure(
       o.timing, [&] { clock([&] { driver.step(); }, &row.samples); }, [&] { row.samples = {}; });
@@ -173,11 +175,11 @@ Row measure_step(const StepOptions& o, const std::string& arch, const std::strin
   row.extra_bytes = device_bytes_in_use() - before;
   row.loss_id = driver.loss();
   require(std::isfinite(row.loss_id), "the loss is {}", row.loss_id);
-  require(engine->loss_scale().scale >= scale,
+  require(engine.loss_scale().scale >= scale,
           "gradients overflowed while it was timed, and such steps do less");
   row.more.emplace_back("images_per_s", 1e3 * static_cast<double>(batch) / row.samples.median());
   try {
-    if (o.parts) measure_parts(*engine, driver, o.timing, &row);
+    if (o.parts) measure_parts(engine, driver, o.timing, &row);
   } catch (const std::exception& reason) {
     *parts_missing = reason.what();  // the total stands
     cudaGetLastError();
@@ -256,10 +258,7 @@ int run(const StepOptions& o, const std::string& command) {
   facts.name = "none: --count";
   if (!o.count) check(qcface::cuda::device_facts(0, &facts), "device");
   Run out = describe(o, command, facts.name, o.count ? "" : "sm_" + std::to_string(facts.architecture()));
-  std::unique_ptr<train::Head> head;
   if (!o.count) {
-    head = std::make_unique<train::Head>(head_options(o), o.classes, o.width);
-    head->initialise(1);
     std::printf("%s; floor: %s\n", out.device_name.c_str(),
                 out.peak_source.empty() ? "rates not known, see --peak-tflops and --peak-gbs"
                                         : out.peak_source.c_str());
@@ -291,7 +290,7 @@ int run(const StepOptions& o, const std::string& command) {
           }
           std::string parts_missing;
           try {
-            row = measure_step(o, arch, type, batch, *head, &out.libraries, &parts_missing);
+            row = measure_step(o, arch, type, batch, &out.libraries, &parts_missing);
           } catch (const std::exception& reason) {
             leave_out(name, reason.what());
             cudaGetLastError();

@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "harness/console/standard_streams.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 
 namespace qcface::bench {
 namespace {
@@ -70,12 +70,11 @@ nn::Graph step_graph(const StepOptions& options, const std::string& arch) {
   return nn::iresnet_graph(config);
 }
 
-train::HeadOptions head_options(const StepOptions& options) {
-  train::HeadOptions head;
-  head.loss_model = options.head;
-  head.phase = "norm";
-  head.lambda_g = 1;
-  return head;
+qcf_head_config head_config(const StepOptions& options) {
+  qcf_head_config config = make_head_config(head_from_name(options.head));
+  config.phase = QCF_PHASE_NORM;
+  config.lambda = 1;
+  return config;
 }
 
 StepOptions parse_step_options(int argc, char** argv) {
@@ -125,7 +124,7 @@ StepOptions parse_step_options(int argc, char** argv) {
     }
   }
   for (const std::string& type : o.types) precision_of(type);
-  const std::vector<std::string> known = nn::iresnet_names();
+  const std::vector<std::string> known = nn::backbone_names();
   for (const std::string& arch : o.archs) {
     require(arch == "tiny" || std::find(known.begin(), known.end(), arch) != known.end(),
             "--arch {}: expected names among {}", arch, fmt::join(known, ", "));

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <qcface/kernels.hpp>
 #include "bench/timing.h"
-#include "harness/train/head.h"
 #include "nn/backend.h"
 #include "nn/graph.h"
 
@@ -29,7 +29,7 @@ StepOptions parse_step_options(int argc, char** argv);
 
 /// "tiny": the smallest preset with widths 8 8 16 16, for tests.
 nn::Graph step_graph(const StepOptions& options, const std::string& arch);
-train::HeadOptions head_options(const StepOptions& options);
+qcf_head_config head_config(const StepOptions& options);
 nn::Precision precision_of(const std::string& type);
 
 }  // namespace qcface::bench

@@ -6,7 +6,8 @@
 #include "harness/console/progress.h"
 #include "harness/console/usage.h"
 #include "harness/data/bench.h"
-#include "harness/data/synth.h"
+#include "harness/synth/synth.h"
+#include "harness/train/train_options.h"
 
 namespace qcface::cli {
 namespace {
@@ -15,7 +16,7 @@ void add_synth(CLI::App& root, Commands& commands) {
   Command& command =
       add_command(root, commands, "data synth",
                   "Make a procedural face set: training folder, verification pairs, degradation series");
-  auto options = std::make_shared<data::SynthOptions>();
+  auto options = std::make_shared<synth::SynthOptions>();
   auto out = std::make_shared<std::string>("faces");
   OptionTable& table = *command.table;
   table.add("--out", *out, "Folder to make");
@@ -38,7 +39,7 @@ void add_synth(CLI::App& root, Commands& commands) {
   command.run = [options, out] {
     options->out = *out;
     Progress progress("drawing faces", 1000);
-    const data::SynthResult result = data::synthesize_faces(
+    const synth::SynthResult result = synth::synthesize_faces(
         *options, [&](double share) { progress.update(static_cast<std::size_t>(share * 1000)); });
     progress.clear();
     log::info(
@@ -57,27 +58,26 @@ void add_bench(CLI::App& root, Commands& commands) {
   struct Options {
     data::DataBenchOptions bench;
     std::string data_dirs;
-    std::string augment = "published";
   };
   auto options = std::make_shared<Options>();
+  options->bench.loader.augment = data::AugmentMode::kPublished;
   OptionTable& table = *command.table;
   table.add("--data_dirs", options->data_dirs, "Image folders, separated by commas");
   table.add_number("-j,--workers", options->bench.loader.workers, 0, kMostWorkers, "Data loading threads");
   table.add_number("-b,--batch-size", options->bench.loader.batch_size, 1, 65536, "Pictures a batch");
-  table.add_choice("--augment", options->augment, {"published", "none"}, "Training augmentation");
+  table.add_choice("--augment", options->bench.loader.augment, train::kAugmentChoices,
+                   "Training augmentation");
   table.add_number("--stage-seconds", options->bench.stage_seconds, 0, 86400,
                    "Time for the stages on one thread");
   table.add_number("--loader-seconds", options->bench.loader_seconds, 0, 86400, "Time for the loader");
   table.add_number("--seed", options->bench.loader.seed, 0, kLargestSeed, "Seed of the augmentation");
   command.run = [options] {
     require_usage(!options->data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to load");
-    const auto set = data::scan_image_folder(data::split_roots(options->data_dirs));
-    for (const std::string& warning : set.warnings()) log::warn("{}", warning);
-    options->bench.loader.augment =
-        options->augment == "published" ? data::AugmentMode::kPublished : data::AugmentMode::kNone;
+    const auto set = data::open_pictures(options->data_dirs);
+    for (const std::string& warning : set->warnings()) log::warn("{}", warning);
     Progress progress("loading", 1000);
     const auto result =
-        data::run_data_bench(set, options->bench, [&](double share, const std::string& phase) {
+        data::run_data_bench(*set, options->bench, [&](double share, const std::string& phase) {
           progress.update(static_cast<std::size_t>(share * 1000), phase);
         });
     progress.clear();

@@ -2,7 +2,7 @@
 #include "harness/cli/command.h"
 #include "harness/cli/model_flags.h"
 #include "harness/console/usage.h"
-#include "harness/eval/commands.h"
+#include "harness/eval/embed.h"
 
 namespace qcface::cli {
 
@@ -21,16 +21,12 @@ void add_embed(CLI::App& root, Commands& commands) {
   command.run = [flags] {
     require_usage(!flags->data.empty(), "--data is missing: give the folder of the pictures");
     EmbeddingRun run(flags->model);
-    eval::EmbedOptions options;
-    options.images = flags->data;
-    options.out = flags->out;
-    options.extract = run.extract;
-    const eval::EmbedResult result = eval::run_embed(run.embedder, options);
+    const eval::EmbedResult result = eval::run_embed(run.features, flags->data, flags->out);
     run.progress.clear();
     log::info(
         "{} embeddings of width {} in {}; magnitude {:.2f} / {:.2f} / {:.2f} (min / mean / max); {} pictures "
         "unreadable{}",
-        result.pictures, result.width, options.out.string(), result.magnitude_min, result.magnitude_mean,
+        result.pictures, result.width, flags->out, result.magnitude_min, result.magnitude_mean,
         result.magnitude_max, result.corrupt.size(),
         result.left_out.count() > 0
             ? fmt::format(", {} left out: {}", result.left_out.count(), result.left_out.describe())

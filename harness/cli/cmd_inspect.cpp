@@ -25,14 +25,13 @@ constexpr std::size_t kMostLines = 200;  // of a metadata value
 constexpr std::size_t kMostKeys = 100;   // of the metadata
 constexpr std::size_t kLongestName = 200, kLongestLine = 1000;
 
-bool is_float(SafeDtype dtype) {
-  return dtype == SafeDtype::kF32 || dtype == SafeDtype::kF64 || dtype == SafeDtype::kF16 ||
-         dtype == SafeDtype::kBF16;
+bool is_float(Dtype dtype) {
+  return dtype == Dtype::kF32 || dtype == Dtype::kF64 || dtype == Dtype::kF16 || dtype == Dtype::kBF16;
 }
 
 // Range and root mean square of a tensor, or that it holds values that are not finite. A block at a time: class weights
 // may be larger than memory.
-std::string statistics(const SafeTensorView& view) {
+std::string statistics(const TensorView& view) {
   const std::int64_t count = view.elements();
   if (!is_float(view.dtype) || count == 0) return "";
   std::vector<float> block(static_cast<std::size_t>(std::min<std::int64_t>(count, 1 << 20)));
@@ -78,9 +77,9 @@ void print_metadata(const std::string& key, const std::string& value, std::size_
 }
 
 int inspect(const std::string& path, bool all) {
-  const SafeTensorsFile file(path);
+  const TensorSource file = open_tensors(path);
   std::size_t bytes = 0;
-  for (const SafeTensorView& view : file.tensors()) bytes += view.bytes;
+  for (const TensorView& view : file.tensors()) bytes += view.bytes;
   fmt::print("{}: {} tensors, {:.1f} MiB\n", path, file.tensors().size(),
              static_cast<double>(bytes) / (1 << 20));
   std::size_t keys = 0;
@@ -92,14 +91,15 @@ int inspect(const std::string& path, bool all) {
     print_metadata(key, value, all ? value.size() + 1 : kMostLines);
   }
   try {
-    const auto config = model::backbone_of(file, path);
-    fmt::print("backbone: {}, embedding width {}\n", config.arch, config.embed_dim);
+    const auto [backbone, embed_dim] = model::backbone_of(file);
+    fmt::print("backbone: {}, embedding width {}\n", backbone.name, embed_dim);
   } catch (const Error&) {
     fmt::print("backbone: none that is known\n");
   }
   std::size_t hidden = 0, shown = 0, more = 0;
-  for (const SafeTensorView& view : file.tensors()) {
-    const bool detail = view.name.starts_with("momentum.") || view.name.ends_with("num_batches_tracked");
+  for (const TensorView& view : file.tensors()) {
+    const bool detail = view.name.starts_with("slot0.") || view.name.starts_with("momentum.") ||
+                        view.name.ends_with("num_batches_tracked");
     if (detail && !all) {
       ++hidden;
     } else if (shown == kMostTensors && !all) {

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "core/communicator.h"
+#include "core/comm/communicator.h"
 #include "harness/cli/command.h"
 #include "harness/console/interrupt.h"
 #include "harness/train/setup.h"

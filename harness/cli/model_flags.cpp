@@ -1,59 +1,61 @@
 #include "harness/cli/model_flags.h"
 
-#include "core/device.h"
+#include <array>
+
 #include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
+#include "harness/model/device_choice.h"
 
 namespace qcface::cli {
 
 void ModelFlags::add_to(OptionTable& table) {
   table.add("--weights", weights, "Checkpoint, or a safetensors file with a backbone");
   table.add("--arch", arch, "Architecture that the file must hold; empty: told from the file");
-  table.add_choice("--device", device, {"auto", "cuda", "cpu"}, "Where to run");
+  table.add_choice("--device", device, model::kDeviceChoices, "Where to run");
   table.add_number("--threads", threads, 0, kMostThreads, "Compute threads; 0 takes all cores");
   table.add_number("-j,--workers", workers, 0, kMostWorkers, "Data loading threads");
   table.add_number("-b,--batch-size", batch_size, 1, 65536, "Pictures a batch");
-  table.add_choice("--flip", flip, {"none", "average", "norm_weighted_avg", "pre_norm_vector_add", "concat"},
+  table.add_choice("--flip", flip, numbered_choices<eval::FlipFusion>(5, [](auto f) { return name_of(f); }),
                    "Fusion of a picture's embedding with its mirror image's");
+  table.add("--cache", cache, "Folder to keep embeddings in, and to take them from; empty: none are kept");
 }
 
-DeviceKind ModelFlags::chosen_device() const {
-  if (device == "cpu") return DeviceKind::kCpu;
-  std::string reason;
-  const bool gpu = cuda_device_count(&reason) > 0;
-  require(gpu || device != "cuda", "--device cuda: no usable GPU: {}; use --device cpu", reason);
-  return gpu ? DeviceKind::kCuda : DeviceKind::kCpu;
+nn::DeviceChoice ModelFlags::chosen_device() const {
+  return model::choose_device(device, std::array{0}, nn::Precision::kFp32);
 }
 
-model::Model ModelFlags::load() const {
+model::Model ModelFlags::load(const nn::DeviceChoice& chosen) const {
   require_usage(!weights.empty(), "--weights is missing: give a checkpoint or a safetensors file");
-  return model::load_model(weights, settle_threads(threads, workers), arch, chosen_device());
+  return model::load_model(weights, settle_threads(threads, workers), arch, chosen);
 }
 
 eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {
   eval::ExtractOptions extract;
   extract.batch_size = batch_size;
   extract.workers = workers;
-  extract.mean = model.preprocessing.mean;
-  extract.std = model.preprocessing.std;
-  extract.swap_rb = model.preprocessing.swap_rb;
-  extract.non_square =
-      model.preprocessing.non_square == "reject" ? data::NonSquare::kReject : data::NonSquare::kCentreCrop;
-  extract.flip = eval::flip_fusion_from_name(flip);
+  extract.preparation = model.preparation;
+  extract.flip = flip;
   return extract;
 }
 
-EmbeddingRun::EmbeddingRun(const ModelFlags& flags)
-    : weights_(flags.weights),
-      device_(flags.chosen_device() == DeviceKind::kCuda ? "cuda" : "cpu"),
-      model(flags.load()),
-      embedder(*model.network, flags.batch_size),
-      extract(flags.extract(model)) {
-  extract.progress = [this](std::size_t done, std::size_t total) { progress.update_of(done, total); };
+namespace {
+
+eval::ExtractOptions with_progress(eval::ExtractOptions extract, Progress& progress) {
+  extract.progress = [&progress](std::size_t done, std::size_t total) { progress.update_of(done, total); };
+  return extract;
 }
 
+}  // namespace
+
+EmbeddingRun::EmbeddingRun(const ModelFlags& flags)
+    : weights_(flags.weights),
+      device_(flags.chosen_device()),
+      model(flags.load(device_)),
+      embedder(*model.network, flags.batch_size),
+      features(embedder, with_progress(flags.extract(model), progress), flags.cache) {}
+
 std::map<std::string, std::string> EmbeddingRun::conditions() const {
-  return {{"weights", weights_}, {"arch", model.config.arch}, {"device", device_}};
+  return {{"weights", weights_}, {"arch", model.arch}, {"device", name_of(device_.kind)}};
 }
 
 }  // namespace qcface::cli

@@ -2,30 +2,32 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
-#include "core/device.h"
 #include "harness/console/option_table.h"
 #include "harness/console/progress.h"
-#include "harness/eval/extract.h"
+#include "harness/eval/features.h"
 #include "harness/model/model.h"
+#include "nn/backend.h"
 
 namespace qcface::cli {
 
 struct ModelFlags {
   std::string weights;
   std::string arch;
-  std::string device = "auto";
+  std::optional<nn::DeviceKind> device;
   int threads = 0;
   int workers = 2;
   std::int64_t batch_size = 64;
-  std::string flip = "none";
+  eval::FlipFusion flip = eval::FlipFusion::kNone;
+  std::string cache;
 
   void add_to(OptionTable& table);
   /// Settles --device; throws Error for cuda without a GPU.
-  DeviceKind chosen_device() const;
+  nn::DeviceChoice chosen_device() const;
   /// Loads the model; throws Error naming the flag when something is missing.
-  model::Model load() const;
+  model::Model load(const nn::DeviceChoice& chosen) const;
   /// Picture preparation as the model was trained.
   eval::ExtractOptions extract(const model::Model& model) const;
 };
@@ -38,13 +40,14 @@ class EmbeddingRun {
   std::map<std::string, std::string> conditions() const;
 
  private:
-  std::string weights_, device_;
+  std::string weights_;
+  nn::DeviceChoice device_;
 
  public:
   model::Model model;
   Progress progress{"embedding", 1, "pictures"};
   model::NetworkEmbedder embedder;
-  eval::ExtractOptions extract;
+  eval::NetworkFeatures features;
 };
 
 }  // namespace qcface::cli

@@ -24,13 +24,6 @@ OptionTable::Json json_of(const std::vector<std::string>& texts) {
   return list;
 }
 
-void require_choice(const std::string& value, const std::vector<std::string>& choices,
-                    const std::string& name) {
-  require_usage(std::find(choices.begin(), choices.end(), value) != choices.end(),
-                "{} is {}, expected one of {}{}", name, value.empty() ? "empty" : printable(value, 100),
-                join(choices, ", "), did_you_mean(value, choices));
-}
-
 // Replaces every `from` by `to`.
 std::string replaced(const std::string& text, char from, std::string_view to) {
   std::string result;
@@ -51,19 +44,18 @@ std::string OptionTable::shown(const Json& value) {
   return printable(value.dump(-1, ' ', false, Json::error_handler_t::replace), 100);
 }
 
+CLI::Option* OptionTable::remember(CLI::Option* option, const std::string& names, const std::string& help,
+                                   std::function<Json()> get, Setter set, const std::string& range) {
+  const Json now = get();
+  entries_.push_back({key_of(names), names, help, range, option, now, std::move(get), std::move(set)});
+  return option;
+}
+
 template <class T>
 CLI::Option* OptionTable::add_text(const std::string& names, T& target, const std::string& help, Setter set) {
   CLI::Option* option = app_.add_option(names, target, help)->capture_default_str();
-  remember({key_of(names),
-            names,
-            help,
-            "",
-            {},
-            option,
-            json_of(target),
-            [&target] { return json_of(target); },
-            std::move(set)});
-  return option;
+  return remember(
+      option, names, help, [&target] { return json_of(target); }, std::move(set));
 }
 
 CLI::Option* OptionTable::add(const std::string& names, std::string& target, const std::string& help) {
@@ -84,40 +76,34 @@ CLI::Option* OptionTable::add(const std::string& names, std::vector<std::string>
   });
 }
 
-CLI::Option* OptionTable::add_choice(const std::string& names, std::string& target,
-                                     const std::vector<std::string>& choices, const std::string& help) {
-  CLI::Option* option = add(names, target, help + " (" + join(choices, "|") + ")");
-  Entry& entry = entries_.back();
-  const auto check = [choices, name = "--" + entry.key](const std::string& text) {
-    require_choice(text, choices, name);
-    return std::string();
+CLI::Option* OptionTable::add_named(const std::string& names, const std::vector<std::string>& known,
+                                    const std::string& help, std::function<std::string()> get,
+                                    std::function<void(const std::string&)> set) {
+  const auto take = [known, set = std::move(set)](const std::string& text, const std::string& name) {
+    require_usage(std::find(known.begin(), known.end(), text) != known.end(),
+                  "{} is {}, expected one of {}{}", name, text.empty() ? "empty" : printable(text, 100),
+                  join(known, ", "), did_you_mean(text, known));
+    set(text);
   };
-  option->check(CLI::Validator(check, ""));
-  entry.set = [set = entry.set, choices, &target](const Json& value, const std::string& name) {
-    const std::string before = target;
-    set(value, name);
-    const std::string given = std::exchange(target, before);
-    require_choice(given, choices, name);
-    target = given;
-  };
-  return option;
+  const std::string key = key_of(names), whole_help = help + " (" + join(known, "|") + ")";
+  CLI::Option* option = app_.add_option_function<std::string>(
+      names, [take, key](const std::string& text) { take(text, "--" + key); }, whole_help);
+  option->default_str(get());
+  return remember(
+      option, names, whole_help, [get = std::move(get)] { return Json(get()); },
+      [take](const Json& value, const std::string& name) {
+        require_usage(value.is_string(), "{} is {}, expected a text in \" \"", name, shown(value));
+        take(from_json_text(value.get_ref<const std::string&>()), name);
+      });
 }
 
 CLI::Option* OptionTable::add_flag(const std::string& names, bool& target, const std::string& help) {
-  CLI::Option* option = app_.add_flag(names, target, help);
-  remember({key_of(names),
-            names,
-            help,
-            "",
-            {},
-            option,
-            Json(target),
-            [&target] { return Json(target); },
-            [&target](const Json& value, const std::string& name) {
-              require_usage(value.is_boolean(), "{} is {}, expected true or false", name, shown(value));
-              target = value.get<bool>();
-            }});
-  return option;
+  return remember(
+      app_.add_flag(names, target, help), names, help, [&target] { return Json(target); },
+      [&target](const Json& value, const std::string& name) {
+        require_usage(value.is_boolean(), "{} is {}, expected true or false", name, shown(value));
+        target = value.get<bool>();
+      });
 }
 
 const OptionTable::Entry& OptionTable::entry(const std::string& key) const {

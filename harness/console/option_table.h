@@ -11,6 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/text.h"
@@ -18,6 +20,25 @@
 #include "harness/console/usage.h"
 
 namespace qcface {
+
+/// The values that an option may have, each under its name.
+template <class T>
+using Choices = std::vector<std::pair<std::string, T>>;
+/// The values of an enumeration that counts from 0, under the names that `name` gives them.
+template <class T, class Name>
+Choices<T> numbered_choices(int count, Name name) {
+  Choices<T> choices;
+  for (int i = 0; i < count; ++i) choices.emplace_back(name(static_cast<T>(i)), static_cast<T>(i));
+  return choices;
+}
+/// The name of a value that is among them.
+template <class T>
+const std::string& name_of(const Choices<T>& choices, const std::type_identity_t<T>& value) {
+  for (const auto& [name, choice] : choices) {
+    if (choice == value) return name;
+  }
+  fail("an option has a value without a name");
+}
 
 class OptionTable {
  public:
@@ -38,22 +59,27 @@ class OptionTable {
     const NumberRange<typename NumberOf<T>::type> range{low, high};
     CLI::Option* option = app_.add_option(names, target, help)->capture_default_str();
     check_numbers(option, range, "--" + key_of(names));
-    remember({key_of(names),
-              names,
-              help,
-              range.text(),
-              {},
-              option,
-              Json(target),
-              [&target] { return Json(target); },
-              [&target, range](const Json& value, const std::string& name) {
-                read_numbers(value, name, range, target);
-              }});
-    return option;
+    return remember(
+        option, names, help, [&target] { return Json(target); },
+        [&target, range](const Json& value, const std::string& name) {
+          read_numbers(value, name, range, target);
+        },
+        range.text());
   }
-  /// A text option limited to the listed values.
-  CLI::Option* add_choice(const std::string& names, std::string& target,
-                          const std::vector<std::string>& choices, const std::string& help);
+  /// One of these values. The command line, configurations, help and document have their names.
+  template <class T>
+  CLI::Option* add_choice(const std::string& names, T& target,
+                          const std::type_identity_t<Choices<T>>& choices, const std::string& help) {
+    std::vector<std::string> known;
+    for (const auto& [name, value] : choices) known.push_back(name);
+    return add_named(
+        names, known, help, [&target, choices] { return name_of(choices, target); },
+        [&target, choices](const std::string& wanted) {
+          for (const auto& [name, value] : choices) {
+            if (name == wanted) target = value;
+          }
+        });
+  }
   /// A switch: present means true. In a configuration file: true or false.
   CLI::Option* add_flag(const std::string& names, bool& target, const std::string& help);
 
@@ -80,7 +106,6 @@ class OptionTable {
     std::string names;
     std::string help;
     std::string range;  // of a number
-    std::vector<std::string> choices;
     CLI::Option* option;
     Json default_value;
     std::function<Json()> get;
@@ -91,7 +116,12 @@ class OptionTable {
   const Entry& entry(const std::string& key) const;
   template <class T>
   CLI::Option* add_text(const std::string& names, T& target, const std::string& help, Setter set);
-  void remember(Entry entry) { entries_.push_back(std::move(entry)); }
+  // `set` gets names that are known.
+  CLI::Option* add_named(const std::string& names, const std::vector<std::string>& known,
+                         const std::string& help, std::function<std::string()> get,
+                         std::function<void(const std::string&)> set);
+  CLI::Option* remember(CLI::Option* option, const std::string& names, const std::string& help,
+                        std::function<Json()> get, Setter set, const std::string& range = "");
 
   // The library's own conversion takes "010" for eight and "0x10" for sixteen, and differs between its versions.
   template <class T>

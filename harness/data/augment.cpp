@@ -34,44 +34,44 @@ const ToneTable& cached_gamma_table(int percent) {
 
 bool valid_window(int size) { return size == 0 || size == 3 || size == 5 || size == 7; }
 
-void check(const AugmentPlan& plan) {
-  require(plan.quarter_turns >= 0 && plan.quarter_turns <= 3,
-          "augmentation: {} quarter turns, expected 0 to 3", plan.quarter_turns);
-  require(valid_window(plan.blur), "augmentation: blur size {}, expected 0, 3, 5 or 7", plan.blur);
-  require(valid_window(plan.median), "augmentation: median size {}, expected 0, 3, 5 or 7", plan.median);
-  require(plan.clahe_clip >= 0.0, "augmentation: CLAHE limit {}, expected 0 (off) or more", plan.clahe_clip);
-  require(plan.gamma_percent == 0 || (plan.gamma_percent >= kGammaLow && plan.gamma_percent <= kGammaHigh),
-          "augmentation: gamma of {} %, expected 0 (off) or {} to {}", plan.gamma_percent, kGammaLow,
+void check(const AugmentDraw& draw) {
+  require(draw.quarter_turns >= 0 && draw.quarter_turns <= 3,
+          "augmentation: {} quarter turns, expected 0 to 3", draw.quarter_turns);
+  require(valid_window(draw.blur), "augmentation: blur size {}, expected 0, 3, 5 or 7", draw.blur);
+  require(valid_window(draw.median), "augmentation: median size {}, expected 0, 3, 5 or 7", draw.median);
+  require(draw.clahe_clip >= 0.0, "augmentation: CLAHE limit {}, expected 0 (off) or more", draw.clahe_clip);
+  require(draw.gamma_percent == 0 || (draw.gamma_percent >= kGammaLow && draw.gamma_percent <= kGammaHigh),
+          "augmentation: gamma of {} %, expected 0 (off) or {} to {}", draw.gamma_percent, kGammaLow,
           kGammaHigh);
-  require(plan.jpeg_quality >= 0 && plan.jpeg_quality <= 100,
-          "augmentation: JPEG quality {}, expected 0 (off) to 100", plan.jpeg_quality);
+  require(draw.jpeg_quality >= 0 && draw.jpeg_quality <= 100,
+          "augmentation: JPEG quality {}, expected 0 (off) to 100", draw.jpeg_quality);
 }
 
 }  // namespace
 
-AugmentPlan draw_augmentation(std::uint64_t seed, std::uint32_t epoch, std::uint64_t dataset_index) {
+AugmentDraw draw_augmentation(std::uint64_t seed, std::uint32_t epoch, std::uint64_t dataset_index) {
   RandomStream random(seed, RandomPurpose::kAugment, epoch, dataset_index);
-  AugmentPlan plan;
+  AugmentDraw draw;
   const auto on = [&random](auto value, auto off) { return random.coin(kProbability) ? value : off; };
   const auto window = [&random] { return 3 + 2 * random.integer(0, 2); };
   // Parameter first, coin second, for every step: argument order of a call is not defined, hence the names.
   const int turns = random.integer(0, 3);
-  plan.quarter_turns = on(turns, 0);
-  plan.flip_columns = random.coin(kProbability);
-  plan.flip_rows = random.coin(kProbability);
+  draw.quarter_turns = on(turns, 0);
+  draw.flip_columns = random.coin(kProbability);
+  draw.flip_rows = random.coin(kProbability);
   const int blur = window();
-  plan.blur = on(blur, 0);
+  draw.blur = on(blur, 0);
   const int median = window();
-  plan.median = on(median, 0);
+  draw.median = on(median, 0);
   const double clip = random.uniform(1.0, 4.0);
-  plan.clahe_clip = on(clip, 0.0);
-  plan.alpha = 1.0 + random.uniform(-0.2, 0.2);
-  plan.beta = random.uniform(-0.2, 0.2);
-  plan.brightness_contrast = random.coin(kProbability);
+  draw.clahe_clip = on(clip, 0.0);
+  draw.alpha = 1.0 + random.uniform(-0.2, 0.2);
+  draw.beta = random.uniform(-0.2, 0.2);
+  draw.brightness_contrast = random.coin(kProbability);
   const int gamma = random.integer(kGammaLow, kGammaHigh);
-  plan.gamma_percent = on(gamma, 0);
-  plan.jpeg_quality = random.integer(kQualityLow, kQualityHigh);
-  return plan;
+  draw.gamma_percent = on(gamma, 0);
+  draw.jpeg_quality = random.integer(kQualityLow, kQualityHigh);
+  return draw;
 }
 
 struct Augmenter::Impl {
@@ -106,15 +106,15 @@ struct Augmenter::Impl {
   }
 
   // Brightness-contrast, then gamma, as one table.
-  static void tone(const AugmentPlan& plan, Image& image) {
-    if (plan.brightness_contrast && plan.gamma_percent != 0) {
+  static void tone(const AugmentDraw& draw, Image& image) {
+    if (draw.brightness_contrast && draw.gamma_percent != 0) {
       data::apply(
-          compose(brightness_contrast_table(plan.alpha, plan.beta), cached_gamma_table(plan.gamma_percent)),
+          compose(brightness_contrast_table(draw.alpha, draw.beta), cached_gamma_table(draw.gamma_percent)),
           image);
-    } else if (plan.brightness_contrast) {
-      data::apply(brightness_contrast_table(plan.alpha, plan.beta), image);
-    } else if (plan.gamma_percent != 0) {
-      data::apply(cached_gamma_table(plan.gamma_percent), image);
+    } else if (draw.brightness_contrast) {
+      data::apply(brightness_contrast_table(draw.alpha, draw.beta), image);
+    } else if (draw.gamma_percent != 0) {
+      data::apply(cached_gamma_table(draw.gamma_percent), image);
     }
   }
 };
@@ -126,17 +126,17 @@ Augmenter::~Augmenter() = default;
 Augmenter::Augmenter(Augmenter&&) noexcept = default;
 Augmenter& Augmenter::operator=(Augmenter&&) noexcept = default;
 
-void Augmenter::apply(const AugmentPlan& plan, Image& image) {
-  check(plan);
+void Augmenter::apply(const AugmentDraw& draw, Image& image) {
+  check(draw);
   if (image.bytes() == 0) return;
   Impl& impl = *impl_;
-  Turn::quarter_turns_then_flips(plan.quarter_turns, plan.flip_columns, plan.flip_rows)
+  Turn::quarter_turns_then_flips(draw.quarter_turns, draw.flip_columns, draw.flip_rows)
       .apply(image, impl.scratch);
-  if (plan.blur != 0) impl.box(image, plan.blur);
-  if (plan.median != 0) impl.median(image, plan.median);
-  if (plan.clahe_clip > 0.0) impl.equalise(image, plan.clahe_clip);
-  Impl::tone(plan, image);
-  if (plan.jpeg_quality != 0) impl.jpeg.round_trip(image, plan.jpeg_quality, impl.jpeg_swap_rb);
+  if (draw.blur != 0) impl.box(image, draw.blur);
+  if (draw.median != 0) impl.median(image, draw.median);
+  if (draw.clahe_clip > 0.0) impl.equalise(image, draw.clahe_clip);
+  Impl::tone(draw, image);
+  if (draw.jpeg_quality != 0) impl.jpeg.round_trip(image, draw.jpeg_quality, impl.jpeg_swap_rb);
 }
 
 }  // namespace qcface::data

@@ -10,7 +10,7 @@
 namespace qcface::data {
 
 /// One picture's parameters, steps in the order they are applied. The default leaves the picture as it is.
-struct AugmentPlan {
+struct AugmentDraw {
   int quarter_turns = 0;      // counter-clockwise, 0..3
   bool flip_columns = false;  // HorizontalFlip
   bool flip_rows = false;     // VerticalFlip
@@ -26,9 +26,9 @@ struct AugmentPlan {
 
 /// The parameters of one picture in one epoch: stream (seed, kAugment, epoch, dataset_index). Every number is
 /// drawn whether its step is on or not, so a step never shifts the draws of the next.
-AugmentPlan draw_augmentation(std::uint64_t seed, std::uint32_t epoch, std::uint64_t dataset_index);
+AugmentDraw draw_augmentation(std::uint64_t seed, std::uint32_t epoch, std::uint64_t dataset_index);
 
-/// Applies plans, in place. Owns the scratch memory; one a thread.
+/// Applies draws, in place. Owns the scratch memory; one a thread.
 class Augmenter {
  public:
   /// jpeg_swap_rb repeats the reference's quirk of handing RGB to an encoder that expects BGR.
@@ -38,7 +38,7 @@ class Augmenter {
   Augmenter& operator=(Augmenter&&) noexcept;
 
   /// Throws Error only for parameters outside the ranges above.
-  void apply(const AugmentPlan& plan, Image& image);
+  void apply(const AugmentDraw& draw, Image& image);
 
  private:
   struct Impl;

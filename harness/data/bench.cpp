@@ -8,7 +8,9 @@
 #include "core/error.h"
 #include "harness/console/interrupt.h"
 #include "harness/data/augment.h"
+#include "harness/data/normalise.h"
 #include "harness/data/pixel_ops.h"
+#include "harness/data/resize.h"
 
 namespace qcface::data {
 namespace {
@@ -27,18 +29,18 @@ void timed(double& sum, Fn fn) {
   sum += 1e6 * seconds_since(begin);
 }
 
-void bench_stages(const ImageFolder& set, const DataBenchOptions& o, DataBenchResult& result,
+void bench_stages(const PictureSource& set, const DataBenchOptions& o, DataBenchResult& result,
                   const std::function<void(double, const std::string&)>& progress) {
   ImageDecoder decoder;
   Augmenter augmenter(o.loader.jpeg_swap_rb);
   Resizer resizer;
-  const Normaliser normaliser(o.loader.mean, o.loader.std);
+  const Normaliser normaliser(o.loader.preparation.mean, o.loader.preparation.std);
   Image image, resized;
   std::vector<float> out(3 * static_cast<std::size_t>(o.loader.side) *
                          static_cast<std::size_t>(o.loader.side));
   const std::vector<std::int64_t> order = epoch_order(set.size(), o.loader.seed, 0, o.loader.shuffle);
-  std::vector<std::uint8_t> bytes;
-  std::string path;
+  std::vector<std::uint8_t> file;
+  std::span<const std::uint8_t> bytes;
   const auto begin = Clock::now();
   auto reported = begin;
   for (std::int64_t i = 0; seconds_since(begin) < o.stage_seconds; ++i) {
@@ -46,14 +48,13 @@ void bench_stages(const ImageFolder& set, const DataBenchOptions& o, DataBenchRe
     if (o.max_pictures > 0 && i >= o.max_pictures) break;
     const std::int64_t index = order[static_cast<std::size_t>(i % set.size())];
     double read = 0.0, decode = 0.0, augment = 0.0, resize = 0.0, normalise = 0.0;
-    set.path(index, path);
     bool good = false;
-    timed(read, [&] { good = decoder.read_file(path, bytes).ok(); });
+    timed(read, [&] { good = set.read(index, file, bytes).ok(); });
     if (good) timed(decode, [&] { good = decoder.decode(bytes, image).ok(); });
     if (!good) {
       ++result.corrupt;
       require(result.stage_pictures > 0 || i < 1000,
-              "data bench: the first 1000 pictures cannot be read, for example {}", path);
+              "data bench: the first 1000 pictures cannot be read, for example {}", set.name(index));
       continue;
     }
     if (o.loader.augment == AugmentMode::kPublished) {
@@ -86,7 +87,7 @@ void bench_stages(const ImageFolder& set, const DataBenchOptions& o, DataBenchRe
   result.pictures_per_second_per_core = 1e6 / sum;
 }
 
-void bench_loader(const ImageFolder& set, const DataBenchOptions& o, DataBenchResult& result,
+void bench_loader(const PictureSource& set, const DataBenchOptions& o, DataBenchResult& result,
                   const std::function<void(double, const std::string&)>& progress) {
   Loader loader(set, o.loader);
   require(loader.batches_per_epoch() > 0,
@@ -116,7 +117,7 @@ void bench_loader(const ImageFolder& set, const DataBenchOptions& o, DataBenchRe
 
 }  // namespace
 
-DataBenchResult run_data_bench(const ImageFolder& set, const DataBenchOptions& options,
+DataBenchResult run_data_bench(const PictureSource& set, const DataBenchOptions& options,
                                const std::function<void(double, const std::string&)>& progress) {
   require(set.size() > 0, "data bench: the set holds no pictures");
   DataBenchResult result;

@@ -5,7 +5,6 @@
 #include <functional>
 #include <string>
 
-#include "harness/data/image_folder.h"
 #include "harness/data/loader.h"
 
 namespace qcface::data {
@@ -31,7 +30,7 @@ struct DataBenchResult {
 };
 
 /// progress(fraction in 0..1, phase) is called a few times a second from the calling thread.
-DataBenchResult run_data_bench(const ImageFolder& set, const DataBenchOptions& options,
+DataBenchResult run_data_bench(const PictureSource& set, const DataBenchOptions& options,
                                const std::function<void(double, const std::string&)>& progress = {});
 
 /// The result as a few lines of text.

@@ -7,7 +7,7 @@
 
 namespace qcface::data {
 
-DecodeResult refuse(DecodeStatus status, std::string reason) { return {status, std::move(reason), 0}; }
+DecodeResult refuse(DecodeStatus status, std::string reason) { return {status, std::move(reason)}; }
 
 DecodeResult reshape_checked(Image& out, std::uint64_t width, std::uint64_t height) {
   constexpr std::uint64_t kMaxSide = ImageDecoder::kMaxSide, kMaxPixels = ImageDecoder::kMaxPixels;

@@ -56,29 +56,6 @@ struct Descriptor {
   }
 };
 
-// Reads into a buffer that only grows; `bytes` is how much of it the file fills.
-DecodeResult read_into(const std::string& path, std::vector<std::uint8_t>& file, std::size_t& bytes) {
-  std::string problem;
-  const Descriptor file_descriptor{try_open_regular(path, problem)};
-  if (file_descriptor.fd < 0) return refuse(DecodeStatus::kUnreadable, std::move(problem));
-  struct stat status {};
-  if (::fstat(file_descriptor.fd, &status) != 0)
-    return refuse(DecodeStatus::kUnreadable, std::strerror(errno));
-  const auto size = static_cast<std::size_t>(status.st_size);
-  constexpr std::size_t kMaxFileBytes = std::size_t{1} << 30;
-  if (size > kMaxFileBytes) return refuse(DecodeStatus::kTooLarge, "file of more than 1 GiB");
-  if (file.size() < size) file.resize(size);
-  bytes = 0;
-  while (bytes < size) {
-    const ssize_t got = ::read(file_descriptor.fd, file.data() + bytes, size - bytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return refuse(DecodeStatus::kUnreadable, std::strerror(errno));
-    if (got == 0) break;
-    bytes += static_cast<std::size_t>(got);
-  }
-  return {};
-}
-
 }  // namespace
 
 DecodeResult ImageDecoder::Impl::decode(std::span<const std::uint8_t> bytes, Image& out) {
@@ -121,18 +98,33 @@ DecodeResult ImageDecoder::decode(std::span<const std::uint8_t> bytes, Image& ou
 }
 
 DecodeResult ImageDecoder::decode_file(const std::string& path, Image& out) {
-  std::size_t bytes = 0;
-  DecodeResult result = read_into(path, impl_->file, bytes);
-  if (result.ok()) result = impl_->decode({impl_->file.data(), bytes}, out);
-  result.file_bytes = bytes;
-  return result;
+  std::span<const std::uint8_t> bytes;
+  DecodeResult result = read_file(path, impl_->file, bytes);
+  return result.ok() ? impl_->decode(bytes, out) : result;
 }
 
-DecodeResult ImageDecoder::read_file(const std::string& path, std::vector<std::uint8_t>& bytes) {
-  std::size_t size = 0;
-  const DecodeResult result = read_into(path, bytes, size);
-  bytes.resize(size);
-  return result;
+DecodeResult ImageDecoder::read_file(const std::string& path, std::vector<std::uint8_t>& buffer,
+                                     std::span<const std::uint8_t>& bytes) {
+  bytes = {};
+  std::string problem;
+  const Descriptor file{try_open_regular(path, problem)};
+  if (file.fd < 0) return refuse(DecodeStatus::kUnreadable, std::move(problem));
+  struct stat status {};
+  if (::fstat(file.fd, &status) != 0) return refuse(DecodeStatus::kUnreadable, std::strerror(errno));
+  const auto size = static_cast<std::size_t>(status.st_size);
+  constexpr std::size_t kMaxFileBytes = std::size_t{1} << 30;
+  if (size > kMaxFileBytes) return refuse(DecodeStatus::kTooLarge, "file of more than 1 GiB");
+  if (buffer.size() < size) buffer.resize(size);
+  std::size_t read = 0;
+  while (read < size) {
+    const ssize_t got = ::read(file.fd, buffer.data() + read, size - read);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return refuse(DecodeStatus::kUnreadable, std::strerror(errno));
+    if (got == 0) break;
+    read += static_cast<std::size_t>(got);
+  }
+  bytes = {buffer.data(), read};
+  return {};
 }
 
 void swap_red_blue(Image& image) {

@@ -47,8 +47,7 @@ enum class DecodeStatus { kOk, kUnreadable, kEmpty, kUnknownFormat, kCorrupt, kT
 
 struct DecodeResult {
   DecodeStatus status = DecodeStatus::kOk;
-  std::string reason;          // empty when ok, else one phrase such as "JPEG data ends early"
-  std::size_t file_bytes = 0;  // bytes read from disk
+  std::string reason;  // empty when ok, else one phrase such as "JPEG data ends early"
   bool ok() const { return status == DecodeStatus::kOk; }
 };
 
@@ -68,8 +67,9 @@ class ImageDecoder {
   ImageDecoder& operator=(ImageDecoder&&) noexcept;
 
   DecodeResult decode_file(const std::string& path, Image& out);
-  /// The file alone, for measuring; only regular files of at most 1 GiB are read.
-  static DecodeResult read_file(const std::string& path, std::vector<std::uint8_t>& bytes);
+  /// The file alone, into a buffer that only grows; only regular files of at most 1 GiB are read.
+  static DecodeResult read_file(const std::string& path, std::vector<std::uint8_t>& buffer,
+                                std::span<const std::uint8_t>& bytes);
   DecodeResult decode(std::span<const std::uint8_t> bytes, Image& out);
 
  private:

@@ -1,5 +1,7 @@
 #include "harness/data/image_folder.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -117,7 +119,6 @@ class ImageFolderBuilder {
   }
 
   ImageFolder take() { return std::move(set_); }
-  void set_class_count(std::int64_t count) { set_.num_classes_ = count; }
 
  private:
   void collect(const fs::path& identity, std::vector<std::string>& pictures) {
@@ -164,35 +165,27 @@ ImageFolder scan_image_folder(std::span<const fs::path> roots, bool merge_by_nam
   return builder.finish();
 }
 
-ImageFolder ImageFolder::from_files(std::span<const std::string> files,
-                                    std::span<const std::int64_t> labels) {
-  require(labels.empty() || labels.size() == files.size(), "{} pictures but {} labels", files.size(),
-          labels.size());
+ImageFolder ImageFolder::from_files(std::span<const std::string> files) {
   ImageFolderBuilder builder;
   const std::uint32_t folder = builder.add_folder("");
-  for (std::size_t i = 0; i < files.size(); ++i)
-    builder.add_picture(files[i], folder, labels.empty() ? 0 : labels[i]);
-  ImageFolder set = builder.take();
-  for (std::int64_t label = 0; label < set.num_classes(); ++label)
-    set.class_names_.push_back(std::to_string(label));
-  return set;
-}
-
-void ImageFolder::path(std::int64_t index, std::string& out) const {
-  const auto i = static_cast<std::size_t>(index);
-  out = folders_[folder_of_[i]];
-  out.append(names_, name_begin_[i], name_begin_[i + 1] - name_begin_[i]);
+  for (const std::string& file : files) builder.add_picture(file, folder, 0);
+  return builder.take();
 }
 
 std::string ImageFolder::path(std::int64_t index) const {
-  std::string out;
-  path(index, out);
-  return out;
+  const auto i = static_cast<std::size_t>(index);
+  std::string path = folders_[folder_of_[i]];
+  return path.append(names_, name_begin_[i], name_begin_[i + 1] - name_begin_[i]);
 }
 
-std::string ImageFolder::relative_path(std::int64_t index) const {
-  const fs::path full = path(index);
-  return (full.parent_path().filename() / full.filename()).string();
+std::uint64_t ImageFolder::stored_bytes(std::int64_t index) const {
+  struct stat status {};
+  return ::stat(path(index).c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+DecodeResult ImageFolder::read(std::int64_t index, std::vector<std::uint8_t>& buffer,
+                               std::span<const std::uint8_t>& bytes) const {
+  return ImageDecoder::read_file(path(index), buffer, bytes);
 }
 
 std::vector<fs::path> split_roots(std::string_view comma_separated) {

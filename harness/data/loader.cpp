@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/comm/communicator.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/random.h"
@@ -32,12 +33,11 @@ struct Failure {
 // One batch under construction. Workers write to disjoint places of the arrays; everything else is guarded by the
 // loader's mutex.
 struct Slot {
-  AlignedBuffer<float> images, mirrored;
   AlignedBuffer<std::uint8_t> pixels;
   std::vector<std::int64_t> labels, indices;
   std::vector<std::uint8_t> valid;
   std::int64_t index = 0;   // batch index in the epoch
-  std::int64_t size = 0;    // N
+  Share share;              // rows of the batch that are this rank's
   std::int64_t handed = 0;  // pictures given to workers
   std::int64_t done = 0;    // pictures finished
   std::int64_t file_bytes = 0;
@@ -51,9 +51,9 @@ constexpr int kSubstituteTries = 100;
 }  // namespace
 
 struct Loader::Impl {
-  const ImageFolder& set;
+  const PictureSource& set;
   const LoaderOptions options;
-  const std::size_t picture_floats;
+  const std::size_t picture_bytes;
   std::int64_t batches = 0;
 
   // Guarded by mutex: everything down to `stop`.
@@ -80,10 +80,11 @@ struct Loader::Impl {
       pipelines;  // one a worker; without workers the first is the caller's
   std::vector<std::thread> threads;
 
-  Impl(const ImageFolder& set_, const LoaderOptions& options_);
+  Impl(const PictureSource& set_, const LoaderOptions& options_);
   ~Impl();
 
   Slot& slot_of(std::int64_t b) { return slots[static_cast<std::size_t>(b) % slots.size()]; }
+  /// Of all ranks together.
   std::int64_t size_of_batch(std::int64_t b) const {
     return std::min(options.batch_size, set.size() - b * options.batch_size);
   }
@@ -96,29 +97,27 @@ struct Loader::Impl {
   const Batch* next();
 };
 
-Loader::Impl::Impl(const ImageFolder& set_, const LoaderOptions& options_)
+Loader::Impl::Impl(const PictureSource& set_, const LoaderOptions& options_)
     : set(set_),
       options(options_),
-      picture_floats(3 * static_cast<std::size_t>(std::max(options_.side, 0)) *
-                     static_cast<std::size_t>(std::max(options_.side, 0))) {
+      picture_bytes(3 * static_cast<std::size_t>(std::max(options_.side, 0)) *
+                    static_cast<std::size_t>(std::max(options_.side, 0))) {
   require(set.size() > 0, "data loader: the set holds no pictures");
   require(options.batch_size >= 1, "batch size {}: expected at least 1", options.batch_size);
+  require(options.slice.ranks >= 1 && options.slice.rank >= 0 && options.slice.rank < options.slice.ranks,
+          "data loader: rank {} of {}: expected a rank from 0 and below their number", options.slice.rank,
+          options.slice.ranks);
   require(options.workers >= 0, "workers {}: expected 0 or more", options.workers);
   require(options.prefetch >= 1, "prefetch {}: expected at least 1 batch", options.prefetch);
-  require(!(options.pixels && options.mirrored), "data loader: 8-bit pixels are not delivered mirrored");
   require(options.side >= 1, "picture side {}: expected at least 1", options.side);
   batches = options.drop_last ? set.size() / options.batch_size
                               : (set.size() + options.batch_size - 1) / options.batch_size;
   // The batch that is out with the caller keeps its slot, hence one more than are prepared ahead.
   slots.resize(static_cast<std::size_t>(options.workers == 0 ? 1 : options.prefetch + 1));
-  const auto rows = static_cast<std::size_t>(std::min(options.batch_size, set.size()));
+  const std::int64_t ranks = options.slice.ranks;  // no share is larger than an even one, rounded up
+  const auto rows = static_cast<std::size_t>((std::min(options.batch_size, set.size()) + ranks - 1) / ranks);
   for (Slot& slot : slots) {
-    if (options.pixels) {
-      slot.pixels = AlignedBuffer<std::uint8_t>(rows * picture_floats);
-    } else {
-      slot.images = AlignedBuffer<float>(rows * picture_floats);
-    }
-    if (options.mirrored) slot.mirrored = AlignedBuffer<float>(rows * picture_floats);
+    slot.pixels = AlignedBuffer<std::uint8_t>(rows * picture_bytes);
     slot.labels.resize(rows);
     slot.indices.resize(rows);
     slot.valid.resize(rows);
@@ -164,7 +163,7 @@ Loader::Impl::~Impl() {
 void Loader::Impl::open_slot(std::int64_t b) {
   Slot& slot = slot_of(b);
   slot.index = b;
-  slot.size = size_of_batch(b);
+  slot.share = share_of(size_of_batch(b), options.slice.rank, options.slice.ranks);
   slot.handed = slot.done = slot.file_bytes = slot.centre_cropped = 0;
   slot.failures.clear();
   slot.error = nullptr;
@@ -172,27 +171,27 @@ void Loader::Impl::open_slot(std::int64_t b) {
 
 // Next picture to work on; mutex held. Batches are filled in order, at most slots.size() - 1 ahead of the delivered one.
 bool Loader::Impl::take(std::int64_t& b, std::int64_t& position) {
-  if (next_fill >= batches) return false;
-  const std::int64_t oldest = delivered ? next_deliver - 1 : next_deliver;  // its slot is in use
-  if (next_fill - oldest >= static_cast<std::int64_t>(slots.size())) return false;
-  Slot& slot = slot_of(next_fill);
-  if (slot.index != next_fill) open_slot(next_fill);
-  b = next_fill;
-  position = slot.handed++;
-  if (slot.handed == slot.size) ++next_fill;
-  return true;
+  for (; next_fill < batches; ++next_fill) {
+    const std::int64_t oldest = delivered ? next_deliver - 1 : next_deliver;  // its slot is in use
+    if (next_fill - oldest >= static_cast<std::int64_t>(slots.size())) return false;
+    Slot& slot = slot_of(next_fill);
+    if (slot.index != next_fill) open_slot(next_fill);
+    if (slot.share.count == 0) {  // a batch of fewer pictures than ranks
+      batch_ready.notify_all();
+      continue;
+    }
+    b = next_fill;
+    position = slot.handed++;
+    if (slot.handed == slot.share.count) ++next_fill;
+    return true;
+  }
+  return false;
 }
 
 void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t position) {
-  const std::int64_t in_epoch = slot.index * options.batch_size + position;
+  const std::int64_t in_epoch = slot.index * options.batch_size + slot.share.first + position;
   const auto at = static_cast<std::size_t>(position);
-  PictureTarget target;
-  if (options.pixels) {
-    target.pixels = slot.pixels.data() + at * picture_floats;
-  } else {
-    target.values = slot.images.data() + at * picture_floats;
-  }
-  target.mirrored = options.mirrored ? slot.mirrored.data() + at * picture_floats : nullptr;
+  std::uint8_t* const pixels = slot.pixels.data() + at * picture_bytes;
   std::vector<Failure> failures;
   std::int64_t index = order[static_cast<std::size_t>(in_epoch)];
   std::exception_ptr error;
@@ -203,19 +202,17 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
     RandomStream substitute(options.seed, RandomPurpose::kSubstitute, static_cast<std::uint32_t>(epoch),
                             static_cast<std::uint64_t>(in_epoch));
     for (int attempt = 0; attempt <= kSubstituteTries; ++attempt) {
-      outcome = pipeline.run(set, index, epoch, target);
+      outcome = pipeline.run(set, index, epoch, pixels);
       file_bytes += outcome.file_bytes;
       good = outcome.reason.empty();
       if (good) break;
       failures.push_back({position, index, std::move(outcome.reason)});
       if (options.corrupt == CorruptPolicy::kMark) {
-        if (target.values != nullptr) std::memset(target.values, 0, picture_floats * sizeof(float));
-        if (target.mirrored != nullptr) std::memset(target.mirrored, 0, picture_floats * sizeof(float));
-        if (target.pixels != nullptr) std::memset(target.pixels, 0, picture_floats);
+        std::memset(pixels, 0, picture_bytes);
         break;
       }
       require(attempt < kSubstituteTries, "{}: no readable picture found to stand in for it in {} draws",
-              set.path(failures.front().index), kSubstituteTries);
+              set.name(failures.front().index), kSubstituteTries);
       index = static_cast<std::int64_t>(substitute.below(static_cast<std::uint64_t>(set.size())));
     }
   } catch (...) {
@@ -232,7 +229,7 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
     slot.centre_cropped += outcome.centre_cropped ? 1 : 0;
     for (Failure& failure : failures) slot.failures.push_back(std::move(failure));
     if (error && !slot.error) slot.error = error;
-    complete = ++slot.done == slot.size;
+    complete = ++slot.done == slot.share.count;
   }
   if (complete) batch_ready.notify_all();
 }
@@ -258,7 +255,7 @@ void Loader::Impl::report_failures(Slot& slot) {
                    [](const Failure& a, const Failure& b) { return a.position < b.position; });
   for (const Failure& failure : slot.failures) {
     if (!known_corrupt.insert(failure.index).second) continue;
-    corrupt.push_back({failure.index, set.path(failure.index), failure.reason});
+    corrupt.push_back({failure.index, set.name(failure.index), failure.reason});
     log::warn("{}: picture skipped ({}); {} so far", corrupt.back().path, failure.reason, corrupt.size());
     if (options.corrupt != CorruptPolicy::kSubstitute) continue;
     if (static_cast<std::int64_t>(corrupt.size()) * 100 <= set.size()) continue;
@@ -291,7 +288,7 @@ const Batch* Loader::Impl::next() {
       lock.lock();
     }
   } else {
-    batch_ready.wait(lock, [&] { return slot.index == next_deliver && slot.done == slot.size; });
+    batch_ready.wait(lock, [&] { return slot.index == next_deliver && slot.done == slot.share.count; });
     stats.wait_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
   ++next_deliver;
@@ -300,23 +297,23 @@ const Batch* Loader::Impl::next() {
   // From here on the slot belongs to this thread until the next call.
   report_failures(slot);
   if (slot.error) std::rethrow_exception(slot.error);
-  const auto count = static_cast<std::size_t>(slot.size);
+  const auto count = static_cast<std::size_t>(slot.share.count);
   batch.epoch = epoch;
   batch.index = slot.index;
-  batch.size = slot.size;
-  batch.images = options.pixels ? nullptr : slot.images.data();
-  batch.pixels = options.pixels ? slot.pixels.data() : nullptr;
-  batch.mirrored = options.mirrored ? slot.mirrored.data() : nullptr;
+  batch.global_size = size_of_batch(slot.index);
+  batch.first_row = slot.share.first;
+  batch.size = slot.share.count;
+  batch.pixels = slot.pixels.data();
   batch.labels = {slot.labels.data(), count};
   batch.indices = {slot.indices.data(), count};
   batch.valid = {slot.valid.data(), count};
-  stats.pictures += slot.size;
+  stats.pictures += slot.share.count;
   stats.file_bytes += slot.file_bytes;
   stats.centre_cropped += slot.centre_cropped;
   return &batch;
 }
 
-Loader::Loader(const ImageFolder& set, const LoaderOptions& options)
+Loader::Loader(const PictureSource& set, const LoaderOptions& options)
     : impl_(std::make_unique<Impl>(set, options)) {}
 Loader::~Loader() = default;
 

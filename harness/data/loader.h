@@ -1,5 +1,6 @@
 // Batches of pictures, prefetched by worker threads. What a batch holds depends on (seed, epoch, batch index)
-// and the options alone: not on the number of workers, not on timing, not on where the epoch was entered.
+// and the options alone: not on the number of workers, not on timing, not on where the epoch was entered. Several ranks
+// read slices of the same batches.
 #pragma once
 
 #include <array>
@@ -9,9 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "harness/data/image_folder.h"
-#include "harness/data/normalise.h"
-#include "harness/data/resize.h"
+#include "harness/data/picture_source.h"
+#include "harness/data/preparation.h"
 
 namespace qcface::data {
 
@@ -23,34 +23,34 @@ enum class CorruptPolicy {
   kMark,        // evaluation: its place stays, filled with zeros, and Batch::valid is 0 there
 };
 
+/// What one rank of several reads of every batch of N pictures: its share_of(N, rank, ranks), which may be empty.
+struct RankSlice {
+  int rank = 0, ranks = 1;
+};
+
 struct LoaderOptions {
-  std::int64_t batch_size = 256;
+  std::int64_t batch_size = 256;  // B, of all ranks together
+  RankSlice slice;
   int workers = 2;   // 0: the calling thread does the work inside next()
   int prefetch = 4;  // batches prepared ahead, at least 1
   std::uint64_t seed = 0;
   bool shuffle = true;  // false: folder order
   AugmentMode augment = AugmentMode::kNone;
   bool jpeg_swap_rb = false;  // quirk of the published augmentation, see augment.h
-  bool swap_rb = false;       // exchange red and blue of every decoded picture
-  std::array<double, 3> mean = kQcfaceMean;
-  std::array<double, 3> std = kQcfaceStd;
-  NonSquare non_square = NonSquare::kCentreCrop;
+  Preparation preparation;
   bool drop_last = false;  // true: no batch smaller than batch_size
-  bool mirrored = false;   // also deliver each picture with its columns reversed (Batch::mirrored)
-  bool pixels =
-      false;  // deliver 8-bit pixels (Batch::pixels), to be normalised on a GPU, and no images; not mirrored
   CorruptPolicy corrupt = CorruptPolicy::kSubstitute;
-  int side = 112;  // pictures come out as [3, side, side]
+  int side = 112;  // pictures come out as [side, side, 3]
 };
 
 /// One batch. Memory belongs to the loader and stays valid until the next call of next() or start_epoch().
 struct Batch {
   std::int64_t epoch = 0;
   std::int64_t index = 0;                 // position in the epoch, 0-based
-  std::int64_t size = 0;                  // N; smaller than batch_size only in the last batch
-  const float* images = nullptr;          // [N, 3, side, side], RGB, 64-byte aligned
-  const std::uint8_t* pixels = nullptr;   // [N, side, side, 3], RGB, or nullptr
-  const float* mirrored = nullptr;        // the same with columns reversed, or nullptr
+  std::int64_t global_size = 0;           // of all ranks; smaller than batch_size only in the last batch
+  std::int64_t first_row = 0;             // this rank's first picture in the whole batch
+  std::int64_t size = 0;                  // N, of this rank: global_size where there is one rank
+  const std::uint8_t* pixels = nullptr;   // [N, side, side, 3], RGB, 64-byte aligned
   std::span<const std::int64_t> labels;   // [N]
   std::span<const std::int64_t> indices;  // [N] dataset index of the picture shown (a substitute's own index)
   std::span<const std::uint8_t> valid;    // [N] 0: could not be read (CorruptPolicy::kMark only)
@@ -58,7 +58,7 @@ struct Batch {
 
 struct CorruptPicture {
   std::int64_t index = 0;  // dataset index
-  std::string path;
+  std::string path;        // PictureSource::name()
   std::string reason;
 };
 
@@ -73,7 +73,7 @@ class Loader {
  public:
   /// `set` is borrowed and must outlive the loader. Where the system refuses threads, fewer workers do the same work,
   /// with one warning. Throws Error for an empty set or options out of range.
-  Loader(const ImageFolder& set, const LoaderOptions& options);
+  Loader(const PictureSource& set, const LoaderOptions& options);
   /// Stops the workers, whatever they are doing.
   ~Loader();
   Loader(const Loader&) = delete;
@@ -109,6 +109,6 @@ struct ColourCheck {
   std::string warning;           // empty when R > G > B or grey
 };
 /// Looks at up to `sample` pictures spread evenly over the set, after the exchange asked for by swap_rb.
-ColourCheck check_colour_order(const ImageFolder& set, bool swap_rb, std::int64_t sample = 128);
+ColourCheck check_colour_order(const PictureSource& set, bool swap_rb, std::int64_t sample = 128);
 
 }  // namespace qcface::data

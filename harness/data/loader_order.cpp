@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "harness/console/interrupt.h"
+#include "harness/data/image.h"
 #include "harness/data/loader.h"
 
 namespace qcface::data {
@@ -20,17 +21,18 @@ std::vector<std::int64_t> epoch_order(std::int64_t size, std::uint64_t seed, std
   return order;
 }
 
-ColourCheck check_colour_order(const ImageFolder& set, bool swap_rb, std::int64_t sample) {
+ColourCheck check_colour_order(const PictureSource& set, bool swap_rb, std::int64_t sample) {
   ColourCheck check;
   ImageDecoder decoder;
   Image image;
-  std::string path;
+  std::vector<std::uint8_t> file;
+  std::span<const std::uint8_t> bytes;
   const std::int64_t count = std::min(sample, set.size());
   double colourfulness = 0.0;  // mean of max - min over the channels
   for (std::int64_t i = 0; i < count; ++i) {
     stop_if_interrupted();
-    set.path(i * set.size() / count, path);
-    if (!decoder.decode_file(path, image).ok() || image.bytes() == 0) continue;
+    if (!set.read(i * set.size() / count, file, bytes).ok()) continue;
+    if (!decoder.decode(bytes, image).ok() || image.bytes() == 0) continue;
     std::array<std::int64_t, 3> sum{};
     std::int64_t spread = 0;
     const std::uint8_t* const end = image.data() + image.bytes();

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 
 #include "harness/data/image.h"
+#include "harness/data/preparation.h"
 
 namespace qcface::data {
-
-inline constexpr std::array<double, 3> kQcfaceMean{0.5312, 0.4265, 0.3753};
-inline constexpr std::array<double, 3> kQcfaceStd{0.2873, 0.2555, 0.2496};
 
 /// The 256 possible values of each channel, computed in double and rounded once.
 class Normaliser {
@@ -20,12 +21,20 @@ class Normaliser {
   /// Writes the side x side window of `image` with its upper left corner at (y0, x0) to out [3, side, side];
   /// mirror reverses columns.
   void apply(const Image& image, int y0, int x0, int side, bool mirror, float* out) const;
+  /// The same of a picture [side, side, 3].
+  void apply(const std::uint8_t* pixels, int side, bool mirror, float* out) const {
+    apply(pixels, 3 * static_cast<std::size_t>(side), side, mirror, out);
+  }
 
+  /// [3, 256].
+  std::span<const float> table() const { return {table_.front().data(), 3 * 256}; }
   float value(int channel, int pixel) const {
     return table_[static_cast<std::size_t>(channel)][static_cast<std::size_t>(pixel)];
   }
 
  private:
+  void apply(const std::uint8_t* first, std::size_t row_bytes, int side, bool mirror, float* out) const;
+
   std::array<std::array<float, 256>, 3> table_;
 };
 

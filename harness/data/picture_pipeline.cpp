@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace qcface::data {
@@ -11,20 +12,21 @@ constexpr int kMaxAspect = 16;
 }
 
 PicturePipeline::PicturePipeline(const LoaderOptions& options)
-    : options_(options), augmenter_(options.jpeg_swap_rb), normaliser_(options.mean, options.std) {}
+    : options_(options), augmenter_(options.jpeg_swap_rb) {}
 
-PictureOutcome PicturePipeline::run(const ImageFolder& set, std::int64_t index, std::int64_t epoch,
-                                    const PictureTarget& target) {
+PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index, std::int64_t epoch,
+                                    std::uint8_t* pixels) {
   PictureOutcome outcome;
-  set.path(index, path_);
-  DecodeResult decoded = decoder_.decode_file(path_, image_);
-  outcome.file_bytes = static_cast<std::int64_t>(decoded.file_bytes);
+  std::span<const std::uint8_t> bytes;
+  DecodeResult decoded = set.read(index, file_, bytes);
+  outcome.file_bytes = static_cast<std::int64_t>(bytes.size());
+  if (decoded.ok()) decoded = decoder_.decode(bytes, image_);
   if (!decoded.ok()) {
     outcome.reason = std::move(decoded.reason);
     return outcome;
   }
   if (image_.width() != image_.height()) {
-    if (options_.non_square == NonSquare::kReject) {
+    if (options_.preparation.non_square == NonSquare::kReject) {
       outcome.reason = fmt::format("{} x {} pixels is not square", image_.width(), image_.height());
       return outcome;
     }
@@ -36,7 +38,7 @@ PictureOutcome PicturePipeline::run(const ImageFolder& set, std::int64_t index, 
     outcome.centre_cropped = true;
   }
   // The colours are put right before the augmentation, whose CLAHE and JPEG steps tell red from blue.
-  if (options_.swap_rb) swap_red_blue(image_);
+  if (options_.preparation.swap_rb) swap_red_blue(image_);
   if (options_.augment == AugmentMode::kPublished) {
     augmenter_.apply(draw_augmentation(options_.seed, static_cast<std::uint32_t>(epoch),
                                        static_cast<std::uint64_t>(index)),
@@ -45,14 +47,10 @@ PictureOutcome PicturePipeline::run(const ImageFolder& set, std::int64_t index, 
   const Image& ready = resizer_.resize_shorter_side(image_, options_.side, resized_);
   const int y0 = (ready.height() - options_.side) / 2;
   const int x0 = (ready.width() - options_.side) / 2;
-  if (target.values != nullptr) normaliser_.apply(ready, y0, x0, options_.side, false, target.values);
-  if (target.mirrored != nullptr) normaliser_.apply(ready, y0, x0, options_.side, true, target.mirrored);
-  if (target.pixels != nullptr) {
-    const std::size_t row = 3 * static_cast<std::size_t>(options_.side);
-    for (int y = 0; y < options_.side; ++y) {
-      const std::uint8_t* const from = ready.row(y0 + y) + 3 * x0;
-      std::copy(from, from + row, target.pixels + static_cast<std::size_t>(y) * row);
-    }
+  const std::size_t row = 3 * static_cast<std::size_t>(options_.side);
+  for (int y = 0; y < options_.side; ++y) {
+    const std::uint8_t* const from = ready.row(y0 + y) + 3 * x0;
+    std::copy(from, from + row, pixels + static_cast<std::size_t>(y) * row);
   }
   return outcome;
 }

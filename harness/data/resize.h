@@ -9,9 +9,6 @@
 
 namespace qcface::data {
 
-/// What to do with a picture that is not square, which cannot stand in a batch as it is.
-enum class NonSquare { kCentreCrop, kReject };
-
 /// Filter taps and the picture between the two passes, kept for reuse. One a thread.
 class Resizer {
  public:

@@ -124,8 +124,7 @@ DegradationSet read_degradation_set(const std::filesystem::path& levels_csv) {
   return set;
 }
 
-DegradationResult evaluate_degradation(Embedder& embedder, const DegradationSet& set,
-                                       const ExtractOptions& options) {
+DegradationResult evaluate_degradation(FeatureSource& features, const DegradationSet& set) {
   require(!set.entries.empty(), "degradation: no picture is listed");
   // A clean picture may be listed for several kinds; each file is embedded once.
   std::vector<std::string> files;
@@ -138,7 +137,7 @@ DegradationResult evaluate_degradation(Embedder& embedder, const DegradationSet&
     }
   }
   require(!kinds.empty(), "degradation: the list holds clean pictures only");
-  const Embeddings embeddings = extract_embeddings(embedder, files, options);
+  const Embeddings embeddings = features.of(files);
 
   DegradationResult result;
   result.pictures = embeddings.count;

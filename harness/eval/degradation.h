@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/eval/extract.h"
+#include "harness/eval/features.h"
 
 namespace qcface::eval {
 
@@ -58,7 +58,7 @@ struct DegradationResult {
   std::optional<double> rho_source_mean;
 };
 
-DegradationResult evaluate_degradation(Embedder& embedder, const DegradationSet& set,
-                                       const ExtractOptions& options);
+/// Embeds every picture once and measures each kind. Throws Error when no degraded picture could be read.
+DegradationResult evaluate_degradation(FeatureSource& features, const DegradationSet& set);
 
 }  // namespace qcface::eval

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace qcface::eval {
 
@@ -18,6 +19,8 @@ class Embedder {
   /// images [n, 3, side, side] float, RGB, normalised -> out [n, D] raw embeddings (not normalised), in
   /// evaluation mode. 1 <= n <= max_batch().
   virtual void embed(const float* images, std::int64_t n, float* out) = 0;
+  /// Differs for networks that could give other bits for a picture: other weights, layers, device or libraries.
+  virtual std::string fingerprint() const = 0;
 };
 
 }  // namespace qcface::eval

@@ -6,6 +6,8 @@
 
 #include "core/error.h"
 #include "harness/console/interrupt.h"
+#include "harness/data/image_folder.h"
+#include "harness/data/normalise.h"
 #include "harness/eval/scores.h"
 
 namespace qcface::eval {
@@ -37,6 +39,23 @@ std::span<const float> Embeddings::row(std::int64_t i) const {
 std::span<const float> Embeddings::plain_row(std::int64_t i) const { return row_of(plain, i, width); }
 std::span<const float> Embeddings::mirrored_row(std::int64_t i) const { return row_of(mirrored, i, width); }
 
+void fuse_rows(Embeddings& embeddings) {
+  const std::size_t count = static_cast<std::size_t>(embeddings.count);
+  embeddings.fused_columns = fused_width(embeddings.flip, embeddings.width);
+  if (!embeddings.mirrored.empty()) {
+    const std::size_t columns = static_cast<std::size_t>(embeddings.fused_columns);
+    embeddings.fused.resize(count * columns);
+    for (std::int64_t i = 0; i < embeddings.count; ++i) {
+      fuse(embeddings.flip, embeddings.plain_row(i), embeddings.mirrored_row(i),
+           std::span<float>(embeddings.fused.data() + static_cast<std::size_t>(i) * columns, columns));
+    }
+  }
+  embeddings.magnitudes.resize(count);
+  for (std::int64_t i = 0; i < embeddings.count; ++i) {
+    embeddings.magnitudes[static_cast<std::size_t>(i)] = magnitude(embeddings.row(i));
+  }
+}
+
 Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> files,
                               const ExtractOptions& options) {
   require(!files.empty(), "embeddings: no picture to embed");
@@ -54,15 +73,23 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
   loading.workers = options.workers;
   loading.shuffle = false;
   loading.augment = data::AugmentMode::kNone;
-  loading.swap_rb = options.swap_rb;
-  loading.mean = options.mean;
-  loading.std = options.std;
-  loading.non_square = options.non_square;
+  loading.preparation = options.preparation;
   loading.drop_last = false;
-  loading.mirrored = options.flip != FlipFusion::kNone;
   loading.corrupt = data::CorruptPolicy::kMark;
   loading.side = embedder.side();
   data::Loader loader(set, loading);
+  const data::Normaliser normaliser(options.preparation.mean, options.preparation.std);
+  const bool flip = options.flip != FlipFusion::kNone;
+  const auto values = 3 * static_cast<std::size_t>(loading.side) * static_cast<std::size_t>(loading.side);
+  std::vector<float> images;
+  // Embeds the pictures of a batch, or their mirror images.
+  const auto embed = [&](const data::Batch& batch, bool mirror, float* out) {
+    images.resize(static_cast<std::size_t>(batch.size) * values);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(batch.size); ++i)
+      normaliser.apply(batch.pixels + i * values, loading.side, mirror, images.data() + i * values);
+    embedder.embed(images.data(), batch.size, out);
+    check_finite(out, batch.size, embedder.width(), batch, files);
+  };
 
   Embeddings result;
   result.count = static_cast<std::int64_t>(files.size());
@@ -71,7 +98,7 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
   const std::size_t count = files.size();
   const std::size_t width = static_cast<std::size_t>(result.width);
   result.plain.assign(count * width, 0.0f);
-  if (loading.mirrored) result.mirrored.assign(count * width, 0.0f);
+  if (flip) result.mirrored.assign(count * width, 0.0f);
   result.valid.assign(count, 0);
 
   loader.start_epoch(0);
@@ -79,13 +106,11 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
   while (const data::Batch* batch = loader.next()) {
     stop_if_interrupted();
     float* plain = result.plain.data() + done * result.width;
-    embedder.embed(batch->images, batch->size, plain);
-    check_finite(plain, batch->size, result.width, *batch, files);
+    embed(*batch, false, plain);
     float* mirrored = nullptr;
-    if (loading.mirrored) {
+    if (flip) {
       mirrored = result.mirrored.data() + done * result.width;
-      embedder.embed(batch->mirrored, batch->size, mirrored);
-      check_finite(mirrored, batch->size, result.width, *batch, files);
+      embed(*batch, true, mirrored);
     }
     for (std::int64_t i = 0; i < batch->size; ++i) {
       const bool valid = batch->valid[static_cast<std::size_t>(i)] != 0;
@@ -103,19 +128,7 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
       std::any_of(result.valid.begin(), result.valid.end(), [](std::uint8_t valid) { return valid != 0; }),
       "embeddings: none of the {} pictures could be read; the first is {}", count, files[0]);
 
-  result.fused_columns = fused_width(options.flip, result.width);
-  if (loading.mirrored) {
-    const std::size_t columns = static_cast<std::size_t>(result.fused_columns);
-    result.fused.resize(count * columns);
-    for (std::int64_t i = 0; i < result.count; ++i) {
-      fuse(options.flip, result.plain_row(i), result.mirrored_row(i),
-           std::span<float>(result.fused.data() + static_cast<std::size_t>(i) * columns, columns));
-    }
-  }
-  result.magnitudes.resize(count);
-  for (std::int64_t i = 0; i < result.count; ++i) {
-    result.magnitudes[static_cast<std::size_t>(i)] = magnitude(result.row(i));
-  }
+  fuse_rows(result);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

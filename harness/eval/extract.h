@@ -1,7 +1,6 @@
 // Embeddings of a list of pictures, in order, each once, batched, decoded by worker threads.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -20,10 +19,7 @@ using ProgressCallback = std::function<void(std::size_t done, std::size_t total)
 struct ExtractOptions {
   std::int64_t batch_size = 64;  // at most Embedder::max_batch(); 0 = that
   int workers = 2;
-  std::array<double, 3> mean = data::kQcfaceMean;
-  std::array<double, 3> std = data::kQcfaceStd;
-  bool swap_rb = false;
-  data::NonSquare non_square = data::NonSquare::kCentreCrop;
+  data::Preparation preparation;
   FlipFusion flip = FlipFusion::kNone;  // anything but kNone runs the mirrored pictures too
   ProgressCallback progress;
 };
@@ -46,6 +42,9 @@ struct Embeddings {
   std::span<const float> plain_row(std::int64_t i) const;
   std::span<const float> mirrored_row(std::int64_t i) const;
 };
+
+/// Fills `fused` and `magnitudes` from the rows that are there.
+void fuse_rows(Embeddings& embeddings);
 
 /// Throws Error naming the picture when an embedding holds NaN or infinity, and when no picture could be
 /// read; Interrupted after a signal.

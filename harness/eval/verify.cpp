@@ -154,9 +154,4 @@ VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& em
   return result;
 }
 
-VerifyResult verify(Embedder& embedder, const data::PairList& pairs, const ExtractOptions& options,
-                    const std::optional<QmfConstants>& constants) {
-  return verify_embeddings(pairs, extract_embeddings(embedder, pairs.images, options), constants);
-}
-
 }  // namespace qcface::eval

@@ -61,14 +61,10 @@ struct VerifyResult {
 void require_both_kinds(const data::PairList& pairs, const std::string& what);
 void require_measurable(const data::PairList& pairs, const std::string& what);
 
-/// Measures embeddings that are there already. `embeddings` rows belong to pairs.images.
+/// Measures; `embeddings` rows belong to pairs.images. Throws Error naming what is wrong: no usable pair, fewer than 10, one
+/// class only, all scores equal, NaN.
 VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& embeddings,
                                const std::optional<QmfConstants>& constants = {});
-
-/// Embeds pairs.images and measures. Throws Error naming what is wrong: no usable pair, fewer than 10, one
-/// class only, all scores equal, NaN.
-VerifyResult verify(Embedder& embedder, const data::PairList& pairs, const ExtractOptions& options,
-                    const std::optional<QmfConstants>& constants = {});
 
 /// Cosines and qualities of the readable ones of some pairs, for fit_qmag().
 struct PairMaterial {

@@ -1,10 +1,11 @@
 #include "harness/model/model.h"
 
 #include <algorithm>
-#include <array>
+#include <climits>
 #include <cstdint>
 
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -13,67 +14,59 @@
 namespace qcface::model {
 namespace {
 
-int blocks_in_layer(const SafeTensorsFile& file, int layer) {
-  int count = 0;
-  while (find_backbone_tensor(file, fmt::format("layer{}.{}.conv1.weight", layer, count)) != nullptr) ++count;
-  return count;
-}
-
-Preprocessing preprocessing_of(const SafeTensorsFile& file, const std::string& path) {
-  Preprocessing result;
+data::Preparation preparation_of(const TensorSource& file) {
   const auto found = file.metadata().find("config");
-  if (found == file.metadata().end()) return result;
+  if (found == file.metadata().end()) return {};
   try {
-    const auto config = parse_json(found->second);
-    result.mean = config.value("mean", result.mean);
-    result.std = config.value("std", result.std);
-    result.swap_rb = config.value("swap-rb", result.swap_rb);
-    result.non_square = config.value("non-square", result.non_square);
+    return data::preparation_from_json(parse_json(found->second));
   } catch (const std::exception&) {
     fail(
         "{}: the configuration in its metadata is damaged: expected a JSON object whose mean and std are "
-        "three "
-        "numbers, swap-rb true or false, non-square text; take another checkpoint",
-        path);
+        "three numbers, swap-rb true or false, non-square centre-crop or reject; take another checkpoint",
+        file.path());
   }
-  return result;
 }
 
 }  // namespace
 
-nn::IResNetConfig backbone_of(const SafeTensorsFile& file, const std::string& path) {
-  const SafeTensorView* bias = find_backbone_tensor(file, "fc.bias");
-  const SafeTensorView* stem = find_backbone_tensor(file, "conv1.weight");
-  require(bias != nullptr && bias->shape.size() == 1 && stem != nullptr && stem->shape.size() == 4,
-          "{}: holds no IResNet backbone (no fc.bias or conv1.weight)", path);
-  const int embed_dim = static_cast<int>(bias->shape[0]);
-  if (const auto named = file.metadata().find("arch"); named != file.metadata().end()) {
-    return nn::iresnet_config(named->second, embed_dim);
+FoundBackbone backbone_of(const TensorSource& file) {
+  const auto shape_of = [&](const std::string& name) {
+    const TensorView* const view = find_backbone_tensor(file, name);
+    return view == nullptr ? nullptr : &view->shape;
+  };
+  const auto named = file.metadata().find("arch");
+  const nn::Backbone* found = nullptr;
+  try {
+    found = named != file.metadata().end() ? &nn::backbone(named->second) : nn::matching_backbone(shape_of);
+  } catch (const Error& error) {
+    fail("{}: its metadata names a backbone that is unknown: {}", file.path(), error.what());
   }
-  std::array<int, 4> blocks{};
-  for (int layer = 0; layer < 4; ++layer)
-    blocks[static_cast<std::size_t>(layer)] = blocks_in_layer(file, layer + 1);
-  for (const std::string& name : nn::iresnet_names()) {
-    const nn::IResNetConfig config = nn::iresnet_config(name, embed_dim);
-    if (config.blocks == blocks && config.widths[0] == stem->shape[0]) return config;
-  }
-  fail("{}: layers of {} blocks are no known IResNet; known are {}", path, fmt::join(blocks, " "),
-       fmt::join(nn::iresnet_names(), ", "));
+  require(found != nullptr, "{}: its tensors are those of no backbone that is known; known are {}",
+          file.path(), fmt::join(nn::backbone_names(), ", "));
+  const std::vector<std::int64_t>* const width = shape_of(found->embedding);
+  require(width != nullptr && width->size() == 1 && width->front() > 0 && width->front() <= INT_MAX,
+          "{}: holds no {} backbone: tensor {} is missing or no vector of an embedding's width", file.path(),
+          found->name, found->embedding);
+  return {*found, static_cast<int>(width->front())};
 }
 
-Model load_model(const std::filesystem::path& path, int threads, const std::string& arch, DeviceKind device) {
-  const SafeTensorsFile file(path);
+Model load_model(const std::filesystem::path& path, int threads, const std::string& arch,
+                 const nn::DeviceChoice& device) {
+  const TensorSource file = open_tensors(path);
+  const auto [backbone, embed_dim] = backbone_of(file);
+  require(arch.empty() || arch == backbone.name, "{}: holds a {} backbone, but --arch {} was asked for",
+          file.path(), backbone.name, arch);
   Model model;
-  model.config = backbone_of(file, path.string());
-  require(arch.empty() || arch == model.config.arch, "{}: holds a {} backbone, but --arch {} was asked for",
-          path.string(), model.config.arch, arch);
-  model.preprocessing = preprocessing_of(file, path.string());
-  model.backend = device == DeviceKind::kCuda ? nn::make_cuda_backend() : nn::make_cpu_backend(threads);
-  model.network = std::make_unique<nn::Network>(nn::iresnet_graph(model.config), *model.backend);
-  read_backbone(file, path.string(), model.network->parameters());
+  model.arch = backbone.name;
+  model.preparation = preparation_of(file);
+  model.backend = nn::make_backend(device, nn::Precision::kFp32, threads);
+  nn::BackboneSettings settings;
+  settings.embed_dim = embed_dim;
+  model.network = std::make_unique<nn::Network>(backbone.build(settings), *model.backend);
+  read_backbone(file, model.network->parameters());
   if (const auto extra = unexpected_tensors(file, model.network->parameters()); !extra.empty()) {
-    log::warn("{}: {} tensors are not part of {} and were left out, for example {}", path.string(),
-              extra.size(), model.config.arch, printable(extra.front(), 200));
+    log::warn("{}: {} tensors are not part of {} and were left out, for example {}", file.path(),
+              extra.size(), backbone.name, printable(extra.front(), 200));
   }
   return model;
 }
@@ -83,6 +76,17 @@ void NetworkEmbedder::embed(const float* images, std::int64_t n, float* out) {
   const auto embeddings =
       network_.forward_eval({images, static_cast<std::size_t>(n) * input.elements()}, static_cast<int>(n));
   std::copy(embeddings.begin(), embeddings.end(), out);
+}
+
+std::string NetworkEmbedder::fingerprint() const {
+  const nn::ParameterStore& parameters = network_.parameters();
+  Fnv1a hash;
+  for (const nn::TensorSpec& tensor : parameters.tensors()) {
+    const std::vector<float> values = parameters.values(tensor.name);
+    hash.add(tensor.name);
+    hash.add(values.data(), values.size() * sizeof(float));
+  }
+  return fmt::format("weights {} on {}", hash.hex(), parameters.backend().name());
 }
 
 }  // namespace qcface::model

@@ -1,44 +1,39 @@
 // A trained model for evaluation: backend, network with weights, and how its pictures are to be prepared.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
 
-#include "core/device.h"
-#include "core/safetensors.h"
+#include "core/tensors/source.h"
+#include "harness/data/preparation.h"
 #include "harness/eval/embedder.h"
+#include "nn/backbones/table.h"
 #include "nn/backend.h"
-#include "nn/iresnet.h"
 #include "nn/network.h"
 
 namespace qcface::model {
 
-/// Picture preparation the weights were trained with; kept in checkpoints.
-struct Preprocessing {
-  std::array<double, 3> mean{0.5312, 0.4265, 0.3753};
-  std::array<double, 3> std{0.2873, 0.2555, 0.2496};
-  bool swap_rb = false;
-  std::string non_square = "centre-crop";
-};
-
 struct Model {
   std::unique_ptr<nn::Backend> backend;
   std::unique_ptr<nn::Network> network;
-  nn::IResNetConfig config;
-  Preprocessing preprocessing;
+  std::string arch;               // name of its backbone
+  data::Preparation preparation;  // as the weights were trained with
 };
 
-/// Architecture of the tensors in a file: from its metadata ("arch"), else told from the names and shapes.
-/// Throws Error naming the file when they are no known backbone.
-nn::IResNetConfig backbone_of(const SafeTensorsFile& file, const std::string& path);
+struct FoundBackbone {
+  const nn::Backbone& backbone;
+  int embed_dim = 0;
+};
+/// The backbone of the tensors in a file: from its metadata ("arch"), else told from the names and shapes. Throws Error
+/// naming the file when they are no known backbone.
+FoundBackbone backbone_of(const TensorSource& file);
 
 /// Backbone of a checkpoint or of a bare safetensors file, ready for forward_eval (fp32). arch empty: found out.
-/// threads: on the CPU; CUDA takes the first GPU.
+/// threads: on the CPU.
 Model load_model(const std::filesystem::path& path, int threads, const std::string& arch = "",
-                 DeviceKind device = DeviceKind::kCpu);
+                 const nn::DeviceChoice& device = {});
 
 /// A network behind the interface of evaluation.
 class NetworkEmbedder final : public eval::Embedder {
@@ -48,6 +43,7 @@ class NetworkEmbedder final : public eval::Embedder {
   std::int64_t width() const override { return network_.output_width(); }
   std::int64_t max_batch() const override { return max_batch_; }
   void embed(const float* images, std::int64_t n, float* out) override;
+  std::string fingerprint() const override;
 
  private:
   nn::Network& network_;

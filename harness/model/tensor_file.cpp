@@ -15,14 +15,27 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-// [rows, columns] -> [columns, rows], in squares that stay in the cache.
-void transpose(const float* in, std::int64_t rows, std::int64_t columns, float* out) {
+constexpr const char* kSlot = "slot0.";
+constexpr const char* kSlotOfOlderVersions = "momentum.";
+constexpr std::int64_t kRowsAtOnce = 1024;  // of class weights, on their way from and to the backend
+
+std::string prefix_of(nn::TensorRole role) { return role == nn::TensorRole::kSlot ? kSlot : ""; }
+
+// The tensor of a role, of its own name or an older version's.
+const TensorView* find_role(const TensorSource& file, nn::TensorRole role, const std::string& name) {
+  const TensorView* const view = file.find(prefix_of(role) + name);
+  return view != nullptr || role != nn::TensorRole::kSlot ? view : file.find(kSlotOfOlderVersions + name);
+}
+
+// [rows, columns] -> [columns, rows], in squares that stay in the cache; strides between the lines of each.
+void transpose(const float* in, std::int64_t rows, std::int64_t columns, std::int64_t in_stride, float* out,
+               std::int64_t out_stride) {
   constexpr std::int64_t kSquare = 32;
   for (std::int64_t r0 = 0; r0 < rows; r0 += kSquare) {
     for (std::int64_t c0 = 0; c0 < columns; c0 += kSquare) {
       for (std::int64_t r = r0; r < std::min(r0 + kSquare, rows); ++r) {
         for (std::int64_t c = c0; c < std::min(c0 + kSquare, columns); ++c)
-          out[c * rows + r] = in[r * columns + c];
+          out[c * out_stride + r] = in[r * in_stride + c];
       }
     }
   }
@@ -30,108 +43,116 @@ void transpose(const float* in, std::int64_t rows, std::int64_t columns, float* 
 
 }  // namespace
 
-const SafeTensorView* find_backbone_tensor(const SafeTensorsFile& file, const std::string& name) {
+const TensorView* find_backbone_tensor(const TensorSource& file, const std::string& name) {
   for (const char* prefix : kPrefixes) {
-    if (const SafeTensorView* view = file.find(prefix + name)) return view;
+    if (const TensorView* view = file.find(prefix + name)) return view;
   }
   return nullptr;
 }
 
-void read_backbone(const SafeTensorsFile& file, const std::string& path, nn::ParameterStore& parameters,
-                   nn::TensorRole role) {
-  const bool momentum = role == nn::TensorRole::kMomentum;
+void read_backbone(const TensorSource& file, nn::ParameterStore& parameters, nn::TensorRole role) {
+  const bool slot = role == nn::TensorRole::kSlot;
   std::string missing;
   int missing_count = 0;
   for (std::size_t i = 0; i < parameters.tensors().size(); ++i) {
     const nn::TensorSpec& spec = parameters.tensors()[i];
-    if (momentum && spec.kind == nn::TensorKind::kBuffer) continue;
-    const SafeTensorView* view =
-        momentum ? file.find("momentum.backbone." + spec.name) : find_backbone_tensor(file, spec.name);
+    if (slot && spec.kind == nn::TensorKind::kBuffer) continue;
+    const TensorView* view =
+        slot ? find_role(file, role, "backbone." + spec.name) : find_backbone_tensor(file, spec.name);
     if (view == nullptr) {
       if (++missing_count <= 3) missing += (missing.empty() ? "" : ", ") + spec.name;
       continue;
     }
     require(view->shape == spec.shape,
-            "{}: tensor {} has shape {}, the network needs {}; check --arch and --embed_dims", path,
+            "{}: tensor {} has shape {}, the network needs {}; check --arch and --embed_dims", file.path(),
             view->name, shape_text(view->shape), shape_text(spec.shape));
     parameters.copy_in(i, view->to_float(), role);
   }
   require(missing_count == 0,
           "{}: {} of {} backbone tensors are missing, for example {}; is it a file of this architecture?",
-          path, missing_count, parameters.tensors().size(), missing);
+          file.path(), missing_count, parameters.tensors().size(), missing);
 }
 
-std::vector<std::string> unexpected_tensors(const SafeTensorsFile& file,
-                                            const nn::ParameterStore& parameters) {
+std::vector<std::string> unexpected_tensors(const TensorSource& file, const nn::ParameterStore& parameters) {
   std::vector<std::string> names;
-  for (const SafeTensorView& view : file.tensors()) {
+  for (const TensorView& view : file.tensors()) {
     std::string name = view.name;
     if (name.starts_with("module.")) name = name.substr(7);
-    if (name.starts_with("momentum.") || name.starts_with("head.") || name.ends_with(kCounter)) continue;
+    if (name.starts_with(kSlot) || name.starts_with(kSlotOfOlderVersions) || name.starts_with("head.") ||
+        name.ends_with(kCounter))
+      continue;
     if (name.starts_with("backbone.")) name = name.substr(9);
     if (!parameters.contains(name)) names.push_back(view.name);
   }
   return names;
 }
 
-std::int64_t classes_of(const SafeTensorView& head_weight, std::int64_t width) {
+std::int64_t classes_of(const TensorView& head_weight, std::int64_t width) {
   const auto& shape = head_weight.shape;
   if (shape.size() != 2) return 0;
   return shape[0] == width ? shape[1] : shape[1] == width ? shape[0] : 0;
 }
 
-void read_class_weights(const SafeTensorsFile& file, const std::string& path, const std::string& name,
-                        std::int64_t classes, std::int64_t width, std::span<float> rows) {
-  const SafeTensorView& view = file.at(name);
+void read_class_weights(const TensorSource& file, nn::Head& head, nn::TensorRole role) {
+  const std::int64_t classes = head.classes(), width = head.width();
+  const TensorView* const found = find_role(file, role, "head.weight");
+  const TensorView& view = found != nullptr ? *found : file.at(prefix_of(role) + "head.weight");
   const std::vector<std::int64_t> published{width, classes}, ours{classes, width};
   const std::vector<float> values = view.to_float();
-  if (view.shape == published) {
-    transpose(values.data(), width, classes, rows.data());
-  } else if (view.shape == ours) {
-    std::copy(values.begin(), values.end(), rows.begin());
-  } else {
-    fail(
-        "{}: tensor {} has shape {}, expected [D, K] = {}: the file was trained on another set of identities "
-        "or another embedding width",
-        path, name, shape_text(view.shape), shape_text(published));
+  if (view.shape == ours && view.shape != published) return head.copy_in(role, 0, values);
+  require(
+      view.shape == published,
+      "{}: tensor {} has shape {}, expected [D, K] = {}: the file was trained on another set of identities "
+      "or another embedding width",
+      file.path(), view.name, shape_text(view.shape), shape_text(published));
+  std::vector<float> rows;
+  for (std::int64_t first = 0; first < classes; first += kRowsAtOnce) {
+    const std::int64_t count = std::min(kRowsAtOnce, classes - first);
+    rows.resize(static_cast<std::size_t>(count * width));
+    transpose(values.data() + first, width, count, classes, rows.data(), width);
+    head.copy_in(role, first, rows);
   }
 }
 
 float* TensorWriter::room(std::size_t count) { return floats_.emplace_back(count).data(); }
 
-void TensorWriter::add_backbone(const nn::ParameterStore& parameters, nn::TensorRole role,
-                                const std::string& prefix) {
+void TensorWriter::add_backbone(const nn::ParameterStore& parameters, nn::TensorRole role) {
   for (std::size_t i = 0; i < parameters.tensors().size(); ++i) {
     const nn::TensorSpec& spec = parameters.tensors()[i];
     if (role != nn::TensorRole::kValue && spec.kind == nn::TensorKind::kBuffer) continue;
     float* values = room(spec.elements());
     parameters.copy_out(i, {values, spec.elements()}, role);
-    tensors_.push_back({prefix + spec.name, SafeDtype::kF32, spec.shape, values});
+    tensors_.push_back({prefix_of(role) + "backbone." + spec.name, Dtype::kF32, spec.shape, values});
   }
 }
 
-void TensorWriter::add_batch_counters(const nn::ParameterStore& parameters, std::int64_t steps,
-                                      const std::string& prefix) {
+void TensorWriter::add_batch_counters(const nn::ParameterStore& parameters, std::int64_t steps) {
   constexpr std::string_view kVariance = ".running_var";
   for (const nn::TensorSpec& spec : parameters.tensors()) {
     if (!spec.name.ends_with(kVariance)) continue;
     const std::int64_t* value = integers_.emplace_back(std::make_unique<std::int64_t>(steps)).get();
     const std::string layer = spec.name.substr(0, spec.name.size() - kVariance.size());
-    tensors_.push_back({prefix + layer + kCounter, SafeDtype::kI64, {}, value});
+    tensors_.push_back({"backbone." + layer + kCounter, Dtype::kI64, {}, value});
   }
 }
 
-void TensorWriter::add_class_weights(const std::string& name, std::span<const float> rows,
-                                     std::int64_t classes, std::int64_t width) {
-  float* columns = room(rows.size());
-  transpose(rows.data(), classes, width, columns);
-  tensors_.push_back({name, SafeDtype::kF32, {width, classes}, columns});
+void TensorWriter::add_class_weights(const nn::Head& head, nn::TensorRole role) {
+  const std::int64_t classes = head.classes(), width = head.width();
+  float* const columns = room(static_cast<std::size_t>(classes * width));
+  std::vector<float> rows;
+  for (std::int64_t first = 0; first < classes; first += kRowsAtOnce) {
+    const std::int64_t count = std::min(kRowsAtOnce, classes - first);
+    rows.resize(static_cast<std::size_t>(count * width));
+    head.copy_out(role, first, rows);
+    transpose(rows.data(), count, width, width, columns + first, classes);
+  }
+  tensors_.push_back({prefix_of(role) + "head.weight", Dtype::kF32, {width, classes}, columns});
 }
 
 void TensorWriter::add_vector(const std::string& name, std::span<const float> values) {
   float* stored = room(values.size());
   std::copy(values.begin(), values.end(), stored);
-  tensors_.push_back({name, SafeDtype::kF32, {static_cast<std::int64_t>(values.size())}, stored});
+  tensors_.push_back({name, Dtype::kF32, {static_cast<std::int64_t>(values.size())}, stored});
 }
 
 }  // namespace qcface::model

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 namespace qcface::report {
 namespace {
 
@@ -114,10 +112,5 @@ std::string html_tile(const std::string& label, const std::string& value, const 
       "</div>\n",
       escape_html(label), escape_html(value), escape_html(note));
 }
-
-std::string number(double value, int digits) {
-  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "\xE2\x80\x93";
-}
-std::string percent(double fraction) { return number(100 * fraction, 2); }
 
 }  // namespace qcface::report

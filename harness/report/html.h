@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "harness/report/svg_plot.h"
+#include "harness/plot/svg_plot.h"
 
 namespace qcface::report {
 
@@ -31,10 +31,5 @@ std::string html_table(const std::vector<std::vector<std::string>>& rows, std::s
 
 /// A large number with its label; value and note are text.
 std::string html_tile(const std::string& label, const std::string& value, const std::string& note);
-
-/// "12.34", or a dash for NaN.
-std::string number(double value, int digits);
-/// 100 * fraction with two decimals, or a dash.
-std::string percent(double fraction);
 
 }  // namespace qcface::report

@@ -53,9 +53,10 @@ ReportResult run_report(const ReportOptions& options) {
   std::string body = guarded("header", result.missing, [&] { return header_section(run, title); });
   body += facts_section(run, result.missing);
   body += training_section(run, options, result.missing);
-  body += guarded("verification", result.missing, [&] { return verification_section(run, result.missing); });
-  body += guarded("degradation", result.missing,
-                  [&] { return degradation_section(run, options, result.missing); });
+  for (const eval::Protocol* protocol : eval::protocols()) {
+    body += guarded(protocol->section, result.missing,
+                    [&] { return result_section(run, *protocol, options, result.missing); });
+  }
   body += pictures_section(run, options, result.missing);
   body +=
       "<footer>This page is one file: figures and pictures are inside, nothing is loaded from "

@@ -1,7 +1,6 @@
 #include "harness/report/run_data.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <deque>
 #include <fstream>
@@ -17,21 +16,17 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "harness/console/interrupt.h"
+#include "harness/eval/result.h"
 
 namespace qcface::report {
 namespace {
 
 namespace fs = std::filesystem;
+using eval::number_at;
 using nlohmann::json;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kLogLines = 30;
-
-double parse_number(const std::string& text) {
-  double value = kNan;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() ? value : kNan;
-}
 
 std::optional<json> read_object(const fs::path& file, std::vector<std::string>& problems) {
   std::error_code error;
@@ -121,39 +116,30 @@ void read_log(RunData& run) {
   run.log_tail.assign(tail.begin(), tail.end());
 }
 
-std::vector<RocRow> read_roc(const fs::path& file) {
-  std::vector<RocRow> rows;
-  Lines lines(file);
-  std::string line;
-  lines.next(line);  // header
-  while (lines.next(line)) {
-    const std::vector<std::string> fields = split_csv(line);
-    if (fields.size() < 4) continue;
-    const RocRow row{fields[0], parse_number(fields[1]), parse_number(fields[2])};
-    if (std::isfinite(row.fpr) && std::isfinite(row.tpr)) rows.push_back(row);
-  }
-  return rows;
-}
-
 std::vector<NamedMagnitude> read_magnitudes(const fs::path& file) {
   std::vector<NamedMagnitude> rows;
   Lines lines(file);
   std::string line;
   lines.next(line);
   while (lines.next(line)) {
-    const std::vector<std::string> fields = split_csv(line);
+    const std::vector<std::string> fields = eval::split_csv(line);
     if (fields.size() < 3) continue;
-    const NamedMagnitude row{fields[0], fields[1], parse_number(fields[2])};
+    const NamedMagnitude row{fields[0], fields[1], eval::csv_number(fields[2])};
     if (std::isfinite(row.magnitude)) rows.push_back(row);
   }
   return rows;
 }
 
-void read_verification(RunData& run, const fs::path& folder, const std::string& name) {
-  std::optional<json> verify = read_object(folder / "verify.json", run.problems);
-  if (!verify) return;
-  run.verifications.push_back(
-      {name, std::move(*verify), read_roc(folder / "roc.csv"), read_magnitudes(folder / "magnitudes.csv")});
+// What is in eval/ or a folder of it.
+void read_results(RunData& run, const fs::path& folder, const std::string& name) {
+  const std::size_t before = run.results.size();
+  for (const eval::Protocol* protocol : eval::protocols()) {
+    if (auto result = eval::read_result(folder, *protocol, run.problems)) {
+      run.results.push_back({protocol, name, std::move(*result)});
+    }
+  }
+  if (run.results.size() > before)
+    run.picture_sets.push_back({name, read_magnitudes(folder / "magnitudes.csv")});
 }
 
 std::vector<fs::path> sorted_entries(const fs::path& folder) {
@@ -167,30 +153,6 @@ std::vector<fs::path> sorted_entries(const fs::path& folder) {
 }
 
 }  // namespace
-
-double number_at(const json& object, const std::string& key) {
-  if (!object.is_object()) return kNan;
-  const auto it = object.find(key);
-  return it != object.end() && it->is_number() ? it->get<double>() : kNan;
-}
-
-std::vector<std::string> split_csv(const std::string& line) {
-  std::vector<std::string> fields(1);
-  bool quoted = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (quoted && c == '"' && i + 1 < line.size() && line[i + 1] == '"') {
-      fields.back().push_back(line[++i]);
-    } else if (c == '"') {
-      quoted = !quoted;
-    } else if (c == ',' && !quoted) {
-      fields.emplace_back();
-    } else if (c != '\r') {
-      fields.back().push_back(c);
-    }
-  }
-  return fields;
-}
 
 std::vector<double> MetricTable::column(const std::string& key) const {
   const auto it = columns.find(key);
@@ -230,12 +192,19 @@ RunData read_run(const fs::path& folder) {
   for (const fs::path& file : sorted_entries(folder / "checkpoints")) {
     if (file.extension() == ".safetensors") run.checkpoints.push_back(file.filename().string());
   }
-  read_verification(run, folder / "eval", "");
+  read_results(run, folder / "eval", "");
   for (const fs::path& entry : sorted_entries(folder / "eval")) {
-    if (fs::is_directory(entry)) read_verification(run, entry, entry.filename().string());
+    if (fs::is_directory(entry)) read_results(run, entry, entry.filename().string());
   }
-  run.degradation = read_object(folder / "eval" / "degradation.json", run.problems);
   return run;
+}
+
+std::vector<const RunResult*> results_of(const RunData& run, const eval::Protocol& protocol) {
+  std::vector<const RunResult*> results;
+  for (const RunResult& found : run.results) {
+    if (found.protocol == &protocol) results.push_back(&found);
+  }
+  return results;
 }
 
 }  // namespace qcface::report

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "harness/eval/protocol.h"
+
 namespace qcface::report {
 
 /// Records of one kind, one column a key; columns have equal length, with NaN where a record lacks the key.
@@ -33,17 +35,16 @@ struct NamedMagnitude {
   double magnitude = 0;
 };
 
-struct RocRow {
-  std::string score;
-  double fpr = 0, tpr = 0;
+/// Pictures of the results in eval/ or eval/<set>/.
+struct PictureSet {
+  std::string name;  // "" for eval/ itself
+  std::vector<NamedMagnitude> magnitudes;
 };
 
-/// One verification set: eval/ or eval/<set>/.
-struct VerificationData {
-  std::string name;  // "" for eval/ itself
-  nlohmann::json verify;
-  std::vector<RocRow> roc;
-  std::vector<NamedMagnitude> magnitudes;
+struct RunResult {
+  const eval::Protocol* protocol = nullptr;
+  std::string folder;  // "" for eval/ itself
+  eval::Result result;
 };
 
 struct RunData {
@@ -56,18 +57,15 @@ struct RunData {
   std::int64_t damaged_lines = 0;
   std::vector<std::string> log_head, log_tail;  // lines of log.txt
   std::vector<std::string> checkpoints;         // file names
-  std::vector<VerificationData> verifications;
-  std::optional<nlohmann::json> degradation;
+  std::vector<RunResult> results;
+  std::vector<PictureSet> picture_sets;
   std::vector<std::string> problems;  // files that are there but cannot be read
 };
 
 /// Throws Error when the folder is missing.
 RunData read_run(const std::filesystem::path& folder);
 
-/// A number of a JSON object, or NaN.
-double number_at(const nlohmann::json& object, const std::string& key);
-
-/// Fields of one CSV line, quotes taken off.
-std::vector<std::string> split_csv(const std::string& line);
+/// Those of one protocol, eval/ first.
+std::vector<const RunResult*> results_of(const RunData& run, const eval::Protocol& protocol);
 
 }  // namespace qcface::report

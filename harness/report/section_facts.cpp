@@ -68,32 +68,31 @@ std::string suggested_weights(const RunData& run) {
 std::string header_section(const RunData& run, const std::string& title) {
   std::string html = fmt::format(
       "<header>\n<h1>{}</h1>\n<p class=\"sub\">qcface run report, written {} from {}</p>\n<nav>"
-      "<a href=\"#run\">Run</a><a href=\"#training\">Training</a><a href=\"#magnitude\">Magnitude</a>"
-      "<a href=\"#verification\">Verification</a><a href=\"#degradation\">Degradation</a>"
-      "<a href=\"#pictures\">Pictures</a></nav>\n</header>\n<div class=\"tiles\">\n",
+      "<a href=\"#run\">Run</a><a href=\"#training\">Training</a><a href=\"#magnitude\">Magnitude</a>",
       escape_html(title), now_text(), escape_html(run.folder.string()));
+  for (const eval::Protocol* protocol : eval::protocols()) {
+    if (protocol->suggested_data == nullptr && results_of(run, *protocol).empty()) continue;
+    std::string name = protocol->section;
+    name[0] = static_cast<char>(name[0] - 'a' + 'A');
+    html += fmt::format("<a href=\"#{}\">{}</a>", protocol->section, name);
+  }
+  html += "<a href=\"#pictures\">Pictures</a></nav>\n</header>\n<div class=\"tiles\">\n";
   if (!run.steps.empty()) {
     html += html_tile("Steps", fmt::format("{:.0f}", run.steps.steps.back()),
                       fmt::format("{} epochs finished", run.epochs.steps.size()));
     const bool epoch = run.epochs.has("loss");
-    html += html_tile("Loss", number(last_finite(epoch ? run.epochs : run.steps, "loss"), 3),
+    html += html_tile("Loss", eval::number(last_finite(epoch ? run.epochs : run.steps, "loss"), 3),
                       epoch ? "mean of the last epoch" : "last logged batch");
     html += html_tile("Training accuracy",
-                      percent(last_finite(epoch ? run.epochs : run.steps, "accuracy")) + " %",
+                      eval::percent(last_finite(epoch ? run.epochs : run.steps, "accuracy")) + " %",
                       epoch ? "top 1, last epoch" : "top 1, last logged batch");
   }
-  if (!run.verifications.empty()) {
-    const json& verify = run.verifications.front().verify;
-    const json cosine = verify.value("cosine", json::object());
-    const json pairs = verify.value("pairs", json::object());
-    html += html_tile("Verification accuracy", percent(number_at(cosine, "accuracy_mean")) + " %",
-                      fmt::format("10-fold, cosine, {:.0f} pairs", number_at(pairs, "used")));
-    html += html_tile("AUC", percent(number_at(cosine, "auc")) + " %", "cosine, same pairs");
-  }
-  if (run.degradation) {
-    const double rho = number_at(*run.degradation, "spearman_source_mean");
-    html += html_tile("Spearman correlation", std::isfinite(rho) ? fmt::format("{:+.3f}", rho) : "undefined",
-                      "magnitude, degradation");
+  for (const eval::Protocol* protocol : eval::protocols()) {
+    const std::vector<const RunResult*> results = results_of(run, *protocol);
+    if (results.empty()) continue;
+    for (const eval::Tile& tile : protocol->present(results.front()->result).tiles) {
+      html += html_tile(tile.label, tile.value, tile.note);
+    }
   }
   return html + "</div>\n";
 }

@@ -11,14 +11,11 @@ namespace qcface::report {
 namespace {
 
 std::string picture(const NamedMagnitude& row, int side) {
-  const std::string uri = thumbnail_uri(row.path, side);
   const std::string file = std::filesystem::path(row.path).filename().string();
   const std::string name = row.identity.empty() ? file : row.identity + "/" + file;
   return fmt::format("<div class=\"picture\" title=\"{}\">{}<b>{}</b><div class=\"name\">{}</div></div>\n",
-                     escape_html(row.path),
-                     uri.empty() ? std::string("<div class=\"absent\"></div>")
-                                 : fmt::format("<img alt=\"{}\" src=\"{}\">", escape_html(name), uri),
-                     number(row.magnitude, 2), escape_html(name));
+                     escape_html(row.path), html_thumbnail(row.path, name, side),
+                     eval::number(row.magnitude, 2), escape_html(name));
 }
 
 }  // namespace
@@ -26,7 +23,7 @@ std::string picture(const NamedMagnitude& row, int side) {
 std::string pictures_section(const RunData& run, const ReportOptions& options,
                              std::vector<std::string>& missing) {
   std::string html;
-  for (const VerificationData& set : run.verifications) {
+  for (const PictureSet& set : run.picture_sets) {
     std::vector<NamedMagnitude> rows = set.magnitudes;
     if (rows.empty()) continue;
     std::stable_sort(rows.begin(), rows.end(), [](const NamedMagnitude& a, const NamedMagnitude& b) {
@@ -56,8 +53,7 @@ std::string pictures_section(const RunData& run, const ReportOptions& options,
   if (html.empty()) {
     missing.push_back("pictures");
     html = html_missing("There is no eval/magnitudes.csv in the run folder.",
-                        fmt::format("qcface eval verify --weights {} --data FOLDER --out {}",
-                                    suggested_weights(run), (run.folder / "eval").string()));
+                        suggested_command(run, *eval::protocols().front()));
   }
   return html_section("pictures", "Pictures of lowest and highest magnitude", html);
 }

@@ -13,13 +13,15 @@ std::string header_section(const RunData& run, const std::string& title);
 std::string facts_section(const RunData& run, std::vector<std::string>& missing);
 std::string training_section(const RunData& run, const ReportOptions& options,
                              std::vector<std::string>& missing);
-std::string verification_section(const RunData& run, std::vector<std::string>& missing);
-std::string degradation_section(const RunData& run, const ReportOptions& options,
-                                std::vector<std::string>& missing);
+/// Empty where there is no result and none is suggested.
+std::string result_section(const RunData& run, const eval::Protocol& protocol, const ReportOptions& options,
+                           std::vector<std::string>& missing);
 std::string pictures_section(const RunData& run, const ReportOptions& options,
                              std::vector<std::string>& missing);
 
 /// The newest checkpoint as a path to put into a suggested command, or a placeholder.
 std::string suggested_weights(const RunData& run);
+/// The command that makes a result of the protocol.
+std::string suggested_command(const RunData& run, const eval::Protocol& protocol);
 
 }  // namespace qcface::report

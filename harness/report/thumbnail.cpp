@@ -1,5 +1,7 @@
 #include "harness/report/thumbnail.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -7,6 +9,7 @@
 
 #include "harness/console/interrupt.h"
 #include "harness/data/image.h"
+#include "harness/report/html.h"
 
 namespace qcface::report {
 
@@ -49,6 +52,12 @@ std::string thumbnail_uri(const std::filesystem::path& file, int side) {
     return {};
   }
   return "data:image/jpeg;base64," + base64(encoded.data(), encoded.size());
+}
+
+std::string html_thumbnail(const std::filesystem::path& file, const std::string& alternative, int side) {
+  const std::string uri = thumbnail_uri(file, side);
+  if (uri.empty()) return "<div class=\"absent\"></div>";
+  return fmt::format("<img alt=\"{}\" src=\"{}\">", escape_html(alternative), uri);
 }
 
 }  // namespace qcface::report

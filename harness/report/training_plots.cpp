@@ -176,7 +176,7 @@ std::vector<NamedPlot> magnitude_histograms(const RunData& run) {
                      run.histogram->step),
          std::move(plot)});
   }
-  for (const VerificationData& set : run.verifications) {
+  for (const PictureSet& set : run.picture_sets) {
     if (set.magnitudes.size() < 2) continue;
     const auto [low, high] = std::minmax_element(
         set.magnitudes.begin(), set.magnitudes.end(),

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "harness/plot/svg_plot.h"
 #include "harness/report/run_data.h"
-#include "harness/report/svg_plot.h"
 
 namespace qcface::report {
 

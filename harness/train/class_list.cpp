@@ -1,7 +1,6 @@
 #include "harness/train/class_list.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -10,6 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/text.h"
 
 namespace qcface::train {
@@ -19,18 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kExamples = 3;
 constexpr std::int64_t kSizedPictures = 1000;
-
-class Fnv1a {
- public:
-  void add(std::string_view bytes) {
-    for (const char c : bytes) add(static_cast<unsigned char>(c));
-  }
-  void add(unsigned char byte) { value_ = (value_ ^ byte) * 0x100000001b3u; }
-  std::string hex() const { return fmt::format("{:016x}", value_); }
-
- private:
-  std::uint64_t value_ = 0xcbf29ce484222325u;
-};
 
 fs::path list_path(const fs::path& run) { return run / "classes.txt"; }
 
@@ -84,11 +72,10 @@ std::string class_list_hash(std::span<const std::string> names) {
   return hash.hex();
 }
 
-std::string picture_list_hash(const data::ImageFolder& set) {
+std::string picture_list_hash(const data::PictureSource& set) {
   Fnv1a hash;
-  std::string path;
   for (std::int64_t i = 0; i < set.size(); ++i) {
-    set.path(i, path);
+    const std::string path = set.name(i);
     const std::size_t slash = path.rfind('/');
     const std::size_t before = slash == std::string::npos || slash == 0 ? 0 : path.rfind('/', slash - 1) + 1;
     hash.add(std::string_view(path).substr(before));
@@ -96,9 +83,7 @@ std::string picture_list_hash(const data::ImageFolder& set) {
   }
   const std::int64_t sized = std::min(set.size(), kSizedPictures);
   for (std::int64_t k = 0; k < sized; ++k) {
-    set.path(k * set.size() / sized, path);
-    struct stat status {};
-    const auto size = static_cast<std::uint64_t>(::stat(path.c_str(), &status) == 0 ? status.st_size : 0);
+    const std::uint64_t size = set.stored_bytes(k * set.size() / sized);
     for (int shift = 0; shift < 64; shift += 8) hash.add(static_cast<unsigned char>(size >> shift));
   }
   return hash.hex();

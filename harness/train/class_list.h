@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/data/image_folder.h"
+#include "harness/data/picture_source.h"
 
 namespace qcface::train {
 
@@ -17,7 +17,7 @@ namespace qcface::train {
 std::string class_list_hash(std::span<const std::string> names);
 /// The same of the pictures: <identity>/<picture> of each in scan order, so that a set may move to another disk, and the
 /// sizes of up to 1000 files spread over it, so that pictures made anew under their old names are seen.
-std::string picture_list_hash(const data::ImageFolder& set);
+std::string picture_list_hash(const data::PictureSource& set);
 
 /// Writes <run>/classes.txt atomically. A line break inside a name is written \n, a back slash \\.
 void write_class_list(const std::filesystem::path& run, std::span<const std::string> names);

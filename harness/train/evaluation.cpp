@@ -4,13 +4,10 @@
 #include <functional>
 #include <system_error>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "harness/console/progress.h"
-#include "harness/eval/commands.h"
-#include "harness/eval/degradation.h"
-#include "harness/eval/results.h"
-#include "harness/eval/verify.h"
 
 namespace qcface::train {
 namespace {
@@ -19,7 +16,20 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kEvalBatch = 64;
 
-fs::path levels_file(const TrainOptions& options) { return fs::path(options.degrade_data) / "levels.csv"; }
+// A protocol over the folder that an option names, its lists read. Throws Error that begins with the option.
+std::unique_ptr<eval::Measurement> measurement_of(const char* protocol, const char* option,
+                                                  const fs::path& folder, const char* list) {
+  std::error_code error;
+  require(fs::exists(folder / list, error), "{} {}: no {} in it", option, folder.string(), list);
+  std::unique_ptr<eval::Measurement> measurement = eval::protocol(protocol).make();
+  measurement->folder = folder;
+  try {
+    measurement->read();
+  } catch (const Error& problem) {
+    fail("{} {}: {}", option, folder.string(), problem.what());
+  }
+  return measurement;
+}
 
 // Runs one of the final evaluations; false, with a warning, if it failed.
 bool succeeds(const std::string& what, const std::function<void()>& evaluate) {
@@ -76,16 +86,10 @@ std::vector<EvalSet> read_eval_sets(const TrainOptions& options) {
               "--eval-data {}: is the same folder as {}: give it once", folders[i].string(),
               folders[j].string());
     }
-    const fs::path list = folders[i] / "pairs.list";
-    require(fs::exists(list, error), "--eval-data {}: no pairs.list in it", folders[i].string());
-    sets.push_back({names[i], folders[i], data::read_pairs(list, folders[i])});
-    eval::require_measurable(sets.back().pairs,
-                             fmt::format("--eval-data {}: pairs.list", folders[i].string()));
+    sets.push_back({names[i], measurement_of("verify", "--eval-data", folders[i], "pairs.list"), {}, -1});
   }
   if (!options.degrade_data.empty()) {
-    require(fs::exists(levels_file(options), error), "--degrade-data {}: no levels.csv in it",
-            options.degrade_data);
-    eval::read_degradation_set(levels_file(options));
+    measurement_of("degradation", "--degrade-data", options.degrade_data, "levels.csv");
   }
   return sets;
 }
@@ -94,50 +98,54 @@ eval::ExtractOptions extract_options(const TrainOptions& options) {
   eval::ExtractOptions extract;
   extract.batch_size = kEvalBatch;
   extract.workers = options.workers;
-  extract.mean = options.mean;
-  extract.std = options.std;
-  extract.swap_rb = options.swap_rb;
-  extract.non_square =
-      options.non_square == "reject" ? data::NonSquare::kReject : data::NonSquare::kCentreCrop;
+  extract.preparation = options.preparation;
   return extract;
 }
 
-eval::VerifyResult verify_set(nn::Network& network, const EvalSet& set, const TrainOptions& options) {
+const eval::Result& verify_set(nn::Network& network, EvalSet& set, const TrainOptions& options,
+                               std::int64_t global_step) {
   model::NetworkEmbedder embedder(network, kEvalBatch);
-  Progress progress("verifying " + set.name, set.pairs.images.size(), "pictures");
+  Progress progress("verifying " + set.name, 1, "pictures");
   eval::ExtractOptions extract = extract_options(options);
-  extract.progress = [&](std::size_t done, std::size_t) { progress.update(done); };
-  return eval::verify(embedder, set.pairs, extract);
+  extract.progress = [&](std::size_t done, std::size_t total) { progress.update_of(done, total); };
+  eval::NetworkFeatures features(embedder, extract);
+  set.found_at = -1;  // should it fail
+  set.found = set.measurement->run(features);
+  set.found_at = global_step;
+  return *set.found;
 }
 
-bool write_final_evaluation(nn::Network& network, const std::vector<EvalSet>& sets,
-                            const TrainOptions& options, const fs::path& run, const std::string& weights,
-                            const std::string& device) {
-  model::NetworkEmbedder embedder(network, kEvalBatch);
+bool write_final_evaluation(nn::Network& network, std::vector<EvalSet>& sets, const TrainOptions& options,
+                            const fs::path& run, const std::string& weights, const std::string& device,
+                            std::int64_t global_step) {
+  const eval::Conditions conditions{{"weights", weights}, {"arch", options.arch}, {"device", device}};
+  const eval::Protocol& verify = eval::protocol("verify");
   bool good = true;
-  for (const EvalSet& set : sets) {
-    eval::VerifyOptions verify;
-    verify.pairs = set.folder / "pairs.list";
-    verify.images = set.folder;
-    verify.out = &set == &sets.front() ? run / "eval" : run / "eval" / set.name;
-    verify.extract = extract_options(options);
-    verify.conditions = {{"set", set.name}, {"weights", weights}, {"arch", options.arch}, {"device", device}};
+  for (EvalSet& set : sets) {
+    const fs::path out = &set == &sets.front() ? run / "eval" : run / "eval" / set.name;
+    eval::Conditions of_set = conditions;
+    of_set["set"] = set.name;
     good &= succeeds("the final verification on " + set.name, [&] {
-      const eval::VerifyResult result = eval::run_eval_verify(embedder, verify);
-      log::info("verification on {} ({})\n{}", set.name, set.folder.string(), eval::format_table(result));
+      require_writable_folder(out, "--pth-save-fold");
+      if (set.found_at != global_step) verify_set(network, set, options, global_step);
+      eval::write_result(out, verify, *set.found, of_set);
+      log::info("verification on {} ({})\n{}", set.name, set.measurement->folder.string(),
+                eval::screen_text(verify.present(*set.found)));
     });
   }
   if (options.degrade_data.empty()) return good;
-  eval::DegradationOptions degradation;
-  degradation.levels = levels_file(options);
-  degradation.out = run / "eval";
-  degradation.extract = extract_options(options);
-  degradation.conditions = {{"weights", weights}, {"arch", options.arch}, {"device", device}};
-  return succeeds("the measurement of magnitude against degradation",
-                  [&] {
-                    const eval::DegradationResult result = eval::run_eval_degradation(embedder, degradation);
-                    log::info("magnitude against degradation\n{}", eval::format_table(result));
-                  }) &&
+  return succeeds(
+             "the measurement of magnitude against degradation",
+             [&] {
+               const eval::Protocol& degradation = eval::protocol("degradation");
+               const auto measurement =
+                   measurement_of(degradation.name, "--degrade-data", options.degrade_data, "levels.csv");
+               model::NetworkEmbedder embedder(network, kEvalBatch);
+               eval::NetworkFeatures features(embedder, extract_options(options));
+               const eval::Result result = measurement->run(features);
+               eval::write_result(run / "eval", degradation, result, conditions);
+               log::info("magnitude against degradation\n{}", eval::screen_text(degradation.present(result)));
+             }) &&
          good;
 }
 

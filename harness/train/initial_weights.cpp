@@ -7,20 +7,21 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "core/safetensors.h"
+#include "core/tensors/source.h"
 #include "core/text.h"
 #include "harness/model/tensor_file.h"
 #include "harness/train/checkpoint.h"
+#include "nn/backbones/table.h"
 
 namespace qcface::train {
 namespace {
 
-void require_same_backbone(const SafeTensorsFile& file, const TrainOptions& o) {
+void require_same_backbone(const TensorSource& file, const TrainOptions& o) {
   const auto arch = file.metadata().find("arch");
   require(arch == file.metadata().end() || arch->second == o.arch,
           "--weight_path {}: holds a backbone {}, but --arch is {}: give the same", o.weight_path,
           printable(arch == file.metadata().end() ? "" : arch->second, 100), o.arch);
-  const SafeTensorView* bias = model::find_backbone_tensor(file, "fc.bias");
+  const TensorView* bias = model::find_backbone_tensor(file, nn::backbone(o.arch).embedding);
   require(bias == nullptr || bias->elements() == o.embed_dims,
           "--weight_path {}: its embeddings have {} values, but --embed_dims is {}: give --embed_dims {}",
           o.weight_path, bias == nullptr ? 0 : bias->elements(), o.embed_dims,
@@ -37,11 +38,11 @@ std::string class_list_of(const std::string& path) {
 }
 
 // Whether the class weights are taken; logs why not.
-bool takes_class_weights(const SafeTensorsFile& file, const TrainOptions& o, const std::string& class_list,
-                         const Head& head) {
-  const SafeTensorView* weights = file.find("head.weight");
-  const bool keep = o.head == "keep";
-  if (o.head == "new") {
+bool takes_class_weights(const TensorSource& file, const TrainOptions& o, const std::string& class_list,
+                         const nn::Head& head) {
+  const TensorView* weights = file.find("head.weight");
+  const bool keep = o.head == ClassWeights::kKeep;
+  if (o.head == ClassWeights::kNew) {
     log::info("--head new: backbone taken from {}, class weights new", o.weight_path);
     return false;
   }
@@ -79,26 +80,21 @@ bool takes_class_weights(const SafeTensorsFile& file, const TrainOptions& o, con
 }  // namespace
 
 void load_initial_weights(const TrainOptions& o, const std::string& class_list, nn::Network& network,
-                          Head& head) {
+                          nn::Head& head) {
   std::error_code error;
   require(std::filesystem::exists(o.weight_path, error), "--weight_path {}: no such file", o.weight_path);
-  require(!o.weight_path.ends_with(".pth") && !o.weight_path.ends_with(".pt"),
-          "--weight_path {}: PyTorch's own files are not read by this version; save the state dict as "
-          "safetensors",
-          o.weight_path);
-  const SafeTensorsFile file(o.weight_path);
+  const TensorSource file = open_tensors(o.weight_path);
   require_same_backbone(file, o);
-  model::read_backbone(file, o.weight_path, network.parameters());
+  model::read_backbone(file, network.parameters());
   const bool with_head = takes_class_weights(file, o, class_list, head);
   if (with_head) {
-    model::read_class_weights(file, o.weight_path, "head.weight", head.classes(), head.width(),
-                              head.weights());
-    for (const HeadState& state : head_states(head)) {
-      const SafeTensorView* tensor = file.find(state.name);
+    model::read_class_weights(file, head);
+    for (const nn::Head::State& state : head.state()) {
+      const TensorView* tensor = file.find(state.name);
       if (tensor == nullptr || tensor->elements() != static_cast<std::int64_t>(state.values.size())) continue;
-      const std::vector<float> values = tensor->to_float();
-      std::copy(values.begin(), values.end(), state.values.begin());
+      head.set_state({state.name, tensor->to_float()});
     }
+    head.loaded();
   }
   for (const std::string& name : model::unexpected_tensors(file, network.parameters())) {
     log::warn("{}: tensor {} is not part of {} and was left out", o.weight_path, printable(name, 200),

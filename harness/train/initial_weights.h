@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "harness/train/head.h"
 #include "harness/train/train_options.h"
+#include "nn/head/head.h"
 #include "nn/network.h"
 
 namespace qcface::train {
@@ -13,6 +13,6 @@ namespace qcface::train {
 /// stay as they are); the log says which. `class_list` is the hash of this set's class list. Throws Error naming the
 /// file: no safetensors, another backbone or embedding width; with --head keep, class weights that do not fit.
 void load_initial_weights(const TrainOptions& options, const std::string& class_list, nn::Network& network,
-                          Head& head);
+                          nn::Head& head);
 
 }  // namespace qcface::train

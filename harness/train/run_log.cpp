@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
-#include <system_error>
 
-#include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "harness/console/memory.h"
@@ -34,21 +32,20 @@ RunLog::RunLog(const std::filesystem::path& run, std::int64_t global_step, std::
       start_(Clock::now()),
       window_start_(start_) {
   metrics_.open(run / "metrics.jsonl", global_step);
-  std::error_code error;
-  std::filesystem::create_directories(run / "tensorboard", error);
-  require(!error, "{}: cannot be made: {}", (run / "tensorboard").string(), error.message());
   events_ = std::make_unique<report::TensorBoardWriter>(run / "tensorboard");
 }
 
-void RunLog::step(const StepRecord& r, bool line) {
-  const HeadStep& head = *r.head;
+void RunLog::step(const FinishedStep& step, std::int64_t global_step, bool line) {
+  const StepOrder& order = step.order;
+  const HeadStep& head = step.head;
   histogram_.add(head.lengths);
-  window_pictures_ += r.pictures;
-  window_wait_ += r.wait_seconds;
-  const double accuracy = static_cast<double>(head.top1) / static_cast<double>(r.pictures);
-  const auto done = static_cast<std::size_t>(r.global_step - first_step_);
+  window_pictures_ += order.size;
+  window_wait_ += order.wait_seconds;
+  const double accuracy = static_cast<double>(head.top1) / static_cast<double>(order.size);
+  const auto done = static_cast<std::size_t>(global_step - first_step_);
   if (!Progress::plain()) {
-    progress_.update(done, fmt::format("loss {:.3f} acc {:.1f}% lr {:.1e}", head.loss, 100 * accuracy, r.lr));
+    progress_.update(done,
+                     fmt::format("loss {:.3f} acc {:.1f}% lr {:.1e}", head.loss, 100 * accuracy, order.lr));
   }
   if (!line) return;
 
@@ -57,7 +54,7 @@ void RunLog::step(const StepRecord& r, bool line) {
   const double rate = static_cast<double>(window_pictures_) / std::max(window, 1e-9);
   const double waiting = window_wait_ / std::max(window, 1e-9);
   const double eta = elapsed / static_cast<double>(std::max<std::size_t>(done, 1)) *
-                     static_cast<double>(total_steps_ - r.global_step);
+                     static_cast<double>(total_steps_ - global_step);
   const auto [z_min, z_max] = std::minmax_element(head.lengths.begin(), head.lengths.end());
   const double z_mean = mean_of(head.lengths);
   const double p_mean = mean_of(head.target_probability);
@@ -67,20 +64,20 @@ void RunLog::step(const StepRecord& r, bool line) {
       "step {}/{} epoch {} loss {:.4f} id {:.4f} mag {:.4f} acc {:.2f}% top5 {:.2f}% z {:.2f}/{:.2f}/{:.2f} "
       "lr {:.2e} "
       "img/s {:.1f} wait {:.0f}% mem {:.0f}MiB eta {}",
-      r.global_step, total_steps_, r.epoch + 1, head.loss, head.loss_id, lambda_g_ * head.loss_g,
-      100 * accuracy, 100.0 * static_cast<double>(head.top5) / static_cast<double>(r.pictures), *z_min,
-      z_mean, *z_max, r.lr, rate, 100 * waiting, memory, format_duration(eta));
+      global_step, total_steps_, order.epoch + 1, head.loss, head.loss_id, lambda_g_ * head.loss_g,
+      100 * accuracy, 100.0 * static_cast<double>(head.top5) / static_cast<double>(order.size), *z_min,
+      z_mean, *z_max, order.lr, rate, 100 * waiting, memory, format_duration(eta));
   const nlohmann::ordered_json record{
       {"kind", "step"},
-      {"epoch", r.epoch},
-      {"step", r.batch},
-      {"global_step", r.global_step},
+      {"epoch", order.epoch},
+      {"step", order.batch},
+      {"global_step", global_step},
       {"loss", head.loss},
       {"loss_id", head.loss_id},
       {"loss_g", head.loss_g},
       {"accuracy", accuracy},
-      {"top5", static_cast<double>(head.top5) / static_cast<double>(r.pictures)},
-      {"lr", r.lr},
+      {"top5", static_cast<double>(head.top5) / static_cast<double>(order.size)},
+      {"lr", order.lr},
       {"z_min", *z_min},
       {"z_mean", z_mean},
       {"z_max", *z_max},
@@ -92,14 +89,14 @@ void RunLog::step(const StepRecord& r, bool line) {
   metrics_.write(record);
   for (const char* key : {"loss", "loss_id", "loss_g", "accuracy", "lr", "z_min", "z_mean", "z_max", "p_mean",
                           "images_per_s"}) {
-    events_->scalar(std::string("train/") + key, r.global_step, record.at(key).get<double>());
+    events_->scalar(std::string("train/") + key, global_step, record.at(key).get<double>());
   }
   if (histograms_) {
     nlohmann::ordered_json histogram{
-        {"kind", "histogram"}, {"epoch", r.epoch}, {"global_step", r.global_step}};
+        {"kind", "histogram"}, {"epoch", order.epoch}, {"global_step", global_step}};
     histogram.update(histogram_.to_json());
     metrics_.write(histogram);
-    events_->histogram("train/magnitude", r.global_step, histogram_.edges(), histogram_.counts());
+    events_->histogram("train/magnitude", global_step, histogram_.edges(), histogram_.counts());
   }
   events_->flush();
   histogram_.clear();
@@ -108,16 +105,16 @@ void RunLog::step(const StepRecord& r, bool line) {
   window_wait_ = 0;
 }
 
-void RunLog::epoch(const RunState& state, std::int64_t epoch, double seconds) {
+void RunLog::epoch(const RunState& state, double seconds) {
   const EpochSums& sums = state.sums;
   const auto pictures = static_cast<double>(std::max<std::int64_t>(sums.pictures, 1));
   progress_.clear();
   log::info("epoch {} done: loss {:.4f} id {:.4f} acc {:.2f}% top5 {:.2f}% z {:.2f}/{:.2f}/{:.2f} in {}",
-            epoch + 1, sums.loss / pictures, sums.loss_id / pictures,
+            state.epoch + 1, sums.loss / pictures, sums.loss_id / pictures,
             100 * static_cast<double>(sums.top1) / pictures, 100 * static_cast<double>(sums.top5) / pictures,
             sums.z_min, sums.z_sum / pictures, sums.z_max, format_duration(seconds));
   metrics_.write({{"kind", "epoch"},
-                  {"epoch", epoch},
+                  {"epoch", state.epoch},
                   {"global_step", state.global_step},
                   {"pictures", sums.pictures},
                   {"loss", sums.loss / pictures},

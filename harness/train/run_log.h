@@ -8,20 +8,11 @@
 
 #include "harness/console/progress.h"
 #include "harness/report/tensorboard.h"
-#include "harness/train/checkpoint.h"
-#include "harness/train/head.h"
+#include "harness/train/engine.h"
 #include "harness/train/metrics.h"
+#include "harness/train/state.h"
 
 namespace qcface::train {
-
-/// Figures of a finished step.
-struct StepRecord {
-  std::int64_t epoch = 0, batch = 0, global_step = 0;
-  std::int64_t pictures = 0;
-  double lr = 0;
-  double wait_seconds = 0;  // for data
-  const HeadStep* head = nullptr;
-};
 
 class RunLog {
  public:
@@ -29,9 +20,9 @@ class RunLog {
   RunLog(const std::filesystem::path& run, std::int64_t global_step, std::int64_t total_steps,
          bool histograms, double lambda_g);
   /// Every step: progress bar and window sums. With `line`: also a log line, a record and a histogram.
-  void step(const StepRecord& record, bool line);
-  /// Averages of a finished epoch.
-  void epoch(const RunState& state, std::int64_t epoch, double seconds);
+  void step(const FinishedStep& step, std::int64_t global_step, bool line);
+  /// Averages of the epoch whose steps are done.
+  void epoch(const RunState& state, double seconds);
   void evaluation(std::int64_t epoch, std::int64_t global_step, const std::string& set,
                   const nlohmann::ordered_json& figures);
   /// Clears the bar before other output.

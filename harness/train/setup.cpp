@@ -6,10 +6,7 @@
 #include <utility>
 
 #include "core/atomic_file.h"
-#include "core/device.h"
 #include "core/error.h"
-#include "core/log.h"
-#include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
 #include "harness/train/checkpoint_files.h"
 
@@ -32,12 +29,7 @@ void prepare_run_folder(const TrainOptions& options, const std::optional<Checkpo
     require_writable_folder(run / "eval", flag);
 }
 
-struct Resume {
-  RunLock lock;
-  CheckpointFacts facts;
-};
-
-Resume settle_resume(OptionTable& table, TrainOptions& options) {
+SettledRun settle_resume(OptionTable& table, TrainOptions& options) {
   for (const char* key : {"config", "weight_path", "head", "start-epoch"}) {
     require_usage(
         !table.given(key),
@@ -75,20 +67,18 @@ Resume settle_resume(OptionTable& table, TrainOptions& options) {
 }  // namespace
 
 SettledRun settle_run(OptionTable& table, TrainOptions& options) {
-  std::optional<Resume> resume;
+  std::optional<SettledRun> run;
   if (table.given("resume")) {
-    resume.emplace(settle_resume(table, options));
+    run.emplace(settle_resume(table, options));
   } else if (!options.config.empty()) {
     table.apply_config_file(options.config);
     require_usage(!table.chosen("resume"),
                   "{}: \"resume\" belongs on the command line, not in a configuration file", options.config);
   }
-  check_contradictions(table, options);
-  check_train_options(options);
-  SettledRun settled{resume ? std::move(resume->lock) : RunLock(options.pth_save_fold), std::nullopt};
-  if (resume) settled.resume = std::move(resume->facts);
-  prepare_run_folder(options, settled.resume);
-  return settled;
+  check_train_options(table, options);
+  if (!run) run.emplace(SettledRun{RunLock(options.pth_save_fold), std::nullopt});
+  prepare_run_folder(options, run->resume);
+  return std::move(*run);
 }
 
 OptionTable::Json run_configuration(const OptionTable& table) {
@@ -96,31 +86,6 @@ OptionTable::Json run_configuration(const OptionTable& table) {
   config.erase("config");
   config.erase("resume");
   return config;
-}
-
-DeviceKind choose_device(const TrainOptions& options) {
-  if (options.device != "cpu") {
-    std::string reason;
-    const int gpus = cuda_device_count(&reason);
-    if (options.device == "cuda") {
-      require(gpus > 0, "--device cuda: no usable GPU: {}; use --device cpu", reason);
-    }
-    if (gpus > 0) {
-      require_usage(options.gpu_id.size() == 1, "--gpu_id: this version trains on one GPU, but {} were named",
-                    options.gpu_id.size());
-      require_usage(options.gpu_id[0] >= 0 && options.gpu_id[0] < gpus,
-                    "--gpu_id {}: there are {} GPUs, numbered from 0", options.gpu_id[0], gpus);
-      return DeviceKind::kCuda;
-    }
-    log::info("device: cpu (no usable GPU: {})", reason);
-  }
-  require_usage(options.precision == "fp32", "--precision {}: the CPU computes in fp32 only",
-                options.precision);
-  return DeviceKind::kCpu;
-}
-
-int compute_threads(const TrainOptions& options) {
-  return settle_threads(options.threads, 2 * options.workers);  // a verification loads beside the training
 }
 
 }  // namespace qcface::train

@@ -3,7 +3,6 @@
 
 #include <optional>
 
-#include "core/device.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/run_lock.h"
 #include "harness/train/train_options.h"
@@ -25,12 +24,5 @@ SettledRun settle_run(OptionTable& table, TrainOptions& options);
 /// What config.json and checkpoints store: every option but --config and --resume. `qcface train --config
 /// config.json` repeats the run.
 OptionTable::Json run_configuration(const OptionTable& table);
-
-/// Settles --device: says in one line what is used and why. Throws Error for cuda without a GPU, and for a precision that
-/// the device does not have.
-DeviceKind choose_device(const TrainOptions& options);
-
-/// Compute threads that --threads 0 stands for.
-int compute_threads(const TrainOptions& options);
 
 }  // namespace qcface::train

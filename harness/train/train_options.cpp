@@ -1,35 +1,34 @@
 #include "harness/train/train_options.h"
 
-#include <qcface/kernels.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
+#include "harness/model/device_choice.h"
+#include "nn/backbones/table.h"
 
 namespace qcface::train {
 namespace {
 
 constexpr int kMostEpochs = 1'000'000;
 constexpr std::int64_t kMostSteps = 1'000'000'000'000;
-
-std::vector<std::string> head_names() {
-  std::vector<std::string> names;
-  for (int i = 0; i < qcf_head_count(); ++i) names.emplace_back(qcf_head_name(static_cast<qcf_head_kind>(i)));
-  return names;
-}
+constexpr int kMostParts = 1024;
 
 void add_published_options(OptionTable& table, TrainOptions& o) {
+  Choices<std::string> backbones;
+  for (const std::string& name : nn::backbone_names()) backbones.emplace_back(name, name);
   table.add_choice(
-      "--arch", o.arch, {"ir18", "ir34", "ir50", "ir100", "mini"},
+      "--arch", o.arch, backbones,
       "Backbone: IResNet of 18, 34, 50 or 100 layers; mini is a small network of the same block");
-  table.add_choice("--loss_model", o.loss_model, head_names(), "Head");
-  table.add_choice("--phase", o.phase, {"id", "norm"},
+  table.add_choice("--loss_model", o.loss_model,
+                   numbered_choices<qcf_head_kind>(qcf_head_count(), qcf_head_name), "Head");
+  table.add_choice("--phase", o.phase, kPhaseChoices,
                    "norm adds the head's loss on magnitudes (the guidance of the qcface heads, MagFace's "
                    "regulariser) to the "
                    "identity loss; id trains the identity loss alone");
@@ -70,38 +69,50 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
       ->expected(0, 1)
       ->default_str("");
   table.add_choice(
-      "--head", o.head, {"auto", "keep", "new"},
+      "--head", o.head,
+      {{"auto", ClassWeights::kAuto}, {"keep", ClassWeights::kKeep}, {"new", ClassWeights::kNew}},
       "Class weights of --weight_path: keep takes them, new starts new ones; auto takes them if they "
       "are of this set's identities");
   table.add_number("--seed", o.seed, 0, kLargestSeed, "Seed of every random choice");
-  table.add_choice("--device", o.device, {"auto", "cuda", "cpu"}, "Where to train");
+  table.add_choice("--device", o.device, model::kDeviceChoices, "Where to train");
   table.add_choice(
-      "--precision", o.precision, {"fp32", "bf16", "fp16"},
+      "--precision", o.precision,
+      numbered_choices<nn::Precision>(3, [](nn::Precision p) { return name_of(p); }),
       "Type of the backbone's values and products, and of the head's products; sums and weights stay fp32. "
       "The 16-bit types need CUDA; fp16 scales the loss");
   table.add_number("--threads", o.threads, 0, kMostThreads, "Compute threads on the CPU; 0 takes all cores");
-  table.add_choice("--augment", o.augment, {"published", "none"}, "Training augmentation");
+  table.add_number(
+      "--accumulate", o.accumulate, 1, kMostParts,
+      "Compute each batch in this many parts, to save memory: activations of one part at a time; "
+      "one update a batch");
+  table.add_choice("--augment", o.augment, kAugmentChoices, "Training augmentation");
   table.add_flag("--jpeg-swap-rb", o.jpeg_swap_rb,
                  "Reproduce the published augmentation's exchange of red and blue inside its JPEG step");
   table.add_flag("--no-shuffle", o.no_shuffle, "Take the pictures in folder order");
   table.add_flag("--drop-last", o.drop_last, "Leave out the last batch of an epoch if it is not full");
   table.add_flag("--merge-by-name", o.merge_by_name,
                  "Identities of the same name in several roots are one class");
-  table.add_flag("--swap-rb", o.swap_rb, "Exchange red and blue of every picture");
-  table.add_choice("--non-square", o.non_square, {"centre-crop", "reject"},
+  table.add_flag("--swap-rb", o.preparation.swap_rb, "Exchange red and blue of every picture");
+  table.add_choice("--non-square", o.preparation.non_square,
+                   {std::begin(data::kNonSquareNames), std::end(data::kNonSquareNames)},
                    "What becomes of pictures that are not square");
-  table.add_number("--mean", o.mean, -1e6, 1e6, "Mean of R, G, B taken off pixels in [0, 1]");
-  table.add_number("--std", o.std, 1e-6, 1e6, "Standard deviation of R, G, B that pixels are divided by");
+  table.add_number("--mean", o.preparation.mean, -1e6, 1e6, "Mean of R, G, B taken off pixels in [0, 1]");
+  table.add_number("--std", o.preparation.std, 1e-6, 1e6,
+                   "Standard deviation of R, G, B that pixels are divided by");
   table.add_number("--dropout", o.dropout, 0, 0.99,
                    "Probability that a channel before the last layer is dropped");
-  table.add_choice("--rule", o.rule, {"auto", "easy", "threshold", "none"},
+  table.add_choice("--rule", o.rule,
+                   {{"auto", std::nullopt},
+                    {"easy", QCF_RULE_EASY},
+                    {"threshold", QCF_RULE_THRESHOLD},
+                    {"none", QCF_RULE_NONE}},
                    "Target rule where angle + margin leaves its range; auto: the head's published rule");
   table.add_number("--scale", o.scale, 0, 1e4, "Scale s of the logits; 0: the head's published scale");
   table.add_number(
       "--margin", o.margin, -1, 1.5707,
       "Margin m, in radians (cosface, mv-am: of the cosine; magface has its own); -1: the head's "
       "published margin");
-  table.add_choice("--lr-schedule", o.lr_schedule, {"step", "cosine"},
+  table.add_choice("--lr-schedule", o.lr_schedule, kScheduleChoices,
                    "step drops at --lr-drop-epoch; cosine falls smoothly to --lr-min");
   table.add_number("--warmup-steps", o.warmup_steps, 0, kMostSteps,
                    "Steps over which the learning rate rises linearly from 0");
@@ -135,7 +146,21 @@ bool may_change_on_resume(const std::string& key) {
   return std::find(kChangeable.begin(), kChangeable.end(), key) != kChangeable.end();
 }
 
-void check_train_options(const TrainOptions& o) {
+void check_train_options(const OptionTable& table, const TrainOptions& o) {
+  const auto contradict = [&](bool wrong, const char* text) { require_usage(!wrong, "{}", text); };
+  contradict(
+      o.lr_schedule == nn::ScheduleKind::kCosine && table.given("lr-drop-epoch"),
+      "--lr-drop-epoch and --lr-schedule cosine contradict each other: drops belong to the step schedule");
+  contradict(
+      o.lr_schedule == nn::ScheduleKind::kStep && table.given("lr-min"),
+      "--lr-min and --lr-schedule step contradict each other: --lr-min belongs to the cosine schedule");
+  contradict(o.device == nn::DeviceKind::kCpu && table.given("gpu_id") && table.given("device"),
+             "--gpu_id and --device cpu contradict each other: leave one of them out");
+  contradict(table.given("head") && o.weight_path.empty(),
+             "--head without --weight_path: it says what becomes of that file's class weights");
+  contradict(
+      o.augment == data::AugmentMode::kNone && o.jpeg_swap_rb,
+      "--jpeg-swap-rb and --augment none contradict each other: the exchange is part of the augmentation");
   const auto within = [](const char* flag, double value, double low, double high) {
     require_usage(value >= low && value <= high, "{} is {}, expected a value from {} to {}", flag, value, low,
                   high);
@@ -146,26 +171,13 @@ void check_train_options(const TrainOptions& o) {
   if (o.scale != 0) within("--scale", o.scale, 1e-3, 1e4);
   if (o.margin != -1) within("--margin", o.margin, 0, 1.5707);
   within("--lr-min", o.lr_min, 0, o.lr);
+  require_usage(o.batch_size >= 2 * o.accumulate,
+                "--accumulate {}: each part of a batch needs 2 pictures, but --batch-size is {}: give fewer "
+                "parts or a batch of {}",
+                o.accumulate, o.batch_size, 2 * o.accumulate);
   require_usage(!o.gpu_id.empty(), "--gpu_id is empty: name a GPU by its number, from 0");
   require_usage(o.start_epoch < o.epochs, "--start-epoch {} leaves no epoch of --epochs {}", o.start_epoch,
                 o.epochs);
-}
-
-void check_contradictions(const OptionTable& table, const TrainOptions& o) {
-  const auto contradict = [&](bool wrong, const char* text) { require_usage(!wrong, "{}", text); };
-  contradict(
-      o.lr_schedule == "cosine" && table.given("lr-drop-epoch"),
-      "--lr-drop-epoch and --lr-schedule cosine contradict each other: drops belong to the step schedule");
-  contradict(
-      o.lr_schedule == "step" && table.given("lr-min"),
-      "--lr-min and --lr-schedule step contradict each other: --lr-min belongs to the cosine schedule");
-  contradict(o.device == "cpu" && table.given("gpu_id") && table.given("device"),
-             "--gpu_id and --device cpu contradict each other: leave one of them out");
-  contradict(table.given("head") && o.weight_path.empty(),
-             "--head without --weight_path: it says what becomes of that file's class weights");
-  contradict(
-      o.augment == "none" && o.jpeg_swap_rb,
-      "--jpeg-swap-rb and --augment none contradict each other: the exchange is part of the augmentation");
 }
 
 }  // namespace qcface::train

@@ -2,20 +2,37 @@
 // user would miss there. One table (add_train_options) makes parser, help, configuration file and document.
 #pragma once
 
+#include <qcface/kernels.h>
+
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "harness/console/option_table.h"
+#include "harness/data/loader.h"
+#include "harness/data/preparation.h"
+#include "nn/backend.h"
+#include "nn/schedule.h"
 
 namespace qcface::train {
+
+/// Names of values that more than the option table needs.
+inline const Choices<qcf_phase> kPhaseChoices{{"id", QCF_PHASE_ID}, {"norm", QCF_PHASE_NORM}};
+inline const Choices<data::AugmentMode> kAugmentChoices{{"published", data::AugmentMode::kPublished},
+                                                        {"none", data::AugmentMode::kNone}};
+inline const Choices<nn::ScheduleKind> kScheduleChoices{{"step", nn::ScheduleKind::kStep},
+                                                        {"cosine", nn::ScheduleKind::kCosine}};
+
+/// What becomes of the class weights in the file of --weight_path.
+enum class ClassWeights { kAuto, kKeep, kNew };
 
 struct TrainOptions {
   // As the published trainer.
   std::string arch = "ir100";
-  std::string loss_model = "qcface";
-  std::string phase = "id";
+  qcf_head_kind loss_model = QCF_HEAD_QCFACE;
+  qcf_phase phase = QCF_PHASE_ID;
   std::string weight_path;
   std::vector<int> gpu_id{0};
   std::string data_dirs;  // comma-separated
@@ -38,25 +55,23 @@ struct TrainOptions {
   // Ours.
   std::string config;
   std::string resume;
-  std::string head = "auto";
+  ClassWeights head = ClassWeights::kAuto;
   std::uint64_t seed = 0;
-  std::string device = "auto";
-  std::string precision = "fp32";
+  std::optional<nn::DeviceKind> device;  // none: a GPU where there is one
+  nn::Precision precision = nn::Precision::kFp32;
   int threads = 0;
-  std::string augment = "published";
+  int accumulate = 1;
+  data::AugmentMode augment = data::AugmentMode::kPublished;
   bool jpeg_swap_rb = false;
   bool no_shuffle = false;
   bool drop_last = false;
   bool merge_by_name = false;
-  bool swap_rb = false;
-  std::string non_square = "centre-crop";
-  std::array<double, 3> mean{0.5312, 0.4265, 0.3753};
-  std::array<double, 3> std{0.2873, 0.2555, 0.2496};
+  data::Preparation preparation;
   double dropout = 0.4;
-  std::string rule = "auto";
-  double scale = 0;    // 0: the head's published value
-  double margin = -1;  // likewise
-  std::string lr_schedule = "step";
+  std::optional<qcf_rule> rule;  // none: the head's published rule
+  double scale = 0;              // 0: the head's published value
+  double margin = -1;            // likewise
+  nn::ScheduleKind lr_schedule = nn::ScheduleKind::kStep;
   std::int64_t warmup_steps = 0;
   double lr_min = 0;
   std::int64_t max_steps = 0;
@@ -71,9 +86,8 @@ struct TrainOptions {
 /// Binds every option to `options`.
 void add_train_options(OptionTable& table, TrainOptions& options);
 
-/// Stop with a message that names the flags: flags that contradict each other; values out of range.
-void check_contradictions(const OptionTable& table, const TrainOptions& options);
-void check_train_options(const TrainOptions& options);
+/// Throws UsageError naming the flags: flags that contradict each other, values out of range.
+void check_train_options(const OptionTable& table, const TrainOptions& options);
 
 /// Options that a resumed run may change; all others are taken from the checkpoint.
 bool may_change_on_resume(const std::string& key);

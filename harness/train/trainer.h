@@ -1,23 +1,17 @@
 // The training run: data, backbone, head, optimiser, checkpoints, evaluation, in one loop over steps.
 #pragma once
 
-#include <cstdint>
-#include <filesystem>
 #include <optional>
-#include <string>
 
-#include "core/communicator.h"
+#include "core/comm/communicator.h"
 #include "harness/train/checkpoint.h"
-#include "harness/train/setup.h"
 #include "harness/train/train_options.h"
 
 namespace qcface::train {
 
 struct TrainResult {
-  std::int64_t global_step = 0;
-  bool interrupted = false;          // by a signal; what was trained is saved
-  bool evaluation_failed = false;    // one of those at the end; the weights are good
-  std::filesystem::path checkpoint;  // the last one written
+  bool interrupted = false;        // by a signal; what was trained is saved
+  bool evaluation_failed = false;  // one of those at the end; the weights are good
 };
 
 /// Runs from the start or from `resume` to the end, to --max-steps, or to a signal, and leaves the run folder

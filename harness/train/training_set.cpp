@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "harness/console/interrupt.h"
+#include "harness/data/image_folder.h"
 #include "harness/data/loader.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/class_list.h"
@@ -19,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // "" where no name is in two roots, or they are one class already.
-std::string merge_hint(const data::ImageFolder& set, const TrainOptions& o) {
+std::string merge_hint(const data::PictureSource& set, const TrainOptions& o) {
   if (o.merge_by_name || data::split_roots(o.data_dirs).size() < 2) return "";
   const SharedNames shared = shared_names(set.class_names());
   if (shared.count == 0) return "";
@@ -44,7 +45,7 @@ bool roots_exchanged(const std::string& before, const std::string& now) {
   return old_roots == new_roots;
 }
 
-std::string what_changed(const CheckpointFacts& saved, const data::ImageFolder& set) {
+std::string what_changed(const CheckpointFacts& saved, const data::PictureSource& set) {
   const std::string counts =
       fmt::format("{} identities before, {} now", saved.state.classes, set.num_classes());
   const fs::path run = run_of_checkpoint(saved.path);
@@ -56,19 +57,20 @@ std::string what_changed(const CheckpointFacts& saved, const data::ImageFolder& 
 
 }  // namespace
 
-data::ImageFolder scan_training_set(const TrainOptions& o) {
-  auto set = data::scan_image_folder(data::split_roots(o.data_dirs), o.merge_by_name);
+std::unique_ptr<data::PictureSource> scan_training_set(const TrainOptions& o) {
+  auto opened = data::open_pictures(o.data_dirs, o.merge_by_name);
+  const data::PictureSource& set = *opened;
   for (const std::string& warning : set.warnings()) log::warn("{}", warning);
   if (const std::string hint = merge_hint(set, o); !hint.empty()) log::warn("{}", hint);
   stop_if_interrupted();
-  if (const auto colour = data::check_colour_order(set, o.swap_rb); !colour.warning.empty())
+  if (const auto colour = data::check_colour_order(set, o.preparation.swap_rb); !colour.warning.empty())
     log::warn("{}", colour.warning);
   stop_if_interrupted();
-  return set;
+  return opened;
 }
 
-void require_same_identities(const CheckpointFacts& saved, const RunState& now, const data::ImageFolder& set,
-                             const TrainOptions& o) {
+void require_same_identities(const CheckpointFacts& saved, const RunState& now,
+                             const data::PictureSource& set, const TrainOptions& o) {
   const RunState& before = saved.state;
   const std::string file = saved.path.string();
   const std::string roots_before = data_dirs_of(saved);

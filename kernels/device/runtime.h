@@ -49,14 +49,15 @@ inline cudaError_t device_facts(int index, DeviceFacts* facts) {
 }
 #endif
 
-/// Number of devices; 0 where there is no driver or no device (any error means that, and error is cleared).
-inline int device_count() {
+/// Number of devices; 0 where there is no driver or no device (any error means that, and error is cleared): `reason`, if
+/// given, then says why.
+inline int device_count(std::string* reason = nullptr) {
   int count = 0;
-  if (cudaGetDeviceCount(&count) != cudaSuccess) {
-    cudaGetLastError();
-    return 0;
-  }
-  return count;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaSuccess && count > 0) return count;
+  if (status != cudaSuccess) cudaGetLastError();
+  if (reason) *reason = status == cudaSuccess ? "the driver reports no device" : cudaGetErrorString(status);
+  return 0;
 }
 
 }  // namespace qcface::cuda

@@ -107,6 +107,7 @@ inline RowOutputs row_outputs(const qcf_head_args& a) {
 struct DxOutputs {
   float *dx, *direction, *magnitude;
   bool accumulate;
+  bool along;  // whether dx holds the part along x: of the ranks that share the classes one's does
 
   QCF_HD void put(float* out, std::int64_t at, double value) const {
     if (out != nullptr)
@@ -116,11 +117,11 @@ struct DxOutputs {
   QCF_HD void write(std::int64_t at, double across_x, double along_x) const {
     put(direction, at, across_x);
     put(magnitude, at, along_x);
-    put(dx, at, across_x + along_x);
+    put(dx, at, along ? across_x + along_x : across_x);
   }
 };
 inline DxOutputs dx_outputs(const qcf_head_args& a) {
-  return {a.dx, a.dx_direction, a.dx_magnitude, a.dx_mode == QCF_GRADIENT_ACCUMULATE};
+  return {a.dx, a.dx_direction, a.dx_magnitude, a.dx_mode == QCF_GRADIENT_ACCUMULATE, a.class_offset == 0};
 }
 
 /// The part across x_i of an element of dx_i. vector: of the weighted class vector; along: that vector . xh. w: element of the

@@ -55,8 +55,9 @@ class CopyLayer final : public CompiledLayer {
       return;
     }
     // One word a plane, in row order over the whole batch of all ranks: a rank skips the rows before its own.
-    RandomStream random(key.seed, RandomPurpose::kDropout, key.epoch, key.step);
-    for (std::int64_t i = 0; i < key.first_row * x_.shape.channels; ++i) random.next_u32();
+    const DropoutRecord& drawn = key.record != nullptr ? *key.record : key.drawn;
+    RandomStream random(drawn.seed, RandomPurpose::kDropout, drawn.epoch, drawn.step);
+    for (std::int64_t i = 0; i < drawn.first_row * x_.shape.channels; ++i) random.next_u32();
     const double threshold = std::ceil(drop_ * 0x1p32);
     for (std::size_t i = 0; i < planes(); ++i) scale[i] = random.next_u32() >= threshold ? survivor : 0.0f;
   }

@@ -147,12 +147,7 @@ void CpuBackend::export_value(const Value& value, int n, const void* source, flo
 }
 
 void CpuBackend::accumulate(const Value& value, int n, void* target, const void* source) const {
-  float* const to = static_cast<float*>(target);
-  const float* const from = static_cast<const float*>(source);
-  parallel_for_range(static_cast<std::int64_t>(value_bytes(value, n) / sizeof(float)), 64 * 1024, threads_,
-                     [&](std::int64_t begin, std::int64_t end) {
-                       for (std::int64_t i = begin; i < end; ++i) to[i] += from[i];
-                     });
+  add(static_cast<float*>(target), static_cast<const float*>(source), value_bytes(value, n) / sizeof(float));
 }
 
 std::unique_ptr<CompiledLayer> CpuBackend::compile(const LoweredGraph& graph, const Layer& layer,

@@ -20,6 +20,7 @@ class CpuBackend final : public Backend {
   explicit CpuBackend(int threads);
 
   std::string name() const override;
+  const char* device() const override { return "cpu"; }
   Memory allocate(std::size_t bytes, const std::string& what) const override;
   void copy_to_device(void* device, const void* host, std::size_t bytes) const override;
   void copy_to_host(void* host, const void* device, std::size_t bytes) const override;
@@ -31,8 +32,22 @@ class CpuBackend final : public Backend {
   void accumulate(const Value& value, int n, void* target, const void* source) const override;
   std::unique_ptr<CompiledLayer> compile(const LoweredGraph& graph, const Layer& layer,
                                          ParameterStore& parameters, const CompileOptions& options) override;
+  void import_images(const Value& value, int n, const DeviceImages& images, void* device) const override;
+  void import_gradient(const Value& value, int n, const float* gradient, const float* scale,
+                       void* device) const override;
+  void export_rows(const Value& value, int n, const void* device, float* rows) const override;
   void begin() override;
   void end() override;
+  void bind(qcf_context* context) const override;
+  void copy(void* to, const void* from, std::size_t bytes) const override;
+  void fill(void* memory, unsigned char byte, std::size_t bytes) const override;
+  void add(float* sum, const float* values, std::size_t count) const override;
+  void check_finite(const float* values, std::size_t count, FiniteRecord* record) const override;
+  void settle_update(const float* gradients, std::size_t count, bool scales_loss,
+                     StepControl* control) const override;
+  void update(const OptimiserSettings& settings, const UpdateCall& call) const override;
+  std::unique_ptr<StepQueue> make_step_queue(std::size_t input_bytes, const void* results,
+                                             std::size_t result_bytes) const override;
 
   int threads() const { return threads_; }
   int block() const { return block_; }

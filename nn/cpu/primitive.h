@@ -69,7 +69,7 @@ class Adapted {
   BoundPrimitive reorder_;
 };
 
-/// Primitives get their scratch memory from the plan instead of allocating it.
+/// Primitives get their scratch memory from the arena instead of allocating it.
 inline dnnl::primitive_attr planned_scratch() {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);

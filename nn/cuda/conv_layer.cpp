@@ -101,9 +101,9 @@ class ConvLayer final : public CompiledLayer {
     if (sums_) needs_.statistics_bytes = 2 * sizeof(float) * static_cast<std::size_t>(shape_.k);
     needs_.x_in_backward = options.mode != Mode::kEval;
     if (options.mode == Mode::kEval) return;
-    workspace_ = planned_bytes(convolution_->backward_weights_bytes());
+    workspace_ = aligned_bytes(convolution_->backward_weights_bytes());
     if (options.input_gradient)
-      workspace_ = std::max(workspace_, planned_bytes(convolution_->backward_data_bytes()));
+      workspace_ = std::max(workspace_, aligned_bytes(convolution_->backward_data_bytes()));
     needs_.backward_scratch_bytes = workspace_;
     // The library leaves the gradient in the type of its operands.
     if (shape_.type != StorageType::kF32)

@@ -1,9 +1,14 @@
 #include "nn/cuda/cuda_backend.h"
 
+#include <qcface/kernels.h>
+
 #include "core/error.h"
 #include "nn/cuda/convert.h"
+#include "nn/cuda/finite.h"
 #include "nn/cuda/image.h"
 #include "nn/cuda/step_control.h"
+#include "nn/cuda/step_queue.h"
+#include "nn/cuda/update.h"
 
 namespace qcface::nn::cuda {
 namespace {
@@ -29,10 +34,9 @@ std::string to_string(const ConvolutionShape& s) {
 
 CudaBackend::CudaBackend(const CudaOptions& options)
     : options_(options), type_(storage_of(options.precision)) {
-  int count = 0;
-  const cudaError_t status = cudaGetDeviceCount(&count);
-  require(status == cudaSuccess && count > 0, "CUDA: no usable GPU: {}",
-          status == cudaSuccess ? "the driver reports no device" : cudaGetErrorString(status));
+  std::string reason;
+  const int count = qcface::cuda::device_count(&reason);
+  require(count > 0, "CUDA: no usable GPU: {}", reason);
   require(options.device_index >= 0 && options.device_index < count,
           "CUDA: GPU {} was asked for, but there are {} (0 to {}); see --gpu_id", options.device_index, count,
           count - 1);
@@ -65,7 +69,7 @@ std::string CudaBackend::name() const {
                      products_->name(), options_.tf32 ? ", TF32" : "");
 }
 
-void CudaBackend::begin() { check_cuda(cudaSetDevice(options_.device_index), "CUDA device"); }
+void CudaBackend::make_current() const { check_cuda(cudaSetDevice(options_.device_index), "CUDA device"); }
 
 void CudaBackend::synchronize() const { check_cuda(cudaStreamSynchronize(stream_), "CUDA stream"); }
 
@@ -177,26 +181,65 @@ void CudaBackend::import_gradient(const Value& value, int n, const float* gradie
   scale_values(v.count(), gradient, scale, static_cast<float*>(device), stream_);
 }
 
-const float* CudaBackend::device_rows(const Value& value, const void* device) const {
+void CudaBackend::export_rows(const Value& value, int n, const void* device, float* rows) const {
   require(value.shape.flat, "{}: only vectors are handed out in device memory; this is {}", value.name,
           to_string(value.shape));
-  return static_cast<const float*>(device);
+  copy(rows, device, value_bytes(value, n));
 }
 
 void CudaBackend::accumulate(const Value& value, int n, void* target, const void* source) const {
   const ValueLayout v = layout(value, n);
-  add(v.type, v.count(), target, source, stream_);
+  cuda::add(v.type, v.count(), target, source, stream_);
 }
 
 const DropoutRecord* CudaBackend::dropout_record(const DropoutKey& key) const {
-  if (key.device_record != nullptr) return static_cast<const DropoutRecord*>(key.device_record);
-  DropoutRecord record;
-  record.seed = key.seed;
-  record.step = key.step;
-  record.first_row = key.first_row;
-  record.epoch = key.epoch;
-  copy_to_device(dropout_.data(), &record, sizeof record);
+  if (key.record != nullptr) return key.record;
+  copy_to_device(dropout_.data(), &key.drawn, sizeof key.drawn);
   return reinterpret_cast<const DropoutRecord*>(dropout_.data());
+}
+
+void CudaBackend::bind(qcf_context* context) const {
+  context->device = QCF_DEVICE_CUDA;
+  context->device_index = options_.device_index;
+  context->stream = stream_;
+  context->tf32 = options_.tf32 ? 1 : 0;
+}
+
+void CudaBackend::copy(void* to, const void* from, std::size_t bytes) const {
+  check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copy on the device");
+}
+
+void CudaBackend::fill(void* memory, unsigned char byte, std::size_t bytes) const {
+  check_cuda(cudaMemsetAsync(memory, byte, bytes, stream_), "filling memory");
+}
+
+void CudaBackend::add(float* sum, const float* values, std::size_t count) const {
+  cuda::add(StorageType::kF32, static_cast<std::int64_t>(count), sum, values, stream_);
+}
+
+void CudaBackend::check_finite(const float* values, std::size_t count, FiniteRecord* record) const {
+  cuda::check_finite(StorageType::kF32, static_cast<std::int64_t>(count), values, 0, record, stream_);
+}
+
+void CudaBackend::settle_update(const float* gradients, std::size_t count, bool scales_loss,
+                                StepControl* control) const {
+  reset_finite_record(&control->gradients, stream_);
+  check_finite(gradients, count, &control->gradients);
+  if (scales_loss) {
+    update_loss_scale(&control->gradients, &control->scale, &control->applied_scale, stream_);
+  } else {
+    skip_if_not_finite(&control->gradients, &control->scale.skip, stream_);
+  }
+  skip_if_not_finite(&control->embeddings, &control->scale.skip, stream_);
+}
+
+void CudaBackend::update(const OptimiserSettings& settings, const UpdateCall& call) const {
+  update_weights(settings, call, type_, stream_);
+}
+
+std::unique_ptr<StepQueue> CudaBackend::make_step_queue(std::size_t input_bytes, const void* results,
+                                                        std::size_t result_bytes) const {
+  return make_cuda_step_queue(*this, input_bytes, results, result_bytes);
 }
 
 std::unique_ptr<CompiledLayer> CudaBackend::compile(const LoweredGraph& graph, const Layer& layer,
@@ -218,6 +261,8 @@ std::unique_ptr<CompiledLayer> CudaBackend::compile(const LoweredGraph& graph, c
 }  // namespace qcface::nn::cuda
 
 namespace qcface::nn {
+
+int cuda_device_count(std::string* reason) { return qcface::cuda::device_count(reason); }
 
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
   return std::make_unique<cuda::CudaBackend>(options);

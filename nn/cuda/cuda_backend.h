@@ -46,6 +46,7 @@ class CudaBackend final : public Backend {
   ~CudaBackend() override;
 
   std::string name() const override;
+  const char* device() const override { return "cuda"; }
   bool on_host() const override { return false; }
   std::size_t alignment() const override { return 256; }
   std::size_t working_bytes() const override { return type_ == StorageType::kF32 ? 0 : bytes_of(type_); }
@@ -62,15 +63,27 @@ class CudaBackend final : public Backend {
   void import_images(const Value& value, int n, const DeviceImages& images, void* device) const override;
   void import_gradient(const Value& value, int n, const float* gradient, const float* scale,
                        void* device) const override;
-  const float* device_rows(const Value& value, const void* device) const override;
+  void export_rows(const Value& value, int n, const void* device, float* rows) const override;
   std::unique_ptr<CompiledLayer> compile(const LoweredGraph& graph, const Layer& layer,
                                          ParameterStore& parameters, const CompileOptions& options) override;
-  void begin() override;
+  void begin() override { make_current(); }
+  void make_current() const;
+  void* stream_handle() const override { return stream_; }
   void synchronize() const override;
+  Precision precision() const override { return options_.precision; }
+  void bind(qcf_context* context) const override;
+  void copy(void* to, const void* from, std::size_t bytes) const override;
+  void fill(void* memory, unsigned char byte, std::size_t bytes) const override;
+  void add(float* sum, const float* values, std::size_t count) const override;
+  void check_finite(const float* values, std::size_t count, FiniteRecord* record) const override;
+  void settle_update(const float* gradients, std::size_t count, bool scales_loss,
+                     StepControl* control) const override;
+  void update(const OptimiserSettings& settings, const UpdateCall& call) const override;
+  std::unique_ptr<StepQueue> make_step_queue(std::size_t input_bytes, const void* results,
+                                             std::size_t result_bytes) const override;
 
   cudaStream_t stream() const { return stream_; }
   StorageType type() const { return type_; }
-  const CudaOptions& options() const { return options_; }
   ConvolutionLibrary& convolutions() const { return *convolutions_; }
   MatrixProducts& products() const { return *products_; }
   ValueLayout layout(const Value& value, int n) const { return layout_of(value, type_, n); }
@@ -89,7 +102,7 @@ class CudaBackend final : public Backend {
   mutable Memory staging_, dropout_;
 };
 
-inline std::size_t planned_bytes(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
+inline std::size_t aligned_bytes(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
 inline std::byte* offset(void* memory, std::size_t bytes) { return static_cast<std::byte*>(memory) + bytes; }
 
 std::unique_ptr<CompiledLayer> make_conv(const CudaBackend& backend, const LoweredGraph& graph,

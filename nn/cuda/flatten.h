@@ -3,19 +3,10 @@
 #pragma once
 
 #include "kernels/device/runtime.h"
+#include "nn/backend.h"
 #include "nn/cuda/storage.h"
 
 namespace qcface::nn::cuda {
-
-/// Names the random stream of one step's dropout; lies in device memory, so that a captured graph draws anew
-/// each time. As nn::DropoutKey.
-struct DropoutRecord {
-  std::uint64_t seed = 0;
-  std::uint64_t step = 0;      // inside the epoch
-  std::int64_t first_row = 0;  // this rank's first sample within the whole batch
-  std::uint32_t epoch = 0;
-  std::uint32_t unused = 0;
-};
 
 /// keep [n, channels]: 1 with probability 1 - drop, 0 otherwise. Equal to the CPU's mask bit for bit: word
 /// (first_row + row) * channels + c of the stream (seed, kDropout, epoch, step) of core/random.h.

@@ -33,7 +33,7 @@ class FullyConnectedLayer final : public CompiledLayer {
     std::size_t bytes = std::max(products.prepare(weights_),
                                  column_sums_workspace_bytes(StorageType::kF32, n_, static_cast<int>(out_)));
     if (options.input_gradient) bytes = std::max(bytes, products.prepare(data_));
-    workspace_ = planned_bytes(bytes);
+    workspace_ = aligned_bytes(bytes);
     needs_.backward_scratch_bytes = workspace_;
     if (type_ != StorageType::kF32)
       needs_.backward_scratch_bytes += static_cast<std::size_t>(n_ * out_) * bytes_of(type_);

@@ -14,15 +14,17 @@ namespace {
 constexpr std::int64_t kBlocks = 512;  // more pixels take turns, so that the table is read a few times only
 constexpr int kPixels = 4 * kFlatThreads;  // a block and turn: 3072 bytes, a multiple of 16
 
+constexpr int kTable = 3 * 256;
+
 template <class T, int V>
 __global__ __launch_bounds__(kFlatThreads) void images_kernel(std::int64_t count, int channels,
                                                               const std::uint8_t* __restrict__ pixels,
                                                               const float* __restrict__ table,
                                                               T* __restrict__ y) {
-  QCF_SHARED(float, values, static_cast<int>(kNormalisationTable));
+  QCF_SHARED(float, values, kTable);
   QCF_SHARED(std::uint8_t, bytes, 3 * kPixels);
   const int thread = static_cast<int>(threadIdx.x);
-  for (int i = thread; i < static_cast<int>(kNormalisationTable); i += kFlatThreads) values[i] = table[i];
+  for (int i = thread; i < kTable; i += kFlatThreads) values[i] = table[i];
   for (std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kPixels; first < count;
        first += static_cast<std::int64_t>(gridDim.x) * kPixels) {
     const int here = static_cast<int>(min(static_cast<std::int64_t>(kPixels), count - first));
@@ -55,19 +57,6 @@ __global__ __launch_bounds__(kFlatThreads) void images_kernel(std::int64_t count
 }
 
 }  // namespace
-
-void fill_normalisation_table(const std::array<double, 3>& mean, const std::array<double, 3>& std,
-                              std::span<float> table) {
-  constexpr const char* kName = "fill_normalisation_table";
-  require_call(table.size() == kNormalisationTable, kName, "the table must have 3 * 256 entries");
-  for (std::size_t c = 0; c < 3; ++c) {
-    require_call(std::isfinite(mean[c]) && std::isfinite(std[c]) && std[c] > 0, kName,
-                 "mean must be finite, std finite and positive");
-    for (std::size_t v = 0; v < 256; ++v) {
-      table[c * 256 + v] = static_cast<float>((static_cast<double>(v) / 255.0 - mean[c]) / std[c]);
-    }
-  }
-}
 
 void images_to_nhwc(StorageType type, std::int64_t count, int channels, const std::uint8_t* pixels,
                     const float* table, void* y, cudaStream_t stream) {

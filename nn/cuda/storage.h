@@ -2,7 +2,7 @@
 // fp32.
 //
 // Rules for every host function of the element-wise files of this folder (pointwise.h, image.h, flatten.h,
-// convert.h, bias.h, sgd.h, finite.h):
+// convert.h, bias.h, update.h, finite.h):
 // - all pointers are device pointers, aligned to 16 bytes; values are row-major [rows, channels], which is
 //   NHWC with rows = N * H * W. A null pointer means "absent" only where the comment says so;
 // - they enqueue on `stream` and return: no allocation, no synchronisation, no host read of device memory, so

@@ -19,7 +19,7 @@ want=libqcface_kernels.so.${version%.*}
 [[ $soname == "$want" ]] || { echo "soname $soname, expected $want"; exit 1; }
 
 nm -D --defined-only "$library" | awk '{print $NF}' | sort >"$work/shown"
-sed 's,/\*.*\*/,,' "$prefix/include/qcface/kernels.h" | grep -v '^ \*' | grep -oE '\bqcf_[a-z0-9_]+\(' | tr -d '(' | sort -u >"$work/declared"
+sed 's,/\*.*\*/,,' "$prefix/include/qcface/kernels.h" | grep -vE '^ \*|^static inline' | grep -oE '\bqcf_[a-z0-9_]+\(' | tr -d '(' | sort -u >"$work/declared"
 [[ -s $work/declared ]] || { echo "no function found in kernels.h"; exit 1; }
 diff "$work/declared" "$work/shown" || { echo "declared (<) and shown (>) functions differ"; exit 1; }
 

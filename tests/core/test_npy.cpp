@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -13,16 +14,27 @@
 
 using namespace qcface;
 
-TEST_CASE("npy round trip of floats, bytes and names") {
+namespace {
+
+template <class... Data>
+void write(const std::filesystem::path& path, const Data&... data) {
+  AtomicFile file(path);
+  write_npy(file, data...);
+  file.commit();
+}
+
+}  // namespace
+
+TEST_CASE("npy round trip of floats and names") {
   test::TemporaryFolder folder;
   const std::vector<float> values{1, 2, 3, 4, 5, 6};
   const std::vector<std::int64_t> shape{2, 3};
-  write_npy(folder / "f.npy", values, shape);
+  write(folder / "f.npy", values, shape);
   const NpyArray array = read_npy(folder / "f.npy");
   REQUIRE(array.shape == shape);
   REQUIRE(array.to_double() == std::vector<double>{1, 2, 3, 4, 5, 6});
   const std::vector<std::string> names{"a/1.jpg", "\xC3\xA9t\xC3\xA9/\xF0\x9F\x98\x80.png", ""};
-  write_npy(folder / "n.npy", names);
+  write(folder / "n.npy", names);
   REQUIRE(read_npy(folder / "n.npy").to_strings() == names);
 }
 
@@ -66,7 +78,7 @@ TEST_CASE("names of any bytes come back from npy, and as Python's surrogateescap
   test::TemporaryFolder folder;
   const std::vector<std::string> names{"caf\xE9/1.jpg",    "caf\xC3\xA9/1.jpg", "\xED\xB2\x80",
                                        "\xF4\x90\x80\x80", "\xC0\x80",          "cut\xE2\x82"};
-  write_npy(folder / "n.npy", names);
+  write(folder / "n.npy", names);
   const NpyArray array = read_npy(folder / "n.npy");
   CHECK(array.to_strings() == names);
   std::uint32_t e = 0;

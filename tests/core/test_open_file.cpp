@@ -12,7 +12,7 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/npy.h"
-#include "core/safetensors.h"
+#include "core/tensors/source.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
 
@@ -52,5 +52,5 @@ TEST_CASE("Readers of whole files refuse a named pipe at once", "[core]") {
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
   CHECK_THROWS_AS(read_file(pipe), Error);
   CHECK_THROWS_AS(read_npy(pipe), Error);
-  CHECK_THROWS_AS(SafeTensorsFile(pipe), Error);
+  CHECK_THROWS_AS(open_tensors(pipe), Error);
 }

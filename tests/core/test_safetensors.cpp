@@ -1,6 +1,9 @@
-#include "core/safetensors.h"
+#include "core/tensors/safetensors.h"
 
 #include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
@@ -13,7 +16,7 @@ namespace {
 
 std::string message_of(const std::filesystem::path& path) {
   try {
-    SafeTensorsFile file(path);
+    read_safetensors(map_file(path));
   } catch (const Error& error) {
     return error.what();
   }
@@ -33,11 +36,11 @@ TEST_CASE("safetensors round trip keeps names, shapes, bits and metadata") {
   test::TemporaryFolder folder;
   const float weights[6] = {1, -2.5f, 3e-40f, 4, 5, 6};
   const std::int64_t counter = -9;
-  const SafeTensorOut out[] = {{"head.weight", SafeDtype::kF32, {2, 3}, weights},
-                               {"scalar", SafeDtype::kI64, {}, &counter},
-                               {"empty", SafeDtype::kF32, {0, 4}, nullptr}};
+  const SafeTensorOut out[] = {{"head.weight", Dtype::kF32, {2, 3}, weights},
+                               {"scalar", Dtype::kI64, {}, &counter},
+                               {"empty", Dtype::kF32, {0, 4}, nullptr}};
   write_safetensors(folder / "a.safetensors", out, {{"arch", "ir18"}, {"quote", "\"x\"\n"}});
-  const SafeTensorsFile file(folder / "a.safetensors");
+  const TensorSource file = open_tensors(folder / "a.safetensors");
   REQUIRE(file.tensors().size() == 3);
   REQUIRE(file.metadata().at("quote") == "\"x\"\n");
   REQUIRE(file.at("head.weight").shape == std::vector<std::int64_t>{2, 3});
@@ -54,9 +57,9 @@ TEST_CASE("safetensors reads 16-bit floats") {
   test::TemporaryFolder folder;
   const std::uint16_t half[] = {0x3C00, 0xC000, 0x0001, 0x7BFF, 0x8000};
   const std::uint16_t brain[] = {0x3F80, 0xC000, 0x0001};
-  const SafeTensorOut out[] = {{"h", SafeDtype::kF16, {5}, half}, {"b", SafeDtype::kBF16, {3}, brain}};
+  const SafeTensorOut out[] = {{"h", Dtype::kF16, {5}, half}, {"b", Dtype::kBF16, {3}, brain}};
   write_safetensors(folder / "a.safetensors", out, {});
-  const SafeTensorsFile file(folder / "a.safetensors");
+  const TensorSource file = open_tensors(folder / "a.safetensors");
   REQUIRE(file.at("h").to_float() == std::vector<float>{1.0f, -2.0f, 0x1p-24f, 65504.0f, -0.0f});
   REQUIRE(file.at("b").to_float() == std::vector<float>{1.0f, -2.0f, 0x1p-133f});
 }
@@ -94,4 +97,32 @@ TEST_CASE("malformed safetensors are refused by name and place") {
           R"(\x1b[2J)");
   REQUIRE(message_of(folder / "absent.safetensors").find("absent") != std::string::npos);
   REQUIRE(message_of(folder.path()).find("regular") != std::string::npos);
+}
+
+TEST_CASE("a file of tensors is told by its content, whatever its name; another says what it looks like") {
+  test::TemporaryFolder folder;
+  const float value = 2;
+  const SafeTensorOut out[] = {{"a", Dtype::kF32, {1}, &value}};
+  write_safetensors(folder / "a.pth", out, {});
+  TensorSource file = open_tensors(folder / "a.pth");
+  REQUIRE(file.path() == (folder / "a.pth").string());
+  const TensorSource moved = std::move(file);  // views outlive a move and the file's name
+  std::filesystem::remove(folder / "a.pth");
+  REQUIRE(moved.at("a").to_float() == std::vector<float>{2});
+  for (const auto& [content, kind] : std::vector<std::pair<std::string, std::string>>{
+           {"", "an empty file"},
+           {"PK\x03\x04 and more", "a zip archive, as PyTorch writes .pth"},
+           {"\x80\x02}q", "a Python pickle"},
+           {"\x89HDF\r\n", "an HDF5 file"},
+           {"version https://git-lfs", "text that begins with 'version https://git-lfs'"},
+           {std::string("\x01\x02\x00\x03", 4), R"(begins with \x01\x02\x00\x03)"},
+           {std::string(8, '\xff'), "begins with"}}) {
+    write_file_atomically(folder / "b.safetensors", content);
+    REQUIRE_THROWS_WITH(open_tensors(folder / "b.safetensors"),
+                        test::contains("b.safetensors") && test::contains(kind) &&
+                            test::contains("expected a safetensors file"));
+  }
+  // Cut off, it is still what it was.
+  write_file_atomically(folder / "c.safetensors", std::string("\x10\x27\0\0\0\0\0\0{\"a", 11));
+  REQUIRE_THROWS_WITH(open_tensors(folder / "c.safetensors"), test::contains("truncated"));
 }

@@ -3,7 +3,7 @@
 at a time, and hot loops hold the wide accesses they were written with.
 
     tests/gpu/wide_access.py                     every source
-    tests/gpu/wide_access.py factors sgd         some of them
+    tests/gpu/wide_access.py factors update      some of them
     tests/gpu/wide_access.py --list factors      the counts of every kernel
     tests/gpu/wide_access.py --notices           the check itself: a load through a reference must be found
 
@@ -41,7 +41,7 @@ EXPECTED = [
     (r"apply_kernel<.*, [48], false, .*, true>", 4, 0, 6),
     (r"forward_kernel<.*, [48], true, .*>", 8, 0, 4),
     (r"forward_kernel<.*, [48], false, .*>", 4, 0, 4),
-    (r"sgd_kernel<.*>", 6, 0, 4),
+    (r"update_kernel<.*>", 6, 0, 4),
     (r"add_kernel<.*>", 2, 0, 1),
     (r"cast_kernel<.*>", 1, 0, 1),
     (r"finite_kernel<.*>", 1, 0, 0),

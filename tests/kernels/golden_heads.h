@@ -36,6 +36,8 @@ struct GoldenCase {
   std::size_t rows = 0, gx = 0, gw = 0;
   bool gx_full = false, gw_full = false;
   std::int64_t hard = 0;
+
+  std::string scene() const { return id.substr(0, id.find('/')); }
 };
 
 struct GoldenHeads {
@@ -149,13 +151,16 @@ inline HeadInput build_scene(const GoldenScene& scene) {
   return in;
 }
 
-/// True and kind set if this library has the case's head.
-inline bool golden_head_kind(const std::string& head, qcf_head_kind* kind) {
+/// The head that a case names. One that the library does not have is an error: its cases would pass unseen.
+inline qcf_head_kind golden_head_kind(const std::string& head) {
   std::string name = head;
   if (head.rfind("qc-", 0) == 0) name = head == "qc-arc" ? "qcface" : "qcface-" + head.substr(3);
   if (head == "mv") name = "mv-arc";
   if (head == "mvam") name = "mv-am";
-  return qcf_head_from_name(name.c_str(), kind) == 1;
+  qcf_head_kind kind = QCF_HEAD_QCFACE;
+  if (qcf_head_from_name(name.c_str(), &kind) != 1)
+    throw std::runtime_error("golden vectors: unknown head " + head);
+  return kind;
 }
 
 inline qcf_head_config golden_config(const GoldenCase& c, qcf_head_kind kind) {

@@ -78,7 +78,7 @@ TEST_CASE("head errors: sizes, pointers, settings") {
     a.k_total = 500;
     a.dx = a.row_tangent = nullptr;
   });
-  invalid({"dx needs every class"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.k_total = 500; });
+  invalid({"row_tangent needs every class"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.k_total = 500; });
   invalid({"class_offset = 3"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.class_offset = 3; });
   invalid({"batch_total = 2"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.batch_total = 2; });
   invalid({"x is NULL"}, [](auto&, auto&, qcf_head_args& a, auto&) { a.x = nullptr; });

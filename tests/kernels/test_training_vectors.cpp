@@ -134,12 +134,13 @@ TEST_CASE("golden training trajectories (vectors of train.json)", "[golden]") {
   std::ifstream file(golden("train.json"));
   REQUIRE(file.good());
   const Json all = Json::parse(file);
-  REQUIRE(all["runs"].size() > 0);
+  REQUIRE(!all["runs"].empty());
+  if (own_data()) REQUIRE(all["runs"].size() == 12);
   for (const Json& run : all["runs"]) {
     Problem p = make_problem(run);
-    qcf_head_kind kind;
-    REQUIRE(golden_head_kind(run["head"], &kind));
-    qcf_head_config config = make_head_config(kind);
+    qcf_head_config config = make_head_config(golden_head_kind(run["head"]));
+    REQUIRE(!run["log"].empty());
+    REQUIRE(run["end"].size() == p.parameters.size());
     REQUIRE(qcf_rule_from_name(run["rule"].get<std::string>().c_str(), &config.rule) == 1);
     config.phase = run["phase"] == "norm" ? QCF_PHASE_NORM : QCF_PHASE_ID;
     config.lambda = run["lam"];

@@ -9,8 +9,4 @@ const std::string& no_backend_reason() {
   return none;
 }
 
-void sgd_step(nn::ParameterStore& store, const nn::SgdStep& step) {
-  nn::sgd_update(store.weights(), store.gradients(), store.momentum(), step);
-}
-
 }  // namespace qcface::test

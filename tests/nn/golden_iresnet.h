@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/npy.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/network.h"
 #include "tests/nn/test_backend.h"
 #include "tests/support/catch.h"

@@ -9,8 +9,8 @@
 
 #include "nn/backend.h"
 #include "nn/network.h"
+#include "nn/optimiser.h"
 #include "nn/parameters.h"
-#include "nn/sgd.h"
 #include "tests/support/catch.h"
 
 namespace qcface::test {
@@ -20,7 +20,20 @@ std::unique_ptr<nn::Backend> make_backend(int threads = 0);
 const std::string& no_backend_reason();
 
 /// One step of the optimiser on the backend's device.
-void sgd_step(nn::ParameterStore& store, const nn::SgdStep& step);
+inline void update(nn::ParameterStore& store, float rate, const nn::OptimiserSettings& settings) {
+  const nn::Backend& backend = store.backend();
+  const nn::Memory device_rate = backend.allocate(sizeof rate, "rate");
+  backend.copy_to_device(device_rate.data(), &rate, sizeof rate);
+  nn::UpdateCall call;
+  call.count = store.weights().size();
+  call.weights = store.weights().data();
+  call.gradients = store.gradients().data();
+  call.slot = store.slot().data();
+  call.working = store.working();
+  call.rate = device_rate.floats().data();
+  backend.update(settings, call);
+  backend.synchronize();
+}
 
 /// What lies behind a span of the store, on the host.
 inline std::vector<float> read(const nn::ParameterStore& store, std::span<const float> storage) {

@@ -8,9 +8,9 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/cuda/convolution_choice.h"
 #include "nn/cuda/cuda_backend.h"
-#include "nn/iresnet.h"
 #include "nn/lower.h"
 #include "tests/support/catch.h"
 #include "tests/support/test_data.h"

@@ -6,11 +6,12 @@
 #include <map>
 
 #include "core/error.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/cuda/cuda_backend.h"
 #include "nn/cuda/image.h"
 #include "nn/cuda/statistics_source.h"
-#include "nn/iresnet.h"
 #include "nn/lower.h"
+#include "tests/nn/normalisation_table.h"
 #include "tests/nn/reference_network.h"
 #include "tests/nn/test_backend.h"
 #include "tests/support/device_buffer.h"
@@ -212,8 +213,7 @@ TEST_CASE("cuda: the device path gives the bits of the host path") {
     std::vector<std::uint8_t> pixels(static_cast<std::size_t>(kBatch) * kSize * kSize * 3);
     for (std::size_t i = 0; i < pixels.size(); ++i)
       pixels[i] = static_cast<std::uint8_t>(test::hash(43, 1, static_cast<std::uint32_t>(i)));
-    std::vector<float> table(nn::cuda::kNormalisationTable);
-    nn::cuda::fill_normalisation_table({0.5, 0.4, 0.3}, {0.2, 0.25, 0.3}, table);
+    const std::vector<float> table = test::normalisation_table({0.5, 0.4, 0.3}, {0.2, 0.25, 0.3});
     std::vector<float> canonical(pixels.size());
     for (std::size_t i = 0; i < pixels.size(); ++i) {
       const std::size_t pixel = i / 3, c = i % 3, plane = kSize * kSize;
@@ -231,27 +231,23 @@ TEST_CASE("cuda: the device path gives the bits of the host path") {
     store.initialise(3);
     const DeviceBuffer<std::uint8_t> device_pixels(pixels);
     const DeviceBuffer<float> device_table(table), device_d(d), scale(std::vector<float>{4.0f});
-    nn::cuda::DropoutRecord record;
-    record.seed = 9;
-    record.epoch = 2;
-    record.step = 5;
-    const DeviceBuffer<nn::cuda::DropoutRecord> device_record(std::vector<nn::cuda::DropoutRecord>{record});
+    DeviceBuffer<float> rows(output.size());
+    const DeviceBuffer<DropoutRecord> record(std::vector<DropoutRecord>{key.drawn});
     DropoutKey device_key;
-    device_key.device_record = device_record.data();
+    device_key.record = record.data();
     DeviceImages images;
     images.pixels = device_pixels.data();
     images.normalisation = device_table.data();
     network.prepare(kBatch, Mode::kTrain);
-    const float* rows = network.forward_device(images, kBatch, Mode::kTrain, device_key);
-    std::vector<float> device_output(output.size());
-    backend->copy_to_host(device_output.data(), rows, device_output.size() * sizeof(float));
-    REQUIRE(device_output == output);
+    network.forward_device(images, kBatch, Mode::kTrain, device_key, rows.data());
+    backend->synchronize();
+    REQUIRE(rows.host() == output);
     network.backward_device(device_d.data());
     REQUIRE(test::read(store, store.gradients()) == gradients);
 
     // A loss scale that is a power of two scales the gradients and nothing else (fp32: exactly).
     store.initialise(3);
-    network.forward_device(images, kBatch, Mode::kTrain, device_key);
+    network.forward_device(images, kBatch, Mode::kTrain, device_key, rows.data());
     network.backward_device(device_d.data(), scale.data());
     std::vector<float> scaled = test::read(store, store.gradients());
     for (float& g : scaled) g /= 4;
@@ -260,12 +256,6 @@ TEST_CASE("cuda: the device path gives the bits of the host path") {
     REQUIRE_THROWS_AS(network.backward_device(device_d.data()), Error);  // one backward a forward
     cuda.synchronize();
   }
-}
-
-TEST_CASE("cuda: the CPU backend refuses the device path") {
-  const auto cpu = make_cpu_backend(1);
-  Network network(tiny(), *cpu);
-  REQUIRE_THROWS_AS(network.forward_device({}, kBatch, Mode::kTrain), Error);
 }
 
 TEST_CASE("cuda: the working copy follows the weights, and the padding of the images' weights stays 0") {
@@ -291,15 +281,13 @@ TEST_CASE("cuda: the working copy follows the weights, and the padding of the im
       for (std::size_t i = 0; i < storage.size(); ++i) REQUIRE((i % 8 < 3 || storage[i] == 0.0f));
     };
     check();
-    SgdStep sgd{0.05f, 0.9f, 5e-4f, true};
     for (std::uint64_t step = 0; step < 3; ++step) {
       network.forward_train(pictures(), kBatch, {9, 2, step});
       network.backward(test::tensor(41, 2, static_cast<std::size_t>(kBatch) * kWidth, 0, 0.1));
       const std::vector<float> before = test::read(store, store.weights());
-      test::sgd_step(store, sgd);
+      test::update(store, 0.05f, {0.9f, 5e-4f});
       REQUIRE(test::read(store, store.weights()) != before);
       check();
-      sgd.first = false;
     }
     REQUIRE(cuda.working_bytes() == 2);
   }

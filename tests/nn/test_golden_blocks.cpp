@@ -42,10 +42,17 @@ void check_block(std::size_t which) {
   std::vector<float> d_images(images.size());
   network.backward(test::tensor(seed, 2, output.size(), 0, 1), d_images);
   require_close("grad_input", d_images, golden.array(block.at("grad_input")), 5e-6);
+  const auto of_kind = [&](TensorKind kind) {
+    const std::vector<TensorSpec>& tensors = network.parameters().tensors();
+    return static_cast<std::size_t>(
+        std::count_if(tensors.begin(), tensors.end(), [&](const TensorSpec& t) { return t.kind == kind; }));
+  };
+  REQUIRE(block.at("grads").size() == of_kind(TensorKind::kWeight));
   for (const auto& [name, entry] : block.at("grads").items()) {
     require_close(name, network.parameters().values(name, TensorRole::kGradient), golden.array(entry), 5e-6);
   }
   if (train) {
+    REQUIRE(block.at("buffers_after").size() == of_kind(TensorKind::kBuffer));
     for (const auto& [name, entry] : block.at("buffers_after").items()) {
       require_close(name, network.parameters().values(name), golden.array(entry), 1e-6);
     }

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "bench/worse.h"
-#include "nn/sgd.h"
+#include "nn/optimiser.h"
 #include "tests/nn/golden_iresnet.h"
 
 using namespace qcface;
@@ -60,7 +60,7 @@ void check_run(const std::string& arch, const std::string& mode, bool drop) {
   }
   REQUIRE(!run.is_null());
   const int n = run.at("N").get<int>();
-  const IResNetConfig config = iresnet_config(arch);
+  const IResNetConfig config = iresnet_config(backbone(arch).name);
   IResNetConfig used = config;
   if (!drop) used.dropout = 0;
   QCFACE_BACKEND(backend);

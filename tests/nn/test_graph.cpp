@@ -1,7 +1,10 @@
 #include <functional>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "core/error.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/lower.h"
 #include "tests/support/catch.h"
 
@@ -33,20 +36,42 @@ std::size_t weights(const Graph& graph) {
 TEST_CASE("iresnet: parameter counts of the published sizes") {
   REQUIRE(weights(iresnet_graph(iresnet_config("ir18"))) == 24025600);
   REQUIRE(weights(iresnet_graph(iresnet_config("ir50"))) == 43590848);
-  REQUIRE(weights(iresnet_graph(iresnet_config("iresnet100"))) == 65156160);
+  REQUIRE(weights(backbone("iresnet100").build({})) == 65156160);
 }
 
 TEST_CASE("iresnet: presets and their names") {
   REQUIRE(iresnet_config("ir34").blocks == std::array<int, 4>{3, 4, 6, 3});
-  REQUIRE(iresnet_config("iresnet34").arch == "ir34");
+  REQUIRE(backbone("iresnet34").name == std::string("ir34"));
   REQUIRE(iresnet_config("mini", 128).embed_dim == 128);
-  const std::string message = message_of([] { iresnet_config("resnet18"); });
-  for (const std::string& name : iresnet_names()) REQUIRE(mentions(message, name));
+  const std::string message = message_of([] { backbone("resnet18"); });
+  for (const std::string& name : backbone_names()) REQUIRE(mentions(message, name));
   REQUIRE(mentions(message, "resnet18"));
   REQUIRE_THROWS_AS(iresnet_config("ir18", 0), Error);
   IResNetConfig odd = iresnet_config("mini");
   odd.image_size = 100;
   REQUIRE(mentions(message_of([&] { iresnet_graph(odd); }), "100"));
+}
+
+TEST_CASE("backbones: tensors tell which one they belong to, whatever their embedding width") {
+  for (const std::string& name : backbone_names()) {
+    const Graph graph = backbone(name).build({.embed_dim = 20, .image_size = 32});
+    std::map<std::string, std::vector<std::int64_t>> shapes;
+    for (const TensorSpec& t : graph.tensors()) shapes[t.name] = t.shape;
+    const ShapeOf shape_of = [&](const std::string& tensor) {
+      const auto found = shapes.find(tensor);
+      return found == shapes.end() ? nullptr : &found->second;
+    };
+    INFO(name);
+    const Backbone* const found = matching_backbone(shape_of);
+    REQUIRE(found != nullptr);
+    REQUIRE(found->name == name);
+    REQUIRE(shapes.at(found->embedding) == std::vector<std::int64_t>{20});
+    shapes["layer4.7.conv1.weight"] = shapes["layer4.8.conv1.weight"] = {1};  // not one after the other
+    REQUIRE(matching_backbone(shape_of) == found);
+    shapes.erase("layer2.0.conv1.weight");
+    REQUIRE(matching_backbone(shape_of) == nullptr);
+  }
+  REQUIRE(matching_backbone([](const std::string&) { return nullptr; }) == nullptr);
 }
 
 TEST_CASE("graph: shapes are inferred") {

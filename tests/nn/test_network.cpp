@@ -3,8 +3,9 @@
 #include <limits>
 
 #include "core/error.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/network.h"
+#include "tests/nn/normalisation_table.h"
 #include "tests/nn/test_backend.h"
 #include "tests/support/catch.h"
 #include "tests/support/hash_generator.h"
@@ -31,13 +32,11 @@ std::vector<float> copy(std::span<const float> v) { return {v.begin(), v.end()};
 std::vector<float> train(Network& network, std::span<const int> batches) {
   ParameterStore& store = network.parameters();
   store.initialise(5);
-  SgdStep sgd{0.05f, 0.9f, 5e-4f, true};
   std::uint64_t step = 0;
   for (const int n : batches) {
     network.forward_train(pictures(n), n, {9, 2, step++});
     network.backward(test::tensor(31, 2, static_cast<std::size_t>(n * kWidth), 0, 0.1));
-    test::sgd_step(store, sgd);
-    sgd.first = false;
+    test::update(store, 0.05f, {0.9f, 5e-4f});
   }
   std::vector<float> all = test::read(store, store.weights());
   const std::vector<float> buffers = test::read(store, store.buffers());
@@ -108,7 +107,7 @@ TEST_CASE("network: batch sizes in turn agree with a network that saw only one")
     Network one(mini(), *backend);
     one.parameters().initialise(5);
     REQUIRE(copy(many.forward_eval(pictures(n), n)) == copy(one.forward_eval(pictures(n), n)));
-    REQUIRE(many.arena_bytes() >= many.plan(n, Mode::kEval).peak_bytes);
+    REQUIRE(many.arena_bytes() >= many.arena_layout(n, Mode::kEval).peak_bytes);
   }
   const std::size_t grown = many.arena_bytes();
   for (const int n : {4, 7, 1}) many.forward_eval(pictures(n), n);
@@ -213,4 +212,51 @@ TEST_CASE("network: the first value that is not finite is named") {
   huge[0] = std::numeric_limits<float>::quiet_NaN();
   store.copy_in(index, huge);
   REQUIRE(mentions(network.find_non_finite(fine, 3, {}, d), "parameter 'layer2.0.conv1.weight'"));
+}
+
+TEST_CASE("network: images, embeddings and gradient in the backend's memory give the bits of the host's") {
+  QCFACE_BACKEND(backend, 2);
+  Network network(mini(), *backend);
+  ParameterStore& store = network.parameters();
+  constexpr int n = 5;
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(n) * kSize * kSize * 3);
+  for (std::size_t i = 0; i < pixels.size(); ++i)
+    pixels[i] = static_cast<std::uint8_t>(test::hash(43, 1, static_cast<std::uint32_t>(i)));
+  const std::vector<float> table = test::normalisation_table({0.5, 0.4, 0.3}, {0.2, 0.25, 0.3});
+  std::vector<float> canonical(pixels.size());
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    const std::size_t pixel = i / 3, c = i % 3, plane = kSize * kSize;
+    canonical[(pixel / plane * 3 + c) * plane + pixel % plane] = table[c * 256 + pixels[i]];
+  }
+  const std::vector<float> d = test::tensor(31, 2, static_cast<std::size_t>(n) * kWidth, 0, 0.1);
+  const DropoutKey key{9, 2, 5, 7};
+  store.initialise(3);
+  const std::vector<float> output = copy(network.forward_train(canonical, n, key));
+  network.backward(d);
+  const std::vector<float> gradients = test::read(store, store.gradients());
+
+  const auto held = [&](const void* data, std::size_t bytes) {
+    nn::Memory memory = backend->allocate(bytes, "test");
+    backend->copy_to_device(memory.data(), data, bytes);
+    return memory;
+  };
+  const Memory held_pixels = held(pixels.data(), pixels.size()), held_table = held(table.data(), 768 * 4),
+               held_d = held(d.data(), d.size() * 4), record = held(&key.drawn, sizeof key.drawn),
+               rows = backend->allocate(output.size() * 4, "rows");
+  DropoutKey late;
+  late.record = reinterpret_cast<const DropoutRecord*>(record.data());
+  DeviceImages images;
+  images.pixels = reinterpret_cast<const std::uint8_t*>(held_pixels.data());
+  images.normalisation = held_table.floats().data();
+  store.initialise(3);
+  network.prepare(n, Mode::kTrain);
+  network.forward_device(images, n, Mode::kTrain, late, rows.floats().data());
+  network.backward_device(held_d.floats().data());
+  backend->synchronize();
+  std::vector<float> found(output.size());
+  backend->copy_to_host(found.data(), rows.data(), found.size() * 4);
+  REQUIRE(found == output);
+  REQUIRE(test::read(store, store.gradients()) == gradients);
+  images = {};
+  REQUIRE_THROWS_AS(network.forward_device(images, n, Mode::kTrain, late, rows.floats().data()), Error);
 }

@@ -4,9 +4,9 @@
 #include <numeric>
 
 #include "core/error.h"
-#include "nn/iresnet.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/network.h"
-#include "nn/sgd.h"
+#include "nn/optimiser.h"
 #include "tests/support/catch.h"
 #include "tests/support/hash_generator.h"
 
@@ -28,16 +28,16 @@ TEST_CASE("parameters: every tensor survives a round trip in every role") {
   const auto backend = make_cpu_backend(1);
   Network network(small(), *backend);
   ParameterStore& store = network.parameters();
-  store.momentum();
+  store.slot();
   std::uint32_t stream = 0;
-  for (const TensorRole role : {TensorRole::kValue, TensorRole::kGradient, TensorRole::kMomentum}) {
+  for (const TensorRole role : {TensorRole::kValue, TensorRole::kGradient, TensorRole::kSlot}) {
     for (std::size_t i = 0; i < store.tensors().size(); ++i) {
       if (store.tensors()[i].kind == TensorKind::kBuffer && role != TensorRole::kValue) continue;
       store.copy_in(i, test::tensor(3, ++stream, store.tensors()[i].elements(), 0, 1), role);
     }
   }
   stream = 0;
-  for (const TensorRole role : {TensorRole::kValue, TensorRole::kGradient, TensorRole::kMomentum}) {
+  for (const TensorRole role : {TensorRole::kValue, TensorRole::kGradient, TensorRole::kSlot}) {
     for (const TensorSpec& spec : store.tensors()) {
       if (spec.kind == TensorKind::kBuffer && role != TensorRole::kValue) continue;
       REQUIRE(store.values(spec.name, role) == test::tensor(3, ++stream, spec.elements(), 0, 1));
@@ -52,11 +52,9 @@ TEST_CASE("parameters: the whole views keep every weight once and padding at zer
   ParameterStore& store = network.parameters();
   store.initialise(4);
   REQUIRE(store.weights().size() == store.gradients().size());
-  REQUIRE(store.weights().size() == store.momentum().size());
+  REQUIRE(store.weights().size() == store.slot().size());
   REQUIRE(store.weights().size() >= store.weight_count());
   const std::vector<float> images = test::tensor(1, 1, 4 * 3 * 32 * 32, 0, 1);
-  SgdStep step;
-  step.first = true;
   for (int k = 0; k < 3; ++k) {
     network.forward_train(images, 4, {1, 0, static_cast<std::uint64_t>(k)});
     network.backward(test::tensor(1, 2, 4 * 20, 0, 1));
@@ -69,8 +67,7 @@ TEST_CASE("parameters: the whole views keep every weight once and padding at zer
     }
     REQUIRE(whole > 0);
     REQUIRE(std::fabs(whole - apart) <= 1e-9 * apart);  // nothing but zeros between the tensors
-    sgd_update(store.weights(), store.gradients(), store.momentum(), step);
-    step.first = false;
+    update_weights(store.weights(), store.gradients(), store.slot(), 0.1f, {});
   }
 }
 
@@ -130,9 +127,8 @@ TEST_CASE("parameters: errors name the tensor") {
   CHECK(message([&] { store.copy_out(0, wrong); }).find("conv1.weight") != std::string::npos);
   CHECK(message([&] { store.values("bn1.running_var", TensorRole::kGradient); }).find("bn1.running_var") !=
         std::string::npos);
-  CHECK(message([&] {
-          std::as_const(store).values("conv1.weight", TensorRole::kMomentum);
-        }).find("momentum") != std::string::npos);
+  CHECK(message([&] { std::as_const(store).values("conv1.weight", TensorRole::kSlot); }).find("slot") !=
+        std::string::npos);
   store.initialise(1);
   REQUIRE(store.first_non_finite(TensorRole::kValue).empty());
   std::vector<float> bad = store.values("layer2.0.conv1.weight");

@@ -12,6 +12,11 @@ inline std::filesystem::path data_folder() {
   if (const char* folder = std::getenv("QCFACE_TEST_DATA"); folder && *folder) return folder;
   return QCFACE_SOURCE_DIR "/tests/data";
 }
+/// Whether that is this checkout's set, whose numbers of cases are known; another one may hold others.
+inline bool own_data() {
+  std::error_code unreadable;
+  return std::filesystem::equivalent(data_folder(), QCFACE_SOURCE_DIR "/tests/data", unreadable);
+}
 /// A set of real pictures, which is not part of the project: `name` in the folder that QCFACE_REAL_DATA names; without the
 /// variable, in a folder shared/data beside this checkout. Empty where there is none.
 inline std::filesystem::path real_data(const char* name) {

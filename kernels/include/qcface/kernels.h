@@ -33,6 +33,9 @@
  * qcf_head_check can be captured in a CUDA graph. What is wrong with the arguments is returned at once; what is
  * wrong with the data (a label out of range, NaN) is recorded in the workspace and reported by qcf_head_check.
  * A recorded error keeps the later stages from writing t, length_stats, w, its slots and dw.
+ * - CUDA: a call makes context.device_index the calling thread's current device and leaves it so (cudaSetDevice).
+ * - What a call costs the host: arguments are checked and the plan is made once a call, whatever the data; a captured graph
+ * does neither again. bench/head prints the host's time of a call.
  * - Every mode is deterministic: on CUDA too the same inputs give the same bits on the same kind of GPU and plan. There
  * is no faster mode that is not.
  * - Structs that a caller makes begin with struct_size and grow at their end only. The init functions write the caller's own
@@ -137,7 +140,9 @@ static inline void qcf_context_init(qcf_context* context, qcf_device device) {
   qcf_context_init_sized(context, sizeof(*context), device);
 }
 
-/** Creates the library handles and the second stream of a CUDA context (allocates; once a context). On the CPU it does nothing. */
+/** Creates the library handles and the second stream of a CUDA context (allocates; once a context). On the CPU it does
+ * nothing. Several threads may call it at once, each with a context of its own: the process looks for cuBLASLt once, and the
+ * first call's search (QCFACE_LIBRARY_PATH is read then) decides for all later ones. */
 QCF_NODISCARD qcf_status qcf_cuda_open(qcf_context* context);
 /** Destroys what qcf_cuda_open made. NULL and unopened contexts are allowed. */
 void qcf_cuda_close(qcf_context* context);
@@ -332,7 +337,7 @@ typedef struct qcf_head_args {
   int32_t* row_hard;  /**< number of negatives that the cur / mv rule rewrote; 0 for qcface */
 
   /* gradients, each may be NULL; NULL ones cost nothing */
-  float* dx;                 /**< [N, D] direction + magnitude */
+  float* dx; /**< [N, D] direction + magnitude; of classes in shards this rank's share (staged calls) */
   float* dx_direction;       /**< [N, D] orthogonal to x_i */
   float* dx_magnitude;       /**< [N, D] parallel to x_i */
   qcf_gradient_mode dx_mode; /**< of the three: overwrite, or add to what they hold */
@@ -377,16 +382,18 @@ QCF_NODISCARD qcf_status qcf_head_step(qcf_context* context, const qcf_head_conf
  *   qcf_head_weights
  *
  * dx_direction holds this rank's classes' share: the ranks' shares add up; dx_magnitude is the same on every
- * rank. `dx` therefore needs k_loc == k_total. */
+ * rank. dx is this rank's share of both: direction, and on the rank with class_offset 0 magnitude, so that these shares add
+ * up to the gradient too. */
 
 /** What the ranks of a class-sharded run reduce between the stages; places in the workspace. */
 typedef struct qcf_head_exchange {
-  /** [2, N] c_iy, then |wh_y - c xh_i|; 0 where the class lives elsewhere. Sum over the ranks. */
+  /** [2, N] c_iy, then |wh_y - c xh_i|; 0 where the class lives elsewhere. Sum over the ranks, which does not round: one
+   * rank's value and zeros. */
   double* target;
   /** [2, N] log sum_{j != y} exp(s N_ij), then of exp(s c_ij), over this rank's classes (-1e300 for none). Combine by
    * log-sum-exp: qcf_log_sum_exp. */
   double* log_sums;
-  double* counts; /**< [2, N] rank and hard counts. Sum over the ranks. */
+  double* counts; /**< [2, N] rank and hard counts, whole numbers. Sum over the ranks */
 } qcf_head_exchange;
 
 /** Where the exchange arrays of these arguments lie. Any time after the workspace is given. */
@@ -414,7 +421,9 @@ QCF_NODISCARD qcf_status qcf_head_plan(qcf_context* context, const qcf_head_conf
 /** unit [rows, D] of `type` = rows divided by max(length, 1e-12). CUDA: device pointers. */
 QCF_NODISCARD qcf_status qcf_unit_rows(qcf_context* context, int64_t rows, int64_t d, const float* matrix,
                                        qcf_type type, void* unit);
-/** out[i] = log sum_r exp(parts[r * count + i]); out may be parts itself. Host memory. */
+/** out[i] = log sum_r exp(parts[r * count + i]); out may be parts itself; -1e300 stands for the logarithm of 0. Host memory
+ * whatever the context's device is: who reduces the exchange's log_sums on a GPU takes the maximum over the ranks, then
+ * maximum + log(sum of exp(log_sums - maximum)) in double, and keeps -1e300 where that is the maximum. */
 void qcf_log_sum_exp(const double* parts, int64_t ranks, int64_t count, double* out);
 
 /** Bytes of workspace of qcf_cosines. */

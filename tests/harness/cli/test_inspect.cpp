@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/safetensors.h"
+#include "core/tensors/safetensors.h"
 #include "tests/harness/cli/qcface_program.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
@@ -15,7 +15,7 @@ using namespace qcface;
 TEST_CASE("inspect shows foreign names without obeying them", "[cli]") {
   const test::TemporaryFolder folder;
   const float values[] = {1, 2};
-  const SafeTensorOut tensors[] = {{"\x1b[2Jname\nnext", SafeDtype::kF32, {2}, values}};
+  const SafeTensorOut tensors[] = {{"\x1b[2Jname\nnext", Dtype::kF32, {2}, values}};
   write_safetensors(folder / "a.safetensors", tensors, {{"k\x1b", "v\x1b\tx"}, {"arch", "\x1b]0;title\x07"}});
   const test::ProcessResult result = test::run_qcface({"inspect", (folder / "a.safetensors").string()});
   INFO(result.output);
@@ -30,7 +30,7 @@ TEST_CASE("inspect prints a bounded number of lines, and all of them with --all"
   const test::TemporaryFolder folder;
   std::vector<SafeTensorOut> tensors;
   const float value = 1;
-  for (int i = 0; i < 3000; ++i) tensors.push_back({"t" + std::to_string(i), SafeDtype::kF32, {1}, &value});
+  for (int i = 0; i < 3000; ++i) tensors.push_back({"t" + std::to_string(i), Dtype::kF32, {1}, &value});
   std::string list = "{\"a\": [0";
   for (int i = 0; i < 5000; ++i) list += ",1";
   write_safetensors(folder / "a.safetensors", tensors,
@@ -73,7 +73,7 @@ TEST_CASE("statistics of a tensor of several blocks, with and without values tha
   std::vector<float> values((std::size_t{1} << 20) + 5, 0.5f);
   values.back() = -2;
   const std::int64_t count = static_cast<std::int64_t>(values.size());
-  const SafeTensorOut good[] = {{"a", SafeDtype::kF32, {count}, values.data()}};
+  const SafeTensorOut good[] = {{"a", Dtype::kF32, {count}, values.data()}};
   write_safetensors(folder / "a.safetensors", good, {});
   CHECK(test::run_qcface({"inspect", (folder / "a.safetensors").string()}).says("min -2 max 0.5 rms 0.5"));
   values[3] = std::numeric_limits<float>::quiet_NaN();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@
 using namespace qcface;
 
 namespace {
+
+enum class Shade { kLight, kDark };
 
 struct Options {
   int count = 3;
@@ -21,7 +24,7 @@ struct Options {
   std::array<double, 3> mean{0.1, 0.2, 0.3};
   std::string folder = "out";
   std::vector<std::string> sets;
-  std::string choice = "a";
+  std::optional<Shade> choice;
   bool flag = false;
 };
 
@@ -38,7 +41,8 @@ struct Program {
     table.add_number("--mean", options.mean, -1, 1, "Mean");
     table.add("--folder", options.folder, "Folder");
     table.add("--sets", options.sets, "Sets")->expected(0, 10);
-    table.add_choice("--choice", options.choice, {"a", "b"}, "Choice");
+    table.add_choice("--choice", options.choice,
+                     {{"auto", std::nullopt}, {"light", Shade::kLight}, {"dark", Shade::kDark}}, "Choice");
     table.add_flag("--flag", options.flag, "Flag");
   }
   void parse(std::vector<std::string> arguments) {
@@ -136,13 +140,34 @@ TEST_CASE("a resolved configuration can be written and given back, whatever byte
 TEST_CASE("a refused value of a configuration leaves the option as it was", "[cli]") {
   Program program;
   CHECK_THROWS_AS(program.table.apply_config({{"choice", "c"}}, "file"), UsageError);
-  CHECK(program.options.choice == "a");
+  CHECK_FALSE(program.options.choice);
   CHECK_THROWS_AS(program.table.apply_config({{"drops", {5, -1}}}, "file"), UsageError);
   CHECK(program.options.drops == std::vector<int>{1, 2});
 }
 
-TEST_CASE("help and document show the ranges", "[cli]") {
+TEST_CASE("a choice is a value to the program and a name to everybody else", "[cli]") {
   Program program;
+  CHECK(program.table.resolved().at("choice") == "auto");
+  program.parse({"--choice", "dark"});
+  CHECK(program.options.choice == Shade::kDark);
+  CHECK(program.table.resolved().at("choice") == "dark");
+  Program other;
+  other.table.apply_config({{"choice", "light"}}, "file");
+  CHECK(other.options.choice == Shade::kLight);
+  CHECK(problem(R"({"choice": "drak"})") ==
+        "file: option \"choice\" is drak, expected one of auto, light, dark; did you mean dark?");
+  CHECK(problem(R"({"choice": ""})") ==
+        "file: option \"choice\" is empty, expected one of auto, light, dark");
+  Program wrong;
+  CHECK_THROWS_AS(wrong.parse({"--choice", "lightt"}), UsageError);
+  CHECK_FALSE(wrong.options.choice);
+}
+
+TEST_CASE("help and document show ranges and choices", "[cli]") {
+  Program program;
+  CHECK(program.app.help().find("Choice (auto|light|dark)") != std::string::npos);
+  CHECK(program.table.markdown().find("| `--choice` | `auto` |  | Choice (auto\\|light\\|dark) |") !=
+        std::string::npos);
   CHECK(program.app.help().find("1..100") != std::string::npos);
   CHECK(program.table.markdown().find("| `--count` | `3` | 1..100 | Count |") != std::string::npos);
 }

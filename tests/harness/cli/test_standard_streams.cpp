@@ -3,7 +3,7 @@
 #include <string>
 
 #include "core/atomic_file.h"
-#include "core/safetensors.h"
+#include "core/tensors/safetensors.h"
 #include "tests/harness/cli/qcface_program.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
@@ -23,7 +23,7 @@ TEST_CASE("every command has a help that exits with 0", "[cli]") {
 TEST_CASE("what was printed and did not arrive is an exit status and one sentence", "[cli]") {
   const test::TemporaryFolder folder;
   const float values[] = {1, 2};
-  const SafeTensorOut tensor[] = {{"a", SafeDtype::kF32, {2}, values}};
+  const SafeTensorOut tensor[] = {{"a", Dtype::kF32, {2}, values}};
   write_safetensors(folder / "a.safetensors", tensor, {});
   for (const std::string& command :
        {std::string("--help"), std::string("--version"), std::string("train --help"), std::string("docs"),

@@ -11,6 +11,7 @@
 
 #include "core/npy.h"
 #include "harness/data/image.h"
+#include "harness/data/image_folder.h"
 #include "tests/support/catch.h"
 #include "tests/support/hash_generator.h"
 #include "tests/support/temporary_folder.h"
@@ -72,6 +73,12 @@ inline void write_text(const std::filesystem::path& path, const std::string& tex
 inline std::string read_text(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// <identity>/<picture>.
+inline std::string in_set(const data::ImageFolder& set, std::int64_t index) {
+  const std::filesystem::path path = set.path(index);
+  return (path.parent_path().filename() / path.filename()).string();
 }
 
 }  // namespace qcface::test

@@ -44,9 +44,9 @@ TEST_CASE("blur and median equal OpenCV for every remainder of the vector width"
         Image expected = copy(input), got = copy(input);
         cv::Mat target = view(expected);
         cv::medianBlur(view(input).clone(), target, size);
-        AugmentPlan plan;
-        plan.median = size;
-        augmenter.apply(plan, got);
+        AugmentDraw draw;
+        draw.median = size;
+        augmenter.apply(draw, got);
         REQUIRE(difference(got, expected).largest == 0);
 
         got = copy(input);
@@ -56,9 +56,9 @@ TEST_CASE("blur and median equal OpenCV for every remainder of the vector width"
         view(input).convertTo(wide, CV_64FC3);
         cv::blur(wide, blurred, {size, size}, {-1, -1}, cv::BORDER_REFLECT_101);
         blurred.convertTo(target, CV_8UC3);
-        plan = {};
-        plan.blur = size;
-        augmenter.apply(plan, got);
+        draw = {};
+        draw.blur = size;
+        augmenter.apply(draw, got);
         REQUIRE(difference(got, expected).largest == 0);
       }
     }
@@ -72,10 +72,10 @@ TEST_CASE("box mean is exact for the largest sums") {
     std::fill_n(white.data(), white.bytes(), std::uint8_t{255});
     white.row(9)[30] = 254;  // sums just below the largest
     Augmenter augmenter;
-    AugmentPlan plan;
-    plan.blur = size;
+    AugmentDraw draw;
+    draw.blur = size;
     Image got = copy(white);
-    augmenter.apply(plan, got);
+    augmenter.apply(draw, got);
     REQUIRE(int{got.row(9)[30]} ==
             static_cast<int>(std::lround((255.0 * size * size - 1.0) / (size * size))));
     REQUIRE(int{got.row(0)[0]} == 255);
@@ -196,23 +196,23 @@ TEST_CASE("the draw depends on seed, epoch and index only, and follows the publi
   constexpr int kCount = 8000;
   int low_quality = 100, high_quality = 0, low_gamma = 200, high_gamma = 0;
   for (int i = 0; i < kCount; ++i) {
-    const AugmentPlan plan = draw_augmentation(11, 3, static_cast<std::uint64_t>(i));
-    ++turns[plan.quarter_turns];
-    ++blurs[plan.blur];
-    ++medians[plan.median];
-    columns += plan.flip_columns;
-    rows += plan.flip_rows;
-    clahe += plan.clahe_clip > 0.0;
-    tone += plan.brightness_contrast;
-    gamma += plan.gamma_percent != 0;
-    if (plan.clahe_clip > 0.0) REQUIRE((plan.clahe_clip >= 1.0 && plan.clahe_clip <= 4.0));
-    REQUIRE((plan.alpha >= 0.8 && plan.alpha <= 1.2));
-    REQUIRE((plan.beta >= -0.2 && plan.beta <= 0.2));
-    low_quality = std::min(low_quality, plan.jpeg_quality);
-    high_quality = std::max(high_quality, plan.jpeg_quality);
-    if (plan.gamma_percent != 0) {
-      low_gamma = std::min(low_gamma, plan.gamma_percent);
-      high_gamma = std::max(high_gamma, plan.gamma_percent);
+    const AugmentDraw draw = draw_augmentation(11, 3, static_cast<std::uint64_t>(i));
+    ++turns[draw.quarter_turns];
+    ++blurs[draw.blur];
+    ++medians[draw.median];
+    columns += draw.flip_columns;
+    rows += draw.flip_rows;
+    clahe += draw.clahe_clip > 0.0;
+    tone += draw.brightness_contrast;
+    gamma += draw.gamma_percent != 0;
+    if (draw.clahe_clip > 0.0) REQUIRE((draw.clahe_clip >= 1.0 && draw.clahe_clip <= 4.0));
+    REQUIRE((draw.alpha >= 0.8 && draw.alpha <= 1.2));
+    REQUIRE((draw.beta >= -0.2 && draw.beta <= 0.2));
+    low_quality = std::min(low_quality, draw.jpeg_quality);
+    high_quality = std::max(high_quality, draw.jpeg_quality);
+    if (draw.gamma_percent != 0) {
+      low_gamma = std::min(low_gamma, draw.gamma_percent);
+      high_gamma = std::max(high_gamma, draw.gamma_percent);
     }
   }
   const auto near = [](int count, double share) {
@@ -226,41 +226,41 @@ TEST_CASE("the draw depends on seed, epoch and index only, and follows the publi
   REQUIRE((low_quality == 20 && high_quality == 100));
   REQUIRE((low_gamma == 80 && high_gamma == 120));
 
-  const AugmentPlan a = draw_augmentation(11, 3, 5), b = draw_augmentation(11, 3, 5);
+  const AugmentDraw a = draw_augmentation(11, 3, 5), b = draw_augmentation(11, 3, 5);
   REQUIRE((a.alpha == b.alpha && a.jpeg_quality == b.jpeg_quality && a.clahe_clip == b.clahe_clip));
   REQUIRE(draw_augmentation(11, 4, 5).alpha != a.alpha);
   REQUIRE(draw_augmentation(12, 3, 5).alpha != a.alpha);
   REQUIRE(draw_augmentation(11, 3, 6).alpha != a.alpha);
 }
 
-TEST_CASE("a whole plan equals its steps one after the other") {
-  AugmentPlan plan;
-  plan.quarter_turns = 3;
-  plan.flip_columns = true;
-  plan.blur = 3;
-  plan.median = 5;
-  plan.clahe_clip = 2.5;
-  plan.brightness_contrast = true;
-  plan.alpha = 1.1;
-  plan.beta = -0.1;
-  plan.gamma_percent = 90;
-  plan.jpeg_quality = 50;
+TEST_CASE("a whole draw equals its steps one after the other") {
+  AugmentDraw draw;
+  draw.quarter_turns = 3;
+  draw.flip_columns = true;
+  draw.blur = 3;
+  draw.median = 5;
+  draw.clahe_clip = 2.5;
+  draw.brightness_contrast = true;
+  draw.alpha = 1.1;
+  draw.beta = -0.1;
+  draw.gamma_percent = 90;
+  draw.jpeg_quality = 50;
   const Image input = make_picture(5, 40, 56);
   Image whole = copy(input), stepwise = copy(input);
   Augmenter augmenter;
-  augmenter.apply(plan, whole);
-  std::array<AugmentPlan, 8> steps;
-  steps[0].quarter_turns = plan.quarter_turns;
+  augmenter.apply(draw, whole);
+  std::array<AugmentDraw, 8> steps;
+  steps[0].quarter_turns = draw.quarter_turns;
   steps[1].flip_columns = true;
-  steps[2].blur = plan.blur;
-  steps[3].median = plan.median;
-  steps[4].clahe_clip = plan.clahe_clip;
+  steps[2].blur = draw.blur;
+  steps[3].median = draw.median;
+  steps[4].clahe_clip = draw.clahe_clip;
   steps[5].brightness_contrast = true;
-  steps[5].alpha = plan.alpha;
-  steps[5].beta = plan.beta;
-  steps[6].gamma_percent = plan.gamma_percent;
-  steps[7].jpeg_quality = plan.jpeg_quality;
-  for (const AugmentPlan& step : steps) augmenter.apply(step, stepwise);
+  steps[5].alpha = draw.alpha;
+  steps[5].beta = draw.beta;
+  steps[6].gamma_percent = draw.gamma_percent;
+  steps[7].jpeg_quality = draw.jpeg_quality;
+  for (const AugmentDraw& step : steps) augmenter.apply(step, stepwise);
   REQUIRE(whole.width() == 40);
   REQUIRE(difference(whole, stepwise).largest == 0);
   REQUIRE(difference(whole, input).largest > 0);
@@ -269,13 +269,13 @@ TEST_CASE("a whole plan equals its steps one after the other") {
 TEST_CASE("parameters out of range are named") {
   Augmenter augmenter;
   Image image = make_picture(1, 8, 8);
-  AugmentPlan plan;
-  plan.blur = 4;
-  REQUIRE_THROWS_WITH(augmenter.apply(plan, image), test::contains("blur size 4"));
-  plan = {};
-  plan.gamma_percent = 130;
-  REQUIRE_THROWS_AS(augmenter.apply(plan, image), Error);
-  plan = {};
-  plan.jpeg_quality = 101;
-  REQUIRE_THROWS_AS(augmenter.apply(plan, image), Error);
+  AugmentDraw draw;
+  draw.blur = 4;
+  REQUIRE_THROWS_WITH(augmenter.apply(draw, image), test::contains("blur size 4"));
+  draw = {};
+  draw.gamma_percent = 130;
+  REQUIRE_THROWS_AS(augmenter.apply(draw, image), Error);
+  draw = {};
+  draw.jpeg_quality = 101;
+  REQUIRE_THROWS_AS(augmenter.apply(draw, image), Error);
 }

@@ -7,14 +7,18 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <numeric>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "core/error.h"
 #include "harness/data/image.h"
+#include "harness/data/image_folder.h"
+#include "harness/data/normalise.h"
 #include "harness/data/picture_list.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
@@ -51,32 +55,23 @@ LoaderOptions small_options(std::int64_t batch_size, int workers) {
 }
 
 struct Seen {
-  std::vector<float> images, mirrored;
+  std::vector<std::uint8_t> pixels;
   std::vector<std::int64_t> labels, indices, sizes;
   std::vector<std::uint8_t> valid;
-  bool operator==(const Seen& other) const {
-    return labels == other.labels && indices == other.indices && sizes == other.sizes &&
-           valid == other.valid && same_bits(images, other.images) && same_bits(mirrored, other.mirrored);
-  }
-  static bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-    return a.size() == b.size() &&
-           (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
-  }
+  bool operator==(const Seen&) const = default;
 };
 
 Seen read_epoch(Loader& loader, std::int64_t epoch, std::int64_t first = 0) {
   Seen seen;
   loader.start_epoch(epoch, first);
-  const auto floats = static_cast<std::size_t>(3 * loader.options().side * loader.options().side);
+  const auto bytes = static_cast<std::size_t>(3 * loader.options().side * loader.options().side);
   std::int64_t expected_index = first;
   while (const Batch* batch = loader.next()) {
     REQUIRE(batch->epoch == epoch);
     REQUIRE(batch->index == expected_index++);
-    REQUIRE(reinterpret_cast<std::uintptr_t>(batch->images) % 64 == 0);
+    REQUIRE(reinterpret_cast<std::uintptr_t>(batch->pixels) % 64 == 0);
     const auto n = static_cast<std::size_t>(batch->size);
-    seen.images.insert(seen.images.end(), batch->images, batch->images + n * floats);
-    if (batch->mirrored != nullptr)
-      seen.mirrored.insert(seen.mirrored.end(), batch->mirrored, batch->mirrored + n * floats);
+    seen.pixels.insert(seen.pixels.end(), batch->pixels, batch->pixels + n * bytes);
     seen.labels.insert(seen.labels.end(), batch->labels.begin(), batch->labels.end());
     seen.indices.insert(seen.indices.end(), batch->indices.begin(), batch->indices.end());
     seen.valid.insert(seen.valid.end(), batch->valid.begin(), batch->valid.end());
@@ -84,6 +79,35 @@ Seen read_epoch(Loader& loader, std::int64_t epoch, std::int64_t first = 0) {
   }
   return seen;
 }
+
+// The pictures of a folder, held in memory.
+class HeldPictures final : public PictureSource {
+ public:
+  explicit HeldPictures(const PictureSource& set) : files_(static_cast<std::size_t>(set.size())) {
+    class_names_ = set.class_names();
+    num_classes_ = set.num_classes();
+    for (std::int64_t i = 0; i < set.size(); ++i) {
+      std::span<const std::uint8_t> bytes;
+      REQUIRE(set.read(i, files_[static_cast<std::size_t>(i)], bytes).ok());
+      label_of_.push_back(static_cast<std::int32_t>(set.label(i)));
+    }
+  }
+  void lose(std::int64_t index) { lost_ = index; }
+  std::string name(std::int64_t index) const override { return fmt::format("held/{}", index); }
+  std::uint64_t stored_bytes(std::int64_t index) const override {
+    return files_[static_cast<std::size_t>(index)].size();
+  }
+  DecodeResult read(std::int64_t index, std::vector<std::uint8_t>&,
+                    std::span<const std::uint8_t>& bytes) const override {
+    if (index == lost_) return {DecodeStatus::kUnreadable, "lost"};
+    bytes = files_[static_cast<std::size_t>(index)];
+    return {};
+  }
+
+ private:
+  std::vector<std::vector<std::uint8_t>> files_;
+  std::int64_t lost_ = -1;
+};
 
 ImageFolder scan(const fs::path& root) { return scan_image_folder(std::vector<fs::path>{root}); }
 
@@ -107,9 +131,7 @@ TEST_CASE("loader: the number of workers does not change a bit") {
   const ImageFolder set = scan(folder.path());
   std::vector<Seen> seen;
   for (int workers : {0, 1, 2, 4, 7}) {
-    LoaderOptions options = small_options(4, workers);
-    options.mirrored = true;
-    Loader loader(set, options);
+    Loader loader(set, small_options(4, workers));
     REQUIRE(loader.batches_per_epoch() == 8);
     seen.push_back(read_epoch(loader, 0));
     const Seen second = read_epoch(loader, 1);
@@ -122,7 +144,7 @@ TEST_CASE("loader: the number of workers does not change a bit") {
   REQUIRE(all.size() == 29);
   for (std::size_t i = 0; i < seen[0].indices.size(); ++i)
     REQUIRE(seen[0].labels[i] == set.label(seen[0].indices[i]));
-  REQUIRE(std::any_of(seen[0].images.begin(), seen[0].images.end(), [](float v) { return v != 0.0f; }));
+  REQUIRE(std::any_of(seen[0].pixels.begin(), seen[0].pixels.end(), [](int v) { return v != 0; }));
 }
 
 TEST_CASE("loader: where the system refuses threads the calling one loads the same bits") {
@@ -146,13 +168,75 @@ TEST_CASE("loader: where the system refuses threads the calling one loads the sa
   REQUIRE(WEXITSTATUS(status) == 0);
 }
 
+TEST_CASE("loader: the slices of all ranks together are the batches of one") {
+  const test::TemporaryFolder folder;
+  make_set(folder.path(), 101);
+  test::write_text(folder.path() / "id03" / "0.png",
+                   "no picture");  // what stands in for it is drawn by its place
+  const ImageFolder set = scan(folder.path());
+  const auto picture = static_cast<std::size_t>(3 * kSide * kSide);
+  for (const int workers : {0, 3}) {
+    for (const std::int64_t batch_size : {20, 33, 100}) {  // last batches of 1, 2 and 1 pictures
+      LoaderOptions options = small_options(batch_size, workers);
+      for (const int ranks : {1, 2, 3, 4}) {
+        INFO(workers << " workers, batches of " << batch_size << ", " << ranks << " ranks");
+        Loader whole(set, options);
+        std::vector<std::unique_ptr<Loader>> slices;
+        for (int rank = 0; rank < ranks; ++rank) {
+          LoaderOptions part = options;
+          part.slice = {rank, ranks};
+          slices.push_back(std::make_unique<Loader>(set, part));
+          REQUIRE(slices.back()->batches_per_epoch() == whole.batches_per_epoch());
+          slices.back()->start_epoch(2);
+        }
+        whole.start_epoch(2);
+        std::int64_t batches = 0;
+        for (; const Batch* all = whole.next(); ++batches) {
+          REQUIRE(all->global_size == all->size);
+          REQUIRE(all->first_row == 0);
+          std::int64_t rows = 0;
+          for (int rank = 0; rank < ranks; ++rank) {
+            const Batch* part = slices[static_cast<std::size_t>(rank)]->next();
+            REQUIRE(part != nullptr);
+            REQUIRE((part->epoch == 2 && part->index == batches));
+            REQUIRE(part->global_size == all->size);
+            REQUIRE(part->first_row == rank * all->size / ranks);
+            REQUIRE(part->size == (rank + 1) * all->size / ranks - part->first_row);
+            REQUIRE(part->labels.size() == static_cast<std::size_t>(part->size));
+            const auto first = static_cast<std::size_t>(part->first_row);
+            for (std::size_t i = 0; i < part->labels.size(); ++i) {
+              REQUIRE(part->labels[i] == all->labels[first + i]);
+              REQUIRE(part->indices[i] == all->indices[first + i]);
+              REQUIRE(part->valid[i] == all->valid[first + i]);
+            }
+            REQUIRE(std::memcmp(part->pixels, all->pixels + first * picture, part->labels.size() * picture) ==
+                    0);
+            rows += part->size;
+          }
+          REQUIRE(rows == all->size);
+        }
+        REQUIRE(batches == whole.batches_per_epoch());
+        std::int64_t pictures = 0;
+        std::size_t corrupt = 0;
+        for (const auto& slice : slices) {
+          REQUIRE(slice->next() == nullptr);
+          pictures += slice->stats().pictures;
+          corrupt += slice->corrupt().size();
+        }
+        REQUIRE(pictures == 101);
+        REQUIRE(corrupt == 1);
+      }
+    }
+  }
+}
+
 TEST_CASE("loader: an epoch entered in the middle is the tail of the whole epoch") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 20);
   const ImageFolder set = scan(folder.path());
   Loader loader(set, small_options(3, 2));
   const Seen whole = read_epoch(loader, 5);
-  const auto floats = static_cast<std::size_t>(3 * kSide * kSide);
+  const auto bytes = static_cast<std::size_t>(3 * kSide * kSide);
   for (std::int64_t first : {1, 4, 6, 7}) {
     const Seen tail = read_epoch(loader, 5, first);
     const auto skip = static_cast<std::size_t>(3 * first);
@@ -160,8 +244,8 @@ TEST_CASE("loader: an epoch entered in the middle is the tail of the whole epoch
     if (first == 7) continue;
     REQUIRE(std::equal(tail.indices.begin(), tail.indices.end(),
                        whole.indices.begin() + static_cast<std::ptrdiff_t>(skip)));
-    REQUIRE(std::memcmp(tail.images.data(), whole.images.data() + skip * floats,
-                        tail.images.size() * sizeof(float)) == 0);
+    REQUIRE(std::equal(tail.pixels.begin(), tail.pixels.end(),
+                       whole.pixels.begin() + static_cast<std::ptrdiff_t>(skip * bytes)));
   }
   // Leaving an epoch half read and entering another.
   loader.start_epoch(1);
@@ -171,14 +255,13 @@ TEST_CASE("loader: an epoch entered in the middle is the tail of the whole epoch
   REQUIRE_THROWS_AS(loader.start_epoch(-1), Error);
 }
 
-TEST_CASE("loader: without shuffling and augmentation it is the folder in order, normalised") {
+TEST_CASE("loader: without shuffling and augmentation it is the folder in order") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 7);
   const ImageFolder set = scan(folder.path());
   LoaderOptions options = small_options(100, 2);  // a batch larger than the set
   options.shuffle = false;
   options.augment = AugmentMode::kNone;
-  options.mirrored = true;
   Loader loader(set, options);
   REQUIRE(loader.batches_per_epoch() == 1);
   const Seen seen = read_epoch(loader, 3);
@@ -189,21 +272,28 @@ TEST_CASE("loader: without shuffling and augmentation it is the folder in order,
   Image image;
   for (int i = 0; i < 7; ++i) {
     REQUIRE(decoder.decode_file(set.path(i), image).ok());
-    for (int c = 0; c < 3; ++c) {
-      for (int y = 0; y < kSide; ++y) {
-        for (int x = 0; x < kSide; ++x) {
-          const auto channel = static_cast<std::size_t>(c);
-          const double want = (image.row(y)[3 * x + c] / 255.0 - kQcfaceMean[channel]) / kQcfaceStd[channel];
-          const std::size_t row =
-              ((static_cast<std::size_t>(i) * 3 + channel) * kSide + static_cast<std::size_t>(y)) * kSide;
-          const double got = seen.images[row + static_cast<std::size_t>(x)];
-          REQUIRE(std::abs(got - want) <= 1e-6 * (1 + std::abs(want)));
-          REQUIRE(seen.mirrored[row + static_cast<std::size_t>(kSide - 1 - x)] ==
-                  seen.images[row + static_cast<std::size_t>(x)]);
-        }
-      }
-    }
+    const auto bytes = static_cast<std::ptrdiff_t>(image.bytes());
+    REQUIRE(std::equal(image.data(), image.data() + bytes, seen.pixels.begin() + i * bytes));
   }
+}
+
+TEST_CASE("loader: pictures of another source than a folder give the same bits, and are named by it") {
+  const test::TemporaryFolder folder;
+  make_set(folder.path(), 150);
+  const ImageFolder set = scan(folder.path());
+  HeldPictures held(set);
+  LoaderOptions options = small_options(4, 2);
+  {
+    Loader from_folder(set, options), from_memory(held, options);
+    REQUIRE(read_epoch(from_memory, 2) == read_epoch(from_folder, 2));
+    REQUIRE(from_memory.stats().file_bytes == from_folder.stats().file_bytes);
+  }
+  held.lose(5);
+  Loader loader(held, options);
+  read_epoch(loader, 0);
+  REQUIRE(loader.corrupt().size() == 1);
+  REQUIRE(loader.corrupt()[0].path == "held/5");
+  REQUIRE(loader.corrupt()[0].reason == "lost");
 }
 
 TEST_CASE("loader: drop_last leaves out the partial batch") {
@@ -237,7 +327,7 @@ TEST_CASE("loader: corrupt pictures are replaced, counted and named, and the bit
     REQUIRE(loader.corrupt().size() == 3);
     std::set<std::string> names;
     for (const CorruptPicture& picture : loader.corrupt()) {
-      names.insert(set.relative_path(picture.index));
+      names.insert(test::in_set(set, picture.index));
       REQUIRE(picture.path == set.path(picture.index));
       REQUIRE(!picture.reason.empty());
     }
@@ -246,7 +336,7 @@ TEST_CASE("loader: corrupt pictures are replaced, counted and named, and the bit
     REQUIRE(loader.corrupt().size() == 3);  // each file once
   }
   for (std::int64_t index : seen[0].indices) {
-    const std::string name = set.relative_path(index);
+    const std::string name = test::in_set(set, index);
     REQUIRE((name != "id10/0.jpg" && name != "id20/0.jpg" && name != "id30/0.jpg"));
   }
 }
@@ -293,12 +383,12 @@ TEST_CASE("loader: evaluation marks what cannot be read and keeps the order") {
   const auto bad = static_cast<std::size_t>(
       std::find(files.begin(), files.end(), (folder.path() / "id01" / "1.jpg").string()) - files.begin());
   REQUIRE(bad < files.size());
-  const auto floats = static_cast<std::size_t>(3 * kSide * kSide);
+  const auto bytes = static_cast<std::size_t>(3 * kSide * kSide);
   for (std::size_t i = 0; i < files.size(); ++i) {
     REQUIRE(int{seen.valid[i]} == (i == bad ? 0 : 1));
-    const bool zero = std::all_of(seen.images.begin() + static_cast<std::ptrdiff_t>(i * floats),
-                                  seen.images.begin() + static_cast<std::ptrdiff_t>((i + 1) * floats),
-                                  [](float v) { return v == 0.0f; });
+    const bool zero = std::all_of(seen.pixels.begin() + static_cast<std::ptrdiff_t>(i * bytes),
+                                  seen.pixels.begin() + static_cast<std::ptrdiff_t>((i + 1) * bytes),
+                                  [](int v) { return v == 0; });
     REQUIRE(zero == (i == bad));
   }
 }
@@ -315,13 +405,11 @@ TEST_CASE("loader: pictures that are not square are cropped or refused") {
     Loader loader(set, options);
     const Seen seen = read_epoch(loader, 0);
     REQUIRE(loader.stats().centre_cropped == 1);
-    const Normaliser normaliser;
     const Image wide = test::make_picture(50, kSide, kSide + 10);
-    const auto floats = static_cast<std::size_t>(3 * kSide * kSide);
-    REQUIRE(set.relative_path(3) == "id00/wide.png");
-    REQUIRE(seen.images[3 * floats] == normaliser.value(0, wide.row(0)[3 * 5]));
+    REQUIRE(test::in_set(set, 3) == "id00/wide.png");
+    REQUIRE(seen.pixels[3 * 3 * kSide * kSide] == wide.row(0)[3 * 5]);
   }
-  options.non_square = NonSquare::kReject;
+  options.preparation.non_square = NonSquare::kReject;
   options.corrupt = CorruptPolicy::kMark;
   Loader loader(set, options);
   REQUIRE(read_epoch(loader, 0).valid == std::vector<std::uint8_t>{1, 1, 1, 0});
@@ -350,8 +438,8 @@ TEST_CASE("loader: options out of range and misuse are named") {
   REQUIRE_THROWS_WITH(Loader(set, small_options(0, 1)), test::contains("batch size 0"));
   REQUIRE_THROWS_WITH(Loader(set, small_options(1, -1)), test::contains("workers -1"));
   LoaderOptions options = small_options(1, 1);
-  options.std[1] = 0.0;
-  REQUIRE_THROWS_WITH(Loader(set, options), test::contains("std"));
+  options.slice = {2, 2};
+  REQUIRE_THROWS_WITH(Loader(set, options), test::contains("rank 2 of 2"));
   Loader loader(set, small_options(1, 1));
   REQUIRE_THROWS_WITH(loader.next(), test::contains("start_epoch"));
 }
@@ -390,7 +478,7 @@ TEST_CASE("swap_rb exchanges red and blue before the augmentation") {
   LoaderOptions options = small_options(4, 1);
   const ImageFolder right = scan(folder.path() / "right"), swapped = scan(folder.path() / "swapped");
   Loader plain(right, options);
-  options.swap_rb = true;
+  options.preparation.swap_rb = true;
   Loader exchanged(swapped, options);
   REQUIRE(read_epoch(plain, 0) == read_epoch(exchanged, 0));
 }
@@ -410,40 +498,4 @@ TEST_CASE("orl faces: real grey PGM pictures of 92 x 112 load") {
   REQUIRE(loader.stats().centre_cropped == 300);
   REQUIRE(loader.corrupt().empty());
   REQUIRE(check_colour_order(set, false).grey);
-}
-
-TEST_CASE("8-bit pixels are what the normalised images are made of") {
-  const test::TemporaryFolder folder;
-  make_set(folder.path(), 7);
-  const ImageFolder set = scan_image_folder(std::vector<fs::path>{folder.path()});
-  for (const int workers : {0, 2}) {
-    LoaderOptions options = small_options(3, workers);
-    Loader floats(set, options);
-    options.pixels = true;
-    Loader bytes(set, options);
-    const Normaliser normaliser(options.mean, options.std);
-    floats.start_epoch(1);
-    bytes.start_epoch(1);
-    int batches = 0;
-    while (const Batch* a = floats.next()) {
-      const Batch* b = bytes.next();
-      REQUIRE(b != nullptr);
-      REQUIRE(b->images == nullptr);
-      REQUIRE(a->pixels == nullptr);
-      REQUIRE(b->size == a->size);
-      REQUIRE(std::equal(a->labels.begin(), a->labels.end(), b->labels.begin()));
-      constexpr std::int64_t plane = kSide * kSide;
-      for (std::int64_t i = 0; i < a->size * 3 * plane; ++i) {
-        const std::int64_t n = i / (3 * plane), c = i / plane % 3, pixel = i % plane;
-        REQUIRE(normaliser.value(static_cast<int>(c), b->pixels[(n * plane + pixel) * 3 + c]) ==
-                a->images[i]);
-      }
-      ++batches;
-    }
-    REQUIRE(bytes.next() == nullptr);
-    REQUIRE(batches == 3);
-  }
-  LoaderOptions wrong = small_options(3, 0);
-  wrong.pixels = wrong.mirrored = true;
-  REQUIRE_THROWS_AS(Loader(set, wrong), Error);
 }

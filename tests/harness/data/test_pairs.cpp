@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "harness/data/bench.h"
+#include "harness/data/image_folder.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 

@@ -55,6 +55,7 @@ TEST_CASE("vector: normalisation") {
                               vectors.at("std").get<std::array<double, 3>>());
   const auto pixels = vectors.at("pixels_rgb").get<std::vector<std::vector<int>>>();
   const auto expected = vectors.at("expected").get<std::vector<std::vector<double>>>();
+  REQUIRE(!pixels.empty());
   REQUIRE(pixels.size() == expected.size());
   for (std::size_t i = 0; i < pixels.size(); ++i) {
     for (int c = 0; c < 3; ++c) {
@@ -64,6 +65,26 @@ TEST_CASE("vector: normalisation") {
     }
   }
   REQUIRE_THROWS_AS(Normaliser(kQcfaceMean, {1.0, 0.0, 1.0}), Error);
+}
+
+TEST_CASE(
+    "a preparation comes back from the configuration of a run; what is absent there keeps its default") {
+  Preparation other;
+  other.mean = {0.5, 0.25, 0.125};
+  other.std = {1, 2, 3};
+  other.swap_rb = true;
+  other.non_square = NonSquare::kReject;
+  for (const Preparation& p : {Preparation{}, other}) {
+    nlohmann::json config = to_json(p);
+    config["lr"] = 0.1;
+    REQUIRE(to_json(preparation_from_json(config)) == to_json(p));
+  }
+  REQUIRE(to_json(preparation_from_json({{"lr", 0.1}})) == to_json(Preparation{}));
+  REQUIRE_THROWS_WITH(preparation_from_json({{"non-square", "stretch"}}),
+                      test::contains("centre-crop or reject"));
+  REQUIRE_THROWS(preparation_from_json({{"mean", {1, 2}}}));
+  REQUIRE_THROWS(preparation_from_json({{"non-square", 1}}));
+  REQUIRE_THROWS(preparation_from_json(nlohmann::json::array()));
 }
 
 TEST_CASE("normalisation writes planes, a window, and the mirror image") {
@@ -85,4 +106,8 @@ TEST_CASE("normalisation writes planes, a window, and the mirror image") {
   }
   REQUIRE(plain.back() == -77.0f);
   REQUIRE_THROWS_AS(normaliser.apply(image, 3, 3, kSide, false, plain.data()), Error);
+}
+
+TEST_CASE("normalise: a standard deviation that is not positive is refused") {
+  REQUIRE_THROWS_WITH(Normaliser({0.5, 0.5, 0.5}, {0.2, 0, 0.2}), test::contains("std of channel 1 is 0"));
 }

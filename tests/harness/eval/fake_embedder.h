@@ -65,6 +65,7 @@ class FormulaEmbedder : public eval::Embedder {
   explicit FormulaEmbedder(std::int64_t width) : width_(width) {}
   std::int64_t width() const override { return width_; }
   std::int64_t max_batch() const override { return 16; }
+  std::string fingerprint() const override { return "formula " + std::to_string(width_) + " " + version; }
   void embed(const float* images, std::int64_t n, float* out) override {
     const std::int64_t plane = 112 * 112;
     for (std::int64_t i = 0; i < n; ++i) {
@@ -82,6 +83,7 @@ class FormulaEmbedder : public eval::Embedder {
     if (poison >= 0 && pictures > poison) poison = -1;
   }
   std::int64_t pictures = 0;  // embedded so far
+  std::string version;        // told apart by a cache
   std::int64_t poison = -1;   // this one (counted from the start) gets a NaN
 
  private:

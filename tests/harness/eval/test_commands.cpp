@@ -1,27 +1,26 @@
-// The three commands end to end on small folders: files, tables, Spearman correlation, faults of the input.
-#include "harness/eval/commands.h"
-
+// Protocols and `embed` end to end on small folders: files, tables, Spearman correlation, faults of the input.
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "core/npy.h"
 #include "core/text.h"
-#include "harness/eval/results.h"
+#include "harness/data/pairs.h"
+#include "harness/eval/degradation.h"
+#include "harness/eval/embed.h"
+#include "harness/eval/verify.h"
 #include "tests/harness/eval/fake_embedder.h"
+#include "tests/harness/eval/run_protocol.h"
 #include "tests/harness/eval/support.h"
 
 using namespace qcface;
 using namespace qcface::eval;
+using qcface::test::read_json;
+using qcface::test::run_protocol;
+using qcface::test::write_pairs;
 namespace fs = std::filesystem;
 
 namespace {
 
-nlohmann::json read_json(const fs::path& file) {
-  std::ifstream stream(file);
-  REQUIRE(stream.good());
-  return nlohmann::json::parse(stream);
-}
 std::size_t count_lines(const fs::path& file) {
   std::ifstream stream(file);
   std::string line;
@@ -30,17 +29,9 @@ std::size_t count_lines(const fs::path& file) {
   return count;
 }
 
-// Every same pair of neighbours and as many different ones.
-fs::path write_pairs(const fs::path& root, int identities, int pictures) {
-  std::ofstream list(root / "pairs.list");
-  for (int identity = 0; identity < identities; ++identity) {
-    for (int picture = 0; picture + 1 < pictures; ++picture) {
-      list << "p" << identity << "/" << picture << ".png p" << identity << "/" << picture + 1 << ".png 1\n";
-      list << "p" << identity << "/" << picture << ".png p" << (identity + 1) % identities << "/" << picture
-           << ".png 0\n";
-    }
-  }
-  return root / "pairs.list";
+// What the terminal shows of a result.
+std::string table_of(const char* name, const Result& result) {
+  return screen_text(protocol(name).present(result));
 }
 
 }  // namespace
@@ -50,34 +41,31 @@ TEST_CASE("eval verify writes its result files and counts a corrupt picture") {
   const fs::path list = write_pairs(folder.root, 8, 4);
   std::ofstream(folder.root / "p3" / "1.png") << "spoilt";
   test::FormulaEmbedder embedder(12);
-  VerifyOptions options;
-  options.pairs = list;
-  options.images = folder.root;
-  options.out = folder.root / "out" / "eval";
-  options.qmf = QmfChoice::kGiven;
-  options.alpha = 0.05;
-  options.beta = 0.08;
-  options.conditions = {{"weights", "formula"}};
-  const VerifyResult result = run_eval_verify(embedder, options);
+  NetworkFeatures features(embedder, {});
+  const fs::path out = folder.root / "out" / "eval";
+  const Result result =
+      run_protocol("verify", features, folder.root, out,
+                   {"--qmf", "given", "--alpha", "0.05", "--beta", "0.08"}, {{"weights", "formula"}});
   REQUIRE(embedder.pictures == 32);
-  REQUIRE(result.corrupt.size() == 1);
-  REQUIRE(result.pairs_listed == 48);
-  REQUIRE(result.pairs_excluded == 4);
+  const data::PairList pairs = data::read_pairs(list, folder.root);
+  const VerifyResult want = verify_embeddings(pairs, extract_embeddings(embedder, pairs.images, {}),
+                                              QmfConstants{0.05, 0.08, "given"});
 
-  const auto json = read_json(options.out / "verify.json");
+  const auto json = read_json(out / "verify.json");
   REQUIRE(json.at("format") == "qcface-verify/1");
+  REQUIRE(json.at("pairs").at("listed") == 48);
   REQUIRE(json.at("pairs").at("excluded") == 4);
   REQUIRE(json.at("corrupt").size() == 1);
-  REQUIRE(json.at("cosine").at("accuracy_mean").get<double>() == result.cosine.kfold.accuracy_mean);
-  REQUIRE(json.at("qmf").at("auc").get<double>() == result.qmf->auc);
+  REQUIRE(json.at("cosine").at("accuracy_mean").get<double>() == want.cosine.kfold.accuracy_mean);
+  REQUIRE(json.at("qmf").at("auc").get<double>() == want.qmf->auc);
   REQUIRE(json.at("qmf_constants").at("source") == "given");
   REQUIRE(json.at("conditions").at("weights") == "formula");
-  REQUIRE(count_lines(options.out / "magnitudes.csv") == 1 + 31);
-  REQUIRE(count_lines(options.out / "roc.csv") ==
-          1 + result.cosine.roc.points.size() + result.qmf->roc.points.size());
-  REQUIRE(fs::file_size(options.out / "roc.svg") > 1000);
+  REQUIRE(result.figures.at("accuracy").get<double>() == want.cosine.kfold.accuracy_mean);
+  REQUIRE(count_lines(out / "magnitudes.csv") == 1 + 31);
+  REQUIRE(count_lines(out / "roc.csv") == 1 + want.cosine.roc.points.size() + want.qmf->roc.points.size());
+  REQUIRE(fs::file_size(out / "roc.svg") > 1000);
 
-  const std::string table = format_table(result);
+  const std::string table = table_of("verify", result);
   for (const char* part : {"accuracy, 10-fold (QCFace)", "InsightFace", "TAR at FAR 1e-06", "not resolvable",
                            "WARNING: 4 of 48 pairs excluded", "alpha 0.05"}) {
     CAPTURE(part);
@@ -88,23 +76,18 @@ TEST_CASE("eval verify writes its result files and counts a corrupt picture") {
 TEST_CASE("eval verify fits alpha and beta on a folder and stores them") {
   const test::PictureFolder folder(10, 3);
   test::FormulaEmbedder embedder(12);
-  VerifyOptions options;
-  options.pairs = write_pairs(folder.root, 10, 3);
-  options.images = folder.root;
-  options.out = folder.root / "result";
-  options.qmf = QmfChoice::kFit;
-  options.fit_images = folder.root;
-  options.fit_seed = 5;
-  options.fit.fmr_min = 0.01;
-  options.fit.fmr_max = 0.5;
-  const VerifyResult first = run_eval_verify(embedder, options);
-  REQUIRE(first.fit.has_value());
-  const auto json = read_json(options.out / "verify.json");
-  REQUIRE(json.at("qmf_constants").at("alpha").get<double>() == first.fit->alpha);
-  REQUIRE(test::contains(json.at("qmf_constants").at("source"), "seed 5"));
-  const VerifyResult again = run_eval_verify(embedder, options);
-  REQUIRE(again.fit->alpha == first.fit->alpha);
-  REQUIRE(again.fit->beta == first.fit->beta);
+  NetworkFeatures features(embedder, {});
+  write_pairs(folder.root, 10, 3);
+  const auto fit = [&] {
+    run_protocol("verify", features, folder.root, folder.root / "result",
+                 {"--qmf", "fit", "--fit-data", folder.root.string(), "--fit-seed", "5"});
+    return read_json(folder.root / "result/verify.json").at("qmf_constants");
+  };
+  const auto first = fit();
+  REQUIRE(std::isfinite(first.at("alpha").get<double>()));
+  REQUIRE(first.at("fit").at("thresholds").size() >= 2);
+  REQUIRE(test::contains(first.at("source"), "seed 5"));
+  REQUIRE(fit() == first);
 }
 
 TEST_CASE("eval degradation: magnitude falls with the level, per kind and per source") {
@@ -122,13 +105,13 @@ TEST_CASE("eval degradation: magnitude falls with the level, per kind and per so
   }
   csv.close();
   test::FormulaEmbedder embedder(12);
-  DegradationOptions options;
-  options.levels = folder.path() / "levels.csv";
-  options.out = folder.path() / "eval";
-  const DegradationResult result = run_eval_degradation(embedder, options);
-  REQUIRE(result.kinds.size() == 2);
-  REQUIRE(result.pictures == 24);
-  for (const KindResult& kind : result.kinds) {
+  NetworkFeatures features(embedder, {});
+  const Result result = run_protocol("degradation", features, folder.path(), folder.path() / "eval");
+  const DegradationResult found =
+      evaluate_degradation(features, read_degradation_set(folder.path() / "levels.csv"));
+  REQUIRE(found.kinds.size() == 2);
+  REQUIRE(found.pictures == 24);
+  for (const KindResult& kind : found.kinds) {
     REQUIRE(kind.levels.size() == 4);
     REQUIRE(kind.levels[0].count == 3);
     REQUIRE(kind.levels[0].min <= kind.levels[0].median);
@@ -138,10 +121,11 @@ TEST_CASE("eval degradation: magnitude falls with the level, per kind and per so
     REQUIRE(kind.rho_source_mean.has_value());
     REQUIRE(*kind.rho_source_mean <= *kind.rho_pooled + 1e-12);  // identity effects removed
   }
-  const auto json = read_json(options.out / "degradation.json");
+  const auto json = read_json(folder.path() / "eval/degradation.json");
   REQUIRE(json.at("kinds").size() == 2);
   REQUIRE(json.at("kinds")[0].at("samples").size() == 12);
-  REQUIRE(test::contains(format_table(result), "fade"));
+  REQUIRE(json.at("kinds")[1].at("spearman_pooled").get<double>() == *found.kinds[1].rho_pooled);
+  REQUIRE(test::contains(table_of("degradation", result), "fade"));
 }
 
 TEST_CASE("eval degradation: clean pictures count as level 0 of every kind; bad lists are named") {
@@ -150,7 +134,8 @@ TEST_CASE("eval degradation: clean pictures count as level 0 of every kind; bad 
   std::ofstream(csv) << "file,source,kind,level\np0/0.png,a,none,0\np0/1.png,a,blur,1\np0/2.png,a,noise,2\n";
   const DegradationSet set = read_degradation_set(csv);
   test::FormulaEmbedder embedder(8);
-  const DegradationResult result = evaluate_degradation(embedder, set, {});
+  NetworkFeatures features(embedder, {});
+  const DegradationResult result = evaluate_degradation(features, set);
   REQUIRE(result.kinds.size() == 2);
   REQUIRE(result.kinds[0].levels.size() == 2);
   REQUIRE(result.kinds[1].levels.size() == 2);
@@ -173,10 +158,8 @@ TEST_CASE("embed writes embeddings, names and magnitudes of a folder tree in ord
   std::ofstream(folder.root / "p1" / "0.png") << "spoilt";
   const test::TemporaryFolder out;
   test::FormulaEmbedder embedder(8);
-  EmbedOptions options;
-  options.images = folder.root;
-  options.out = out.path();
-  const EmbedResult result = run_embed(embedder, options);
+  NetworkFeatures features(embedder, {});
+  const EmbedResult result = run_embed(features, folder.root, out.path());
   REQUIRE(result.pictures == 5);
   REQUIRE(result.width == 8);
   REQUIRE(result.corrupt.size() == 1);
@@ -195,8 +178,8 @@ TEST_CASE("embed writes embeddings, names and magnitudes of a folder tree in ord
   const auto rows = values.to_double();
   for (std::size_t d = 0; d < 8; ++d) length += rows[d] * rows[d];
   REQUIRE(std::fabs(std::stod(line.substr(12)) - std::sqrt(length)) <= 1e-5 * std::sqrt(length));
-  options.images = folder.root / "missing";
-  REQUIRE(test::contains(test::error_of([&] { (void)run_embed(embedder, options); }), "missing"));
+  REQUIRE(test::contains(
+      test::error_of([&] { (void)run_embed(features, folder.root / "missing", out.path()); }), "missing"));
 }
 
 TEST_CASE("embed: what is left out is told, and the three files change together") {
@@ -204,10 +187,8 @@ TEST_CASE("embed: what is left out is told, and the three files change together"
   for (const char* file : {"a.heic", "b.gif", "none"}) std::ofstream(folder.root / "p1" / file) << "x";
   const test::TemporaryFolder out;
   test::FormulaEmbedder embedder(8);
-  EmbedOptions options;
-  options.images = folder.root;
-  options.out = out.path();
-  const EmbedResult first = run_embed(embedder, options);
+  NetworkFeatures features(embedder, {});
+  const EmbedResult first = run_embed(features, folder.root, out.path());
   REQUIRE(first.pictures == 4);
   REQUIRE(first.left_out.count() == 3);
   REQUIRE(test::contains(first.left_out.describe(), "unknown suffix 3 (for example "));
@@ -215,7 +196,7 @@ TEST_CASE("embed: what is left out is told, and the three files change together"
   // One picture less, and a result that cannot be written to its end.
   fs::remove(folder.root / "p0" / "0.png");
   fs::create_directory(out.path() / "embeddings.npy.tmp");
-  REQUIRE(test::error_of([&] { (void)run_embed(embedder, options); }) != "");
+  REQUIRE(test::error_of([&] { (void)run_embed(features, folder.root, out.path()); }) != "");
   REQUIRE(read_npy(out.path() / "filenames.npy").shape == std::vector<std::int64_t>{4});
   REQUIRE(read_npy(out.path() / "embeddings.npy").shape == std::vector<std::int64_t>{4, 8});
   REQUIRE(count_lines(out.path() / "magnitudes.csv") == 1 + 4);
@@ -236,24 +217,21 @@ TEST_CASE("any bytes are the name of a folder, a list and a picture") {
   list.close();
   std::ofstream(odd / "p0\xE9," / "1.png") << "spoilt";
   test::FormulaEmbedder embedder(12);
-  VerifyOptions verify;
-  verify.pairs = odd / "pairs\xFF.csv";
-  verify.images = odd;
-  verify.out = odd / "out\xE9";
-  verify.conditions = {{"weights", "w\xE9.safetensors"}};
-  REQUIRE(run_eval_verify(embedder, verify).corrupt.size() == 1);
-  const auto json = read_json(verify.out / "verify.json");
-  REQUIRE(from_json_text(json.at("conditions").at("pair_list").get<std::string>()) == verify.pairs.string());
+  NetworkFeatures features(embedder, {});
+  const fs::path list_path = odd / "pairs\xFF.csv", out = odd / "out\xE9";
+  run_protocol("verify", features, odd, out, {"--pairs", list_path.string()},
+               {{"weights", "w\xE9.safetensors"}});
+  const auto json = read_json(out / "verify.json");
+  REQUIRE(from_json_text(json.at("conditions").at("pair_list").get<std::string>()) == list_path.string());
   REQUIRE(from_json_text(json.at("conditions").at("weights").get<std::string>()) == "w\xE9.safetensors");
+  REQUIRE(json.at("corrupt").size() == 1);
   REQUIRE(from_json_text(json.at("corrupt")[0].at("path").get<std::string>()) ==
           (odd / "p0\xE9," / "1.png").string());
 
-  EmbedOptions embed;
-  embed.images = odd;
-  embed.out = folder.root / "embedded\xE9";
-  REQUIRE(run_embed(embedder, embed).pictures == 17);
-  REQUIRE(read_npy(embed.out / "filenames.npy").to_strings().at(0) == "p0\xE9,/0.png");
-  std::ifstream csv(embed.out / "magnitudes.csv");
+  const fs::path embedded = folder.root / "embedded\xE9";
+  REQUIRE(run_embed(features, odd, embedded).pictures == 17);
+  REQUIRE(read_npy(embedded / "filenames.npy").to_strings().at(0) == "p0\xE9,/0.png");
+  std::ifstream csv(embedded / "magnitudes.csv");
   std::string line;
   std::getline(csv, line);
   std::getline(csv, line);
@@ -261,11 +239,9 @@ TEST_CASE("any bytes are the name of a folder, a list and a picture") {
 
   std::ofstream(odd / "levels.csv") << "file,source,kind,level\n\"p1\xE9,/0.png\",\xE9,none,0\n"
                                     << "\"p1\xE9,/1.png\",\xE9,\xE9,1\n\"p1\xE9,/2.png\",\xE9,\xE9,2\n";
-  DegradationOptions degradation;
-  degradation.levels = odd / "levels.csv";
-  degradation.out = verify.out;
-  REQUIRE(run_eval_degradation(embedder, degradation).pictures == 3);
-  const auto levels = read_json(verify.out / "degradation.json");
+  run_protocol("degradation", features, odd, out);
+  const auto levels = read_json(out / "degradation.json");
+  REQUIRE(levels.at("pictures") == 3);
   REQUIRE(from_json_text(levels.at("kinds")[0].at("samples")[0].at("file").get<std::string>()) ==
           (odd / "p1\xE9," / "0.png").string());
 }
@@ -285,33 +261,25 @@ TEST_CASE("levels.csv as a spreadsheet saves it") {
 TEST_CASE("faults of inputs and outputs are found before a picture is embedded") {
   const test::PictureFolder folder(6, 3);
   test::FormulaEmbedder embedder(12);
-  VerifyOptions options;
-  options.pairs = write_pairs(folder.root, 6, 3);
-  options.images = folder.root;
-  const auto error_with = [&](auto change) {
-    VerifyOptions changed = options;
-    changed.out = folder.root / "out";
-    change(changed);
-    return test::error_of([&] { (void)run_eval_verify(embedder, changed); });
+  NetworkFeatures features(embedder, {});
+  write_pairs(folder.root, 6, 3);
+  const fs::path out = folder.root / "out";
+  const auto error_with = [&](const std::vector<std::string>& arguments, const fs::path& to) {
+    return test::error_of([&] { (void)run_protocol("verify", features, folder.root, to, arguments); });
   };
+  const auto list = [&](const char* name) { return (folder.root / name).string(); };
   std::ofstream(folder.root / "file") << "x";
   std::ofstream(folder.root / "same.list") << "p0/0.png p0/1.png 1\np0/0.png p0/2.png 1\n";
   std::ofstream(folder.root / "missing.list") << "p0/0.png p9/1.png 1\np0/0.png p1/7.png 0\n";
-  REQUIRE(test::contains(error_with([&](auto& o) { o.out = folder.root / "file" / "out"; }), "--out"));
-  REQUIRE(test::contains(error_with([&](auto& o) { o.pairs = folder.root / "same.list"; }), "both kinds"));
-  const std::string missing = error_with([&](auto& o) { o.pairs = folder.root / "missing.list"; });
+  REQUIRE(test::contains(error_with({}, folder.root / "file" / "out"), "--out"));
+  REQUIRE(test::contains(error_with({"--pairs", list("same.list")}, out), "both kinds"));
+  const std::string missing = error_with({"--pairs", list("missing.list")}, out);
   REQUIRE(test::contains(missing, "p9/1.png"));
   REQUIRE(test::contains(missing, "p1/7.png"));
-  REQUIRE(test::contains(error_with([&](auto& o) {
-                           o.qmf = QmfChoice::kPreset;
-                           o.preset = "no such";
-                         }),
-                         "no such"));
-  REQUIRE(test::contains(error_with([&](auto& o) {
-                           o.qmf = QmfChoice::kFit;
-                           o.fit_images = folder.root;
-                           o.fit_pairs = folder.root / "same.list";
-                         }),
-                         "both kinds"));
+  REQUIRE(test::contains(error_with({"--qmf", "preset", "--preset", "no such"}, out), "no such"));
+  REQUIRE(test::contains(
+      error_with({"--qmf", "fit", "--fit-data", folder.root.string(), "--fit-pairs", list("same.list")}, out),
+      "both kinds"));
+  REQUIRE(test::contains(error_with({"--alpha", "1"}, out), "--alpha and --qmf off contradict"));
   REQUIRE(embedder.pictures == 0);
 }

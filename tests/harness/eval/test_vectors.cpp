@@ -2,8 +2,12 @@
 // areas 1e-12 relative in double (1e-6 where the vector holds f32).
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <fstream>
 #include <limits>
+#include <span>
 
+#include "harness/data/pairs.h"
 #include "harness/eval/feature_cache.h"
 #include "harness/eval/flip_fusion.h"
 #include "harness/eval/kfold.h"
@@ -13,6 +17,7 @@
 #include "harness/eval/scores.h"
 #include "harness/eval/spearman.h"
 #include "tests/harness/eval/support.h"
+#include "tests/support/temporary_folder.h"
 
 using namespace qcface;
 using namespace qcface::eval;
@@ -62,6 +67,7 @@ TEST_CASE("vector verification_kfold: ten folds and mean ROC") {
 
 TEST_CASE("vector verification_kfold: without folds") {
   const auto file = load_vector("verification_kfold.json");
+  REQUIRE(file.at("cases").size() == 2);
   for (const auto& c : file.at("cases")) {
     const auto scores = numbers(c.at("scores"));
     const auto same = labels_of(c.at("labels"));
@@ -273,24 +279,43 @@ TEST_CASE("vector flip_fusion: every fusion") {
   }
 }
 
-TEST_CASE("vector hq_cache: rows found by number") {
+TEST_CASE("vector hq_cache: rows of a pair list by number") {
   const auto file = load_vector("hq_cache/expected.json");
-  const FeatureCache cache = read_feature_cache(test::vectors("hq_cache/embeddings_toy.npy"),
-                                                test::vectors("hq_cache/filenames_toy.npy"));
+  const FeatureRows cache = read_feature_rows(test::vectors("hq_cache/embeddings_toy.npy"),
+                                              test::vectors("hq_cache/filenames_toy.npy"));
   REQUIRE(cache.names == file.at("filenames").get<std::vector<std::string>>());
-  const auto pairs = read_numbered_pairs(test::vectors("hq_cache/toy_pairs.list"));
+  // The pictures themselves are not part of the vector: the list only looks whether they are there.
+  const test::TemporaryFolder pictures;
+  for (const std::string& name : cache.names) {
+    std::filesystem::create_directories((pictures.path() / name).parent_path());
+    std::ofstream(pictures.path() / name) << "x";
+  }
+  const auto root = pictures.path() / file.at("root").get<std::string>() / file.at("db").get<std::string>();
+  const auto list = data::read_pairs(test::vectors("hq_cache/toy_pairs.list"), root);
+  const auto row_of = [&](int image) {
+    const std::string path = std::filesystem::path(list.images[static_cast<std::size_t>(image)])
+                                 .lexically_relative(pictures.path());
+    return std::find(cache.names.begin(), cache.names.end(), path) - cache.names.begin();
+  };
+  const auto row = [&](std::int64_t i) {
+    return std::span(cache.values)
+        .subspan(static_cast<std::size_t>(i * cache.width), static_cast<std::size_t>(cache.width));
+  };
   const auto& rows = file.at("rows_of_pairs");
-  REQUIRE(pairs.size() == rows.size());
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    REQUIRE(cache.find(pairs[i].a) == rows[i][0].get<std::int64_t>());
-    REQUIRE(cache.find(pairs[i].b) == rows[i][1].get<std::int64_t>());
-    REQUIRE(pairs[i].same == (file.at("labels")[i].get<int>() != 0));
-    const double got = cosine(cache.row(cache.find(pairs[i].a)), cache.row(cache.find(pairs[i].b)));
+  REQUIRE(!rows.empty());
+  REQUIRE(list.size() == rows.size());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const auto [a, b] = list.pairs[i];
+    REQUIRE(row_of(a) == rows[i][0].get<std::int64_t>());
+    REQUIRE(row_of(b) == rows[i][1].get<std::int64_t>());
+    REQUIRE((list.same[i] != 0) == (file.at("labels")[i].get<int>() != 0));
+    const double got = cosine(row(row_of(a)), row(row_of(b)));
     REQUIRE(std::fabs(got - file.at("cosine")[i].get<double>()) <= 1e-6);
   }
-  for (std::int64_t i = 0; i < cache.count; ++i) {
-    REQUIRE(relative_error(magnitude(cache.row(i)), file.at("magnitude")[static_cast<std::size_t>(i)]) <=
-            1e-6);
+  for (std::size_t i = 0; i < cache.names.size(); ++i) {
+    REQUIRE(relative_error(magnitude(row(static_cast<std::int64_t>(i))), file.at("magnitude")[i]) <= 1e-6);
   }
-  REQUIRE(test::contains(test::error_of([&] { cache.find(77); }), "77"));
+  std::ofstream(pictures.path() / "absent.list") << "0 77 1\n";
+  REQUIRE(test::contains(
+      test::error_of([&] { (void)data::read_pairs(pictures.path() / "absent.list", root); }), "77"));
 }

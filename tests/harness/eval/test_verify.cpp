@@ -1,11 +1,14 @@
 // Verification from embeddings in memory, and through picture files with a formula in place of the network.
 #include "harness/eval/verify.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <vector>
 
 #include "harness/data/image.h"
+#include "harness/data/normalise.h"
 #include "tests/harness/eval/fake_embedder.h"
 #include "tests/harness/eval/support.h"
 
@@ -175,6 +178,17 @@ TEST_CASE("extract: rows follow the list, whatever the batch size and the number
   REQUIRE(flipped.plain == first.plain);
   REQUIRE(flipped.mirrored.size() == first.plain.size());
   REQUIRE(flipped.mirrored != first.plain);
+  data::ImageDecoder decoder;
+  data::Image image;
+  std::vector<float> normalised(3 * 112 * 112), row(static_cast<std::size_t>(embedder.width()));
+  for (const bool mirror : {false, true}) {
+    REQUIRE(decoder.decode_file(folder.files[5], image).ok());
+    data::Normaliser(options.preparation.mean, options.preparation.std)
+        .apply(image, 0, 0, 112, mirror, normalised.data());
+    embedder.embed(normalised.data(), 1, row.data());
+    const auto kept = mirror ? flipped.mirrored_row(5) : flipped.plain_row(5);
+    REQUIRE(std::equal(row.begin(), row.end(), kept.begin(), kept.end()));
+  }
   REQUIRE(flipped.fused.size() == first.plain.size());
 }
 

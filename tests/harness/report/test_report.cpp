@@ -11,7 +11,9 @@
 #include <string_view>
 
 #include "core/text.h"
+#include "harness/eval/result.h"
 #include "harness/report/run_data.h"
+#include "harness/report/sections.h"
 #include "harness/report/thumbnail.h"
 #include "tests/harness/eval/support.h"
 #include "tests/harness/report/made_up_run.h"
@@ -168,9 +170,9 @@ TEST_CASE("report of a full run holds every part and loads nothing") {
   REQUIRE(contains(html, "Made-up run &lt;1&gt; &amp; more"));
   REQUIRE(!contains(html, "<script>"));
   for (const char* part :
-       {"90.17", "\xC2\xB1 2.13", "tar_strict", "2 of 600 pairs are excluded", "undefined",
-        "Lowest magnitude", "Highest magnitude", "quality-aware (AUC 96.20 %)", "Loss</text>",
-        "Magnitudes, training", "data:image/jpeg;base64,", "pictures/s", "-0.970", "lr-drop-epoch"}) {
+       {"90.17", "\xC2\xB1 2.13", "tar_strict", "2 of 600 pairs excluded", "undefined", "Lowest magnitude",
+        "Highest magnitude", "quality-aware (AUC 96.20 %)", "Loss</text>", "Magnitudes, training",
+        "data:image/jpeg;base64,", "pictures/s", "-0.970", "lr-drop-epoch"}) {
     CAPTURE(part);
     REQUIRE(contains(html, part));
   }
@@ -201,6 +203,51 @@ TEST_CASE("report of an empty run folder says what is missing and which command 
     REQUIRE(contains(html, part));
   }
   REQUIRE(write_plots(run.path()).empty());
+}
+
+TEST_CASE("a protocol that the report has not heard of has a section of its own") {
+  const eval::Protocol protocol{
+      "made-up", "", "", "", "Made <up>", "made", nullptr, {}, nullptr, [](const eval::Result& result) {
+        using eval::Note;
+        eval::Presentation shown;
+        shown.note("quality of " + eval::text_at(result.json, "what"));
+        shown.note("for the terminal", eval::Where::kScreen);
+        shown.note("one is missing", eval::Where::kBoth, Note::Kind::kWarning);
+        shown.blocks.push_back(
+            eval::Table{{{"name", 8}, {"rate", 8}, {"", 2}},
+                        1,
+                        {{{"<x>", "9"}, eval::Where::kBoth}, {{"no", "8"}, eval::Where::kScreen}},
+                        0,
+                        "in %"});
+        shown.blocks.push_back(eval::Figure{{}, "one", false, ""});
+        shown.blocks.push_back(eval::Figure{{}, "two", false, ""});
+        shown.blocks.push_back(eval::Figure{{}, "three", true, "three.svg"});
+        shown.note("Examples", eval::Where::kPage, Note::Kind::kHeading);
+        shown.blocks.push_back(eval::Strip{"faces", {{"/nonexistent.png", "a face", "3.20", "level 1"}}});
+        return shown;
+      }};
+  RunData run;
+  std::vector<std::string> missing;
+  REQUIRE(result_section(run, protocol, {}, missing).empty());  // no result, and none is suggested
+  run.results.push_back(
+      {&protocol,
+       "",
+       {{{"what", "faces"}, {"conditions", {{"list", "a&b.list"}, {"mean", 3}}}}, {}, {}, ""}});
+  const std::string html = result_section(run, protocol, {}, missing);
+  REQUIRE(missing.empty());
+  require_self_contained(html);
+  REQUIRE(contains(html, "<section id=\"made\">\n<h2>Made &lt;up&gt;</h2>"));
+  REQUIRE(
+      contains(html, "</h2>\n<p class=\"sub\">list <code>a&amp;b.list</code></p>\n<p>Quality of faces</p>"));
+  REQUIRE(contains(html, "<td>&lt;x&gt;</td><td class=\"r\">9</td><td class=\"r\"></td>"));
+  REQUIRE(contains(html, "<div class=\"warning\">One is missing.</div>"));
+  REQUIRE(count_of(html, "<div class=\"figures\">") == 1);
+  REQUIRE(count_of(html, "<figure") == 3);
+  REQUIRE(contains(html, "</div>\n<figure class=\"wide\">"));
+  REQUIRE(contains(html, "<h3>Examples</h3>"));
+  REQUIRE(contains(html, "<b>3.20</b>"));
+  REQUIRE(!contains(html, "terminal"));
+  REQUIRE(!contains(html, "<td>no</td>"));
 }
 
 TEST_CASE("report without an evaluation keeps the training part") {
@@ -267,7 +314,7 @@ TEST_CASE("base64 and CSV fields") {
   REQUIRE(base64("f", 1) == "Zg==");
   REQUIRE(base64("fo", 2) == "Zm8=");
   REQUIRE(base64("foobar", 6) == "Zm9vYmFy");
-  REQUIRE(split_csv("a,\"b,\"\"c\"\"\",d\r") == std::vector<std::string>{"a", "b,\"c\"", "d"});
+  REQUIRE(eval::split_csv("a,\"b,\"\"c\"\"\",d\r") == std::vector<std::string>{"a", "b,\"c\"", "d"});
   REQUIRE(thumbnail_uri("/nonexistent.png", 40).empty());
 }
 

@@ -1,12 +1,13 @@
-#include "harness/report/svg_plot.h"
+#include "harness/plot/svg_plot.h"
 
 #include <cmath>
 #include <limits>
 
-#include "harness/report/roc_plot.h"
+#include "harness/plot/roc_plot.h"
 #include "harness/report/training_plots.h"
 #include "tests/harness/eval/support.h"
 
+using namespace qcface;
 using namespace qcface::report;
 using qcface::test::contains;
 

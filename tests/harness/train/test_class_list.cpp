@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/atomic_file.h"
-#include "core/safetensors.h"
+#include "core/tensors/safetensors.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/class_list.h"
 #include "tests/harness/train/train_support.h"
@@ -41,14 +41,14 @@ void require_says(const test::ProcessResult& result, int status, const std::stri
 
 // The checkpoint as a version without fingerprints wrote it.
 void forget_fingerprint(const fs::path& checkpoint) {
-  const SafeTensorsFile file(checkpoint);
+  const TensorSource file = open_tensors(checkpoint);
   auto metadata = file.metadata();
   auto state = nlohmann::ordered_json::parse(metadata.at("state"));
   state.erase("class_list");
   state.erase("picture_list");
   metadata["state"] = state.dump();
   std::vector<SafeTensorOut> tensors;
-  for (const SafeTensorView& view : file.tensors())
+  for (const TensorView& view : file.tensors())
     tensors.push_back({view.name, view.dtype, view.shape, view.data});
   write_safetensors(checkpoint, tensors, metadata);
 }

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "core/atomic_file.h"
+#include "core/json.h"
 #include "harness/train/evaluation.h"
+#include "nn/backbones/iresnet.h"
 #include "tests/harness/train/train_support.h"
 #include "tests/support/catch.h"
 
@@ -110,4 +112,40 @@ TEST_CASE("a set that vanishes costs its result and the exit status, not the run
   REQUIRE(result.says("finished after 8 steps"));
   REQUIRE(fs::exists(run / "eval/stays/verify.json"));
   REQUIRE(test::newest_checkpoint(run).filename() == "step-000000008.safetensors");
+}
+
+TEST_CASE("the final evaluation writes the last verification, and embeds anew for other weights") {
+  test::TemporaryFolder folder;
+  const fs::path set = copy_of_verify(folder / "set");
+  train::TrainOptions options;
+  options.arch = "mini";
+  options.workers = 1;
+  options.eval_data = {set.string()};
+  const auto backend = nn::make_cpu_backend(1);
+  nn::Network network(nn::iresnet_graph(nn::iresnet_config("mini", 32)), *backend);
+  network.parameters().initialise(1);
+  const auto final_result = [&](std::vector<train::EvalSet>& sets, const fs::path& run, std::int64_t step) {
+    return train::write_final_evaluation(network, sets, options, run, "w", "cpu", step);
+  };
+  std::vector<train::EvalSet> fresh = train::read_eval_sets(options);
+  REQUIRE(final_result(fresh, folder / "fresh", 8));
+
+  std::vector<train::EvalSet> sets = train::read_eval_sets(options);
+  const double accuracy =
+      train::verify_set(network, sets[0], options, 8).figures.at("accuracy").get<double>();
+  fs::remove_all(set / "imgs");  // nothing can be embedded any more
+  REQUIRE(final_result(sets, folder / "kept", 8));
+  for (const char* name : {"roc.csv", "roc.svg", "magnitudes.csv"}) {
+    REQUIRE(read_file(folder / "kept/eval" / name) == read_file(folder / "fresh/eval" / name));
+  }
+  auto kept = parse_json(read_file(folder / "kept/eval/verify.json"));
+  auto anew = parse_json(read_file(folder / "fresh/eval/verify.json"));
+  kept.erase("embed_seconds");
+  anew.erase("embed_seconds");
+  REQUIRE(kept == anew);
+  REQUIRE(kept.at("cosine").at("accuracy_mean").get<double>() == accuracy);
+  REQUIRE(kept.at("conditions").at("set") == "set");
+
+  REQUIRE_FALSE(final_result(sets, folder / "later", 9));  // other weights: it would have to embed
+  REQUIRE_FALSE(fs::exists(folder / "later/eval/verify.json"));
 }

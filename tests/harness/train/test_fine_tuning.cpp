@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/safetensors.h"
+#include "core/tensors/safetensors.h"
 #include "harness/train/checkpoint.h"
 #include "tests/harness/train/train_support.h"
 #include "tests/support/catch.h"
@@ -90,9 +90,9 @@ TEST_CASE("initial weights that do not fit are refused in words, before the firs
   refused(t.tune({"--arch", "ir18"}), "holds a backbone mini, but --arch is ir18");
   refused(test::train(t.folder / "r", {"--head", "new"}), "--head without --weight_path", 2);
   // Bare weights: no metadata, no head.
-  const SafeTensorsFile file(t.from);
+  const TensorSource file = open_tensors(t.from);
   std::vector<SafeTensorOut> tensors;
-  for (const SafeTensorView& view : file.tensors()) {
+  for (const TensorView& view : file.tensors()) {
     if (view.name.starts_with("backbone.")) tensors.push_back({view.name, view.dtype, view.shape, view.data});
   }
   const fs::path bare = t.folder / "bare.safetensors";
@@ -107,7 +107,7 @@ TEST_CASE("damaged metadata of a checkpoint is told in our words") {
   const std::vector<float> value{1};
   const auto refusal = [&](const std::string& config, const std::string& state) -> std::string {
     const fs::path file = folder / "c.safetensors";
-    const SafeTensorOut tensor{"x", SafeDtype::kF32, {1}, value.data()};
+    const SafeTensorOut tensor{"x", Dtype::kF32, {1}, value.data()};
     write_safetensors(
         file, {&tensor, 1},
         {{"format", train::kCheckpointFormat}, {"arch", "mini"}, {"config", config}, {"state", state}});

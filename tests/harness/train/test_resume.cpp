@@ -103,6 +103,8 @@ TEST_CASE("a resumed run refuses flags that would change the training") {
   INFO(result.output);
   REQUIRE_FALSE(result.ok());
   REQUIRE(result.says("--lr"));
+  REQUIRE(test::train(uninterrupted(), {"--resume", "--accumulate", "2"})
+              .says("--accumulate 2 differs from the checkpoint's 1"));
 }
 
 TEST_CASE("a damaged newest checkpoint is passed over") {

@@ -4,6 +4,7 @@
 
 #include "core/atomic_file.h"
 #include "harness/train/checkpoint.h"
+#include "nn/backend.h"
 #include "tests/harness/train/train_support.h"
 #include "tests/support/catch.h"
 
@@ -31,6 +32,7 @@ TEST_CASE("unknown and contradictory flags are named") {
   require_refused(test::train(run, {"--augment", "none", "--jpeg-swap-rb"}), "--jpeg-swap-rb");
   require_refused(test::train(run, {"--lr-schedule", "cosine", "--lr-drop-epoch", "3"}), "--lr-drop-epoch");
   require_refused(test::train(run, {"--gpu_id", "0"}), "--gpu_id");
+  require_refused(test::train(run, {"--accumulate", "5"}), "--accumulate 5: each part of a batch needs 2");
   require_refused(test::train(run, {"--resume", "--weight_path", "x.safetensors"}), "--weight_path");
   require_refused(test::train(run, {"--resume"}), "no such file or folder");
   require_refused(test::train(run, {"--weight_path", (folder / "none.safetensors").string()}),
@@ -124,9 +126,9 @@ TEST_CASE("NaN stops the run, is named, and leaves the last good checkpoint") {
   REQUIRE((result.says("layer") || result.says("tensor")));
   if (const auto newest = fs::exists(run / "checkpoints") ? test::newest_checkpoint(run) : fs::path();
       !newest.empty()) {
-    const SafeTensorsFile file(newest);
-    for (const SafeTensorView& view : file.tensors()) {
-      if (view.dtype != SafeDtype::kF32) continue;
+    const TensorSource file = open_tensors(newest);
+    for (const TensorView& view : file.tensors()) {
+      if (view.dtype != Dtype::kF32) continue;
       for (const float value : view.to_float()) REQUIRE(std::isfinite(value));
     }
   }
@@ -153,10 +155,14 @@ TEST_CASE("another run's folder is not overwritten") {
 }
 
 TEST_CASE("cuda without a GPU is one line and a failure; auto falls back and says so") {
+  if (nn::cuda_device_count() > 0) QCFACE_SKIP("this machine has a GPU");
   test::TemporaryFolder folder;
-  const auto forced = test::train(folder / "a", {"--device", "cuda"});
-  if (forced.says("GPU(s) found")) QCFACE_SKIP("this machine has a GPU");
-  require_refused(forced, "--device cuda: no usable GPU");
+  require_refused(test::train(folder / "a", {"--device", "cuda"}), "--device cuda: no usable GPU");
+  const std::string pictures = (test::small_faces() / "verify/imgs").string();
+  require_refused(test::qcface({"embed", "--data", pictures, "--device", "cuda"}),
+                  "--device cuda: no usable GPU");
+  require_refused(test::train(folder / "a", {"--device", "auto", "--precision", "bf16"}),
+                  "--precision bf16: the CPU computes in fp32 only");
   const auto fallback = test::train(folder / "b", {"--device", "auto", "--max-steps", "1"});
   REQUIRE(fallback.ok());
   REQUIRE(fallback.says("device: cpu (no usable GPU"));

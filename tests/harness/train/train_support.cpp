@@ -6,7 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "harness/data/synth.h"
+#include "harness/synth/synth.h"
 
 namespace qcface::test {
 
@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 const fs::path& small_faces() {
   static const TemporaryFolder folder;
   static const fs::path faces = [] {
-    data::SynthOptions options;
+    synth::SynthOptions options;
     options.out = folder / "faces";
     options.identities = 5;
     options.pictures_per_identity = 6;
@@ -25,7 +25,7 @@ const fs::path& small_faces() {
     options.degrade_sources = 2;
     options.seed = 3;
     options.threads = 2;
-    data::synthesize_faces(options);
+    synth::synthesize_faces(options);
     return options.out;
   }();
   return faces;
@@ -80,8 +80,8 @@ std::thread remove_when_logged(const fs::path& run, const std::string& text, con
 
 std::map<std::string, std::string> tensor_bytes(const fs::path& file) {
   std::map<std::string, std::string> tensors;
-  const SafeTensorsFile opened(file);
-  for (const SafeTensorView& view : opened.tensors()) {
+  const TensorSource opened = open_tensors(file);
+  for (const TensorView& view : opened.tensors()) {
     tensors[view.name] = std::string(reinterpret_cast<const char*>(view.data), view.bytes);
   }
   return tensors;

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/safetensors.h"
+#include "core/tensors/safetensors.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_folder.h"
 

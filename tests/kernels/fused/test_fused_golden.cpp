@@ -61,8 +61,8 @@ TEST_CASE("golden heads: the fused plans with 16-bit operands", "[golden]") {
     const HeadInput in = build_scene(scene);
     std::vector<int> of_head(static_cast<std::size_t>(qcf_head_count()));
     for (const GoldenCase& c : all.cases) {
-      qcf_head_kind kind;
-      if (c.id.substr(0, c.id.find('/')) != name || !golden_head_kind(c.head, &kind)) continue;
+      if (c.scene() != name) continue;
+      const qcf_head_kind kind = golden_head_kind(c.head);
       // Of scenes with many classes or wide rows one case a head, or one at all, is enough where they are slow.
       const std::int64_t work = kSlow ? scene.k * scene.d : 0;
       if (++of_head[static_cast<std::size_t>(kind)] > (work > 5000 ? 1 : 100)) continue;
@@ -106,7 +106,9 @@ TEST_CASE("golden heads: the fused plans with 16-bit operands", "[golden]") {
       }
     }
   }
-  REQUIRE(count > 0);
+  REQUIRE(cases > 0);
+  REQUIRE(count == cases * (static_cast<int>(half_plans().size()) - 1));
+  if (own_data()) REQUIRE(cases == (kSlow ? 175 : 285));
 }
 
 }  // namespace

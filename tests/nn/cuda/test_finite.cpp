@@ -3,6 +3,7 @@
 
 #include "tests/nn/cuda/elementwise_support.h"
 
+using namespace qcface::nn;
 using namespace qcface::nn::cuda;
 using namespace qcface::test;
 

@@ -5,6 +5,7 @@
 #include "core/random.h"
 #include "tests/nn/cuda/elementwise_support.h"
 
+using namespace qcface::nn;
 using namespace qcface::nn::cuda;
 using namespace qcface::test;
 

@@ -1,9 +1,10 @@
 // The optimiser's pass: against double precision, with its 16-bit copy, the loss scale and the skip flag in
 // device memory.
-#include "nn/cuda/sgd.h"
+#include "nn/cuda/update.h"
 
 #include "tests/nn/cuda/elementwise_support.h"
 
+using namespace qcface::nn;
 using namespace qcface::nn::cuda;
 using namespace qcface::test;
 
@@ -19,8 +20,7 @@ TEST_CASE("cuda sgd: three steps, every remainder, every type of copy") {
                      << (scaled ? ", scaled" : ""));
           const std::vector<double> start = random_values(kF32, 1, count);
           same_bits_in_every_mode([&] {
-            // The velocity starts as NaN: the first step must not read it.
-            Array weights(kF32, start), velocity(kF32, count), copy(type, count);
+            Array weights(kF32, start), velocity(kF32, std::vector<double>(count)), copy(type, count);
             DeviceBuffer<float> device_scale(std::vector{scale});
             DeviceBuffer<std::uint32_t> skip(std::vector<std::uint32_t>{0});
             std::vector<double> p = start, v(count);
@@ -29,20 +29,16 @@ TEST_CASE("cuda sgd: three steps, every remainder, every type of copy") {
                   random_values(kF32, static_cast<std::uint32_t>(10 + step), count, 0, scaled ? 1024 : 1);
               Array gradients(kF32, gradient);
               DeviceBuffer<float> rate(std::vector{lr[step]});
-              SgdUpdate update;
-              update.count = static_cast<std::int64_t>(count);
+              UpdateCall update;
+              update.count = count;
               update.weights = weights.floats();
               update.gradients = gradients.floats();
-              update.velocity = velocity.floats();
-              if (with_copy) update.copy = copy.data();
-              update.copy_type = type;
-              update.lr = rate.data();
+              update.slot = velocity.floats();
+              if (with_copy) update.working = copy.data();
+              update.rate = rate.data();
               if (scaled) update.loss_scale = device_scale.data();
               update.skip = skip.data();
-              update.momentum = momentum;
-              update.weight_decay = decay;
-              update.first = step == 0;
-              sgd_update(update, nullptr);
+              update_weights({momentum, decay}, update, type, nullptr);
               for (std::size_t i = 0; i < count; ++i) {
                 const double g = gradient[i] / (scaled ? 1024 : 1) + static_cast<double>(decay) * p[i];
                 v[i] = step == 0 ? g : static_cast<double>(momentum) * v[i] + g;
@@ -76,18 +72,18 @@ TEST_CASE("cuda sgd: the skip flag leaves everything as it is") {
     const Bytes before{weights.raw(), velocity.raw(), copy.raw()};
     DeviceBuffer<float> rate(std::vector{0.1f});
     DeviceBuffer<std::uint32_t> skip(std::vector<std::uint32_t>{1});
-    SgdUpdate update;
-    update.count = static_cast<std::int64_t>(count);
+    UpdateCall update;
+    update.count = count;
     update.weights = weights.floats();
     update.gradients = gradients.floats();
-    update.velocity = velocity.floats();
-    update.copy = copy.data();
-    update.lr = rate.data();
+    update.slot = velocity.floats();
+    update.working = copy.data();
+    update.rate = rate.data();
     update.skip = skip.data();
-    sgd_update(update, nullptr);
+    update_weights({}, update, StorageType::kBf16, nullptr);
     const Bytes after{weights.raw(), velocity.raw(), copy.raw()};
     REQUIRE(before == after);
-    update.lr = nullptr;
-    REQUIRE_THROWS_WITH(sgd_update(update, nullptr), contains("lr is null"));
+    update.rate = nullptr;
+    REQUIRE_THROWS_WITH(update_weights({}, update, StorageType::kBf16, nullptr), contains("rate is null"));
   });
 }

@@ -1,0 +1,60 @@
+// Named tensors of a file, whatever its format. A format is a reader of a mapped file and a line in open_tensors().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace qcface {
+
+enum class Dtype { kF64, kF32, kF16, kBF16, kI64, kI32, kI16, kI8, kU8, kBool, kU32, kU64 };
+std::size_t size_of(Dtype dtype);
+const char* name_of(Dtype dtype);
+
+/// Data stays valid as long as its TensorSource, in row-major order; it may start at any byte.
+struct TensorView {
+  std::string name;
+  Dtype dtype = Dtype::kF32;
+  std::vector<std::int64_t> shape;
+  const std::byte* data = nullptr;
+  std::size_t bytes = 0;
+  std::int64_t elements() const;
+  /// Values as float, converted from F32, F64, F16 or BF16; any other type is an Error naming the tensor.
+  std::vector<float> to_float() const;
+  /// The same of the values from `first` on, as many as `values` holds.
+  void to_float(std::int64_t first, std::span<float> values) const;
+};
+
+class TensorSource {
+ public:
+  /// `memory` owns what the views point at.
+  TensorSource(std::string path, std::vector<TensorView> tensors, std::map<std::string, std::string> metadata,
+               std::shared_ptr<const void> memory);
+
+  /// The file, for messages.
+  const std::string& path() const { return path_; }
+  const std::vector<TensorView>& tensors() const { return tensors_; }  // in file order
+  const TensorView* find(const std::string& name) const;
+  /// Throws Error naming the file and the missing tensor.
+  const TensorView& at(const std::string& name) const;
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+ private:
+  std::string path_;
+  std::vector<TensorView> tensors_;
+  std::unordered_map<std::string, std::size_t> index_;
+  std::map<std::string, std::string> metadata_;
+  std::shared_ptr<const void> memory_;
+};
+
+/// Reads a file of tensors; its content says which format it has, its name does not. Throws Error naming the file: what
+/// it looks like and what was expected, or what is malformed and where.
+TensorSource open_tensors(const std::filesystem::path& path);
+
+}  // namespace qcface

@@ -1,0 +1,75 @@
+// The protocols: a file and a row of a table each. `qcface eval NAME`, the evaluations of a training run, result files and
+// reports are made from the row.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/console/option_table.h"
+#include "harness/eval/features.h"
+#include "harness/eval/result.h"
+
+namespace qcface::eval {
+
+/// One use of a protocol: its settings, then its lists, then results as often as asked.
+class Measurement {
+ public:
+  virtual ~Measurement() = default;
+  /// Binds what can be set beside --data and --out, which all protocols have.
+  virtual void add_options(OptionTable& /*table*/) {}
+  /// Throws UsageError for options that contradict each other.
+  virtual void settle(const OptionTable& /*table*/) {}
+  /// Reads the lists under `folder`. Throws Error naming what is missing, malformed or cannot be measured.
+  virtual void read() = 0;
+  /// Embeds and measures. "conditions" of the result hold the lists and the preparation. Throws Error naming what is wrong;
+  /// Interrupted after a signal.
+  virtual Result run(FeatureSource& features) = 0;
+
+  std::filesystem::path folder;  // --data
+};
+
+struct Protocol {
+  const char* name;     // `qcface eval NAME`, NAME.json
+  const char* help;     // one line
+  const char* data;     // what --data is
+  const char* files;    // what is written to --out
+  const char* heading;  // of its section on a page
+  const char* section;  // anchor of that section
+  // --data in the command that a page without a result suggests; null: such a page says nothing of the protocol.
+  const char* suggested_data;
+  std::vector<const char*> sheets;  // CSV files that present() draws from
+  std::unique_ptr<Measurement> (*make)();
+  Presentation (*present)(
+      const Result& result);  // lenient: a part that is missing or of another type is left out
+};
+
+/// In the order of the commands and of a page.
+std::span<const Protocol* const> protocols();
+/// Throws Error listing the known names.
+const Protocol& protocol(std::string_view name);
+
+/// What a result file says of how it came about: weights, arch, device, ...
+using Conditions = std::map<std::string, std::string>;
+
+/// <folder>/NAME.json, the sheets and the figures that name a file; they change together. Returns their paths, NAME.json
+/// last.
+std::vector<std::filesystem::path> write_result(const std::filesystem::path& folder, const Protocol& protocol,
+                                                Result result, const Conditions& conditions);
+/// The files of this version or an earlier one. Nothing if there is no NAME.json; with a text in `problems` if it is no
+/// JSON object.
+std::optional<Result> read_result(const std::filesystem::path& folder, const Protocol& protocol,
+                                  std::vector<std::string>& problems);
+
+/// Mean and standard deviation of preparation and the path of a list, as results keep them.
+nlohmann::json conditions_json(const FeatureSource& features, const char* list_name,
+                               const std::filesystem::path& list);
+/// Pictures that could not be read.
+nlohmann::json corrupt_json(const std::vector<data::CorruptPicture>& corrupt);
+
+}  // namespace qcface::eval

@@ -1,0 +1,340 @@
+#include "harness/synth/synth.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/random.h"
+#include "harness/console/interrupt.h"
+#include "harness/data/degrade.h"
+#include "harness/synth/face.h"
+
+namespace qcface::synth {
+using data::Degradation;
+using data::Image;
+namespace fs = std::filesystem;
+namespace {
+
+constexpr int kGeneratorVersion = 1;               // raise when the same options give other pictures
+constexpr std::uint64_t kHeldOut = 1u << 20;       // first identity number of the verification set
+constexpr std::uint64_t kStudyPicture = 1u << 20;  // picture number of the sources of the degradation series
+constexpr std::uint32_t kTrainingStream =
+    1u << 16;  // "epoch" of kDegrade streams that choose training degradations
+constexpr std::int64_t kMostPictures = 1'000'000'000;
+constexpr const char* kMarker = "synth.json";
+constexpr const char* kUnfinished = "synth.unfinished";
+
+void check(const SynthOptions& o) {
+  require(!o.out.empty(), "data synth: no output folder given");
+  require(o.identities >= 1 && o.identities < static_cast<int>(kHeldOut),
+          "data synth: {} identities, expected at least 1", o.identities);
+  require(o.pictures_per_identity >= 1, "data synth: {} pictures per identity, expected at least 1",
+          o.pictures_per_identity);
+  require(o.verify_identities >= 2 && o.verify_pictures >= 2,
+          "data synth: {} verification identities of {} pictures, expected at least 2 of 2",
+          o.verify_identities, o.verify_pictures);
+  const std::int64_t same_pairs =
+      std::int64_t{o.verify_identities} * o.verify_pictures * (o.verify_pictures - 1) / 2;
+  require(o.pairs >= 20 && o.pairs / 2 <= same_pairs,
+          "data synth: {} pairs, expected 20 (10 folds of a same and a different pair) to {} (twice the "
+          "same-identity pairs "
+          "that {} identities of {} pictures have)",
+          o.pairs, 2 * same_pairs, o.verify_identities, o.verify_pictures);
+  require(o.degrade_sources >= 0, "data synth: {} degradation sources", o.degrade_sources);
+  const std::int64_t pictures = std::int64_t{o.identities} * o.pictures_per_identity +
+                                std::int64_t{o.verify_identities} * o.verify_pictures;
+  require(pictures <= kMostPictures,
+          "data synth: {} pictures in all, expected at most {}: ask for fewer identities or "
+          "pictures",
+          pictures, kMostPictures);
+  require(o.degraded_share >= 0.0 && o.degraded_share <= 1.0,
+          "data synth: degraded share {}, expected 0 to 1", o.degraded_share);
+  require(o.size >= 32 && o.size <= 1024, "data synth: picture size {}, expected 32 to 1024", o.size);
+  require(o.quality >= 1 && o.quality <= 100, "data synth: JPEG quality {}, expected 1 to 100", o.quality);
+  require(o.threads >= 0, "data synth: {} threads, expected 0 (all cores) or more", o.threads);
+}
+
+std::string parameters(const SynthOptions& o) {
+  const nlohmann::ordered_json json = {{"generator", kGeneratorVersion},
+                                       {"seed", o.seed},
+                                       {"identities", o.identities},
+                                       {"pictures_per_identity", o.pictures_per_identity},
+                                       {"verify_identities", o.verify_identities},
+                                       {"verify_pictures", o.verify_pictures},
+                                       {"pairs", o.pairs},
+                                       {"degrade_sources", o.degrade_sources},
+                                       {"degraded_share", o.degraded_share},
+                                       {"size", o.size},
+                                       {"quality", o.quality}};
+  return json.dump(2) + "\n";
+}
+
+// What is done to one training picture.
+struct TrainingDegradation {
+  bool any = false;
+  Degradation kind = Degradation::kBlur;
+  double level = 0.0;
+};
+TrainingDegradation draw_training_degradation(const SynthOptions& o, std::uint64_t picture) {
+  RandomStream random(o.seed, RandomPurpose::kDegrade, kTrainingStream, picture);
+  constexpr Degradation kKinds[] = {Degradation::kBlur, Degradation::kDownUp, Degradation::kNoise,
+                                    Degradation::kJpeg, Degradation::kOcclusion};
+  TrainingDegradation d;
+  d.any = random.coin(o.degraded_share);
+  d.kind = kKinds[random.integer(0, 4)];
+  const std::span<const double> levels = study_levels(d.kind);
+  const double low = levels[1], high = levels[levels.size() - 1];
+  d.level = low + (high - low) * random.uniform();
+  if (d.kind == Degradation::kJpeg) d.level = std::floor(d.level);
+  return d;
+}
+
+std::string train_name(int identity, int picture) {
+  return fmt::format("id{:05d}/{:03d}.jpg", identity, picture);
+}
+std::string level_text(double level) { return fmt::format("{:g}", level); }
+
+void make_training_picture(const SynthOptions& o, const fs::path& folder, int identity, int picture) {
+  Image image;
+  render_face(draw_identity(o.seed, static_cast<std::uint64_t>(identity)),
+              draw_picture(o.seed, static_cast<std::uint64_t>(identity), static_cast<std::uint64_t>(picture)),
+              o.size, image);
+  const auto number =
+      static_cast<std::uint64_t>(identity) * static_cast<std::uint64_t>(o.pictures_per_identity) +
+      static_cast<std::uint64_t>(picture);
+  const TrainingDegradation d = draw_training_degradation(o, number);
+  if (d.any) degrade(image, d.kind, d.level, o.seed, number, image);
+  write_image((folder / train_name(identity, picture)).string(), image, o.quality);
+}
+
+void make_verification_picture(const SynthOptions& o, const fs::path& folder, int number) {
+  const std::uint64_t identity = kHeldOut + static_cast<std::uint64_t>(number / o.verify_pictures);
+  Image image;
+  render_face(draw_identity(o.seed, identity),
+              draw_picture(o.seed, identity, static_cast<std::uint64_t>(number % o.verify_pictures)), o.size,
+              image);
+  write_image((folder / fmt::format("{}.jpg", number + 1)).string(), image, o.quality);
+}
+
+// A clean source: nearly frontal, sharp, evenly lit; then every kind at every level.
+void make_study(const SynthOptions& o, const fs::path& folder, int source) {
+  const auto index = static_cast<std::uint64_t>(source);
+  const std::uint64_t identity = kHeldOut + index % static_cast<std::uint64_t>(o.verify_identities);
+  FacePicture picture = draw_picture(o.seed, identity, kStudyPicture + index);
+  picture.yaw *= 0.5f;
+  picture.pitch *= 0.5f;
+  picture.blur = 0.0f;
+  picture.noise = 0.002f;
+  picture.ambient = std::max(picture.ambient, 0.5f);
+  picture.exposure = std::clamp(picture.exposure, 0.92f, 1.1f);
+  Image clean, degraded;
+  render_face(draw_identity(o.seed, identity), picture, o.size, clean);
+  for (Degradation kind : data::kAllDegradations) {
+    for (double level : study_levels(kind)) {
+      stop_if_interrupted();
+      degrade(clean, kind, level, o.seed, index, degraded);
+      write_image((folder / name_of(kind) / fmt::format("{:03d}_{}.png", source, level_text(level))).string(),
+                  degraded);
+    }
+  }
+}
+
+std::string degradation_csv(const SynthOptions& o) {
+  std::string csv = "file,kind,level\n";
+  for (int i = 0; i < o.identities; ++i) {
+    for (int k = 0; k < o.pictures_per_identity; ++k) {
+      const TrainingDegradation d = draw_training_degradation(
+          o, static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(o.pictures_per_identity) +
+                 static_cast<std::uint64_t>(k));
+      csv += fmt::format("{},{},{}\n", train_name(i, k), d.any ? name_of(d.kind) : "none",
+                         d.any ? d.level : 0.0);
+    }
+  }
+  return csv;
+}
+
+std::string levels_csv(const SynthOptions& o) {
+  std::string csv = "file,source,kind,level\n";
+  for (int source = 0; source < o.degrade_sources; ++source) {
+    for (Degradation kind : data::kAllDegradations) {
+      for (double level : study_levels(kind)) {
+        csv += fmt::format("{0}/{1:03d}_{2}.png,{1:03d},{0},{2}\n", name_of(kind), source, level_text(level));
+      }
+    }
+  }
+  return csv;
+}
+
+// Same and different alternate, so every fold of consecutive lines has both. No pair twice.
+std::string pair_list(const SynthOptions& o) {
+  RandomStream random(o.seed, RandomPurpose::kPairs);
+  std::set<std::pair<int, int>> used;
+  std::string text;
+  const auto below = [&random](int n) {
+    return static_cast<int>(random.below(static_cast<std::uint64_t>(n)));
+  };
+  for (int line = 0; line < o.pairs;) {
+    stop_if_interrupted();
+    const bool same = line % 2 == 0;
+    const int person = below(o.verify_identities);
+    const int other = same ? person : (person + 1 + below(o.verify_identities - 1)) % o.verify_identities;
+    const int a = person * o.verify_pictures + below(o.verify_pictures);
+    const int b = other * o.verify_pictures + below(o.verify_pictures);
+    if (a == b || !used.insert(std::minmax(a, b)).second) continue;
+    text += fmt::format("{} {} {}\n", a + 1, b + 1, same ? 1 : 0);
+    ++line;
+  }
+  return text;
+}
+
+// Runs task(0..count-1) on threads, fewer where the system refuses some; progress from the calling thread; the first
+// exception comes back.
+template <class Task>
+void run_tasks(int count, int threads, const std::function<void(double)>& progress, Task task) {
+  std::atomic<int> next{0};
+  std::mutex mutex;
+  std::condition_variable changed;
+  int done = 0, running = 0;
+  std::exception_ptr error;
+  const auto work = [&] {
+    std::exception_ptr mine;
+    try {
+      for (int i = next++; i < count; i = next++) {
+        stop_if_interrupted();
+        task(i);
+        const std::lock_guard lock(mutex);
+        ++done;
+      }
+    } catch (...) {
+      mine = std::current_exception();
+      next = count;
+    }
+    const std::lock_guard lock(mutex);
+    if (mine && !error) error = mine;
+    --running;
+    changed.notify_all();
+  };
+  std::vector<std::thread> pool;
+  pool.reserve(static_cast<std::size_t>(threads));
+  try {
+    while (static_cast<int>(pool.size()) < threads) {
+      {
+        const std::lock_guard lock(mutex);
+        ++running;
+      }
+      pool.emplace_back(work);
+    }
+  } catch (const std::system_error&) {
+    {
+      const std::lock_guard lock(mutex);
+      --running;
+    }
+    log::warn("--threads {}: the system lets only {} run", threads, std::max<std::size_t>(pool.size(), 1));
+    if (pool.empty()) {
+      running = 1;
+      work();
+    }
+  }
+  {
+    std::unique_lock lock(mutex);
+    while (!changed.wait_for(lock, std::chrono::milliseconds(200), [&] { return running == 0; })) {
+      const double share = static_cast<double>(done) / std::max(count, 1);
+      lock.unlock();
+      if (progress) progress(share);
+      lock.lock();
+    }
+  }
+  for (std::thread& thread : pool) thread.join();
+  if (error) std::rethrow_exception(error);
+  if (progress) progress(1.0);
+}
+
+// True when a complete set with these parameters is there. Leaves the folder ready for writing otherwise.
+bool prepare_folder(const SynthOptions& o, const std::string& wanted) {
+  std::error_code error;
+  if (fs::exists(o.out / kMarker)) {
+    if (read_file(o.out / kMarker) == wanted) return true;
+    fail("{}: holds a face set made with other options (see {}). Choose another folder, or delete this one",
+         o.out.string(), kMarker);
+  }
+  if (fs::exists(o.out)) {
+    require(fs::is_directory(o.out), "{}: is not a folder", o.out.string());
+    const bool ours = fs::exists(o.out / kUnfinished);
+    require(ours || fs::is_empty(o.out, error),
+            "{}: is not empty and holds no face set. Choose another folder, or empty this one",
+            o.out.string());
+    // Left behind by a run that was stopped: its pictures may be cut short.
+    if (ours) {
+      for (const char* part : {"train", "verify", "degrade"}) fs::remove_all(o.out / part, error);
+    }
+  }
+  require_writable_folder(o.out, "--out");
+  write_file_atomically(o.out / kUnfinished, wanted);
+  return false;
+}
+
+}  // namespace
+
+SynthResult synthesize_faces(const SynthOptions& options, const std::function<void(double)>& progress) {
+  check(options);
+  const auto begin = std::chrono::steady_clock::now();
+  SynthResult result;
+  result.train = options.out / "train";
+  result.verify = options.out / "verify";
+  result.pairs = result.verify / "pairs.list";
+  result.degrade = options.out / "degrade";
+  result.levels = result.degrade / "levels.csv";
+  result.train_pictures = std::int64_t{options.identities} * options.pictures_per_identity;
+  result.verify_pictures = std::int64_t{options.verify_identities} * options.verify_pictures;
+  result.pair_count = options.pairs;
+  for (Degradation kind : data::kAllDegradations) {
+    result.degraded_pictures +=
+        std::int64_t{options.degrade_sources} * static_cast<std::int64_t>(study_levels(kind).size());
+  }
+  const std::string wanted = parameters(options);
+  result.reused = prepare_folder(options, wanted);
+  if (!result.reused) {
+    for (int i = 0; i < options.identities; ++i) {
+      stop_if_interrupted();
+      fs::create_directories((result.train / train_name(i, 0)).parent_path());
+    }
+    fs::create_directories(result.verify / "imgs");
+    for (Degradation kind : data::kAllDegradations) fs::create_directories(result.degrade / name_of(kind));
+    const int train = static_cast<int>(result.train_pictures),
+              verify = static_cast<int>(result.verify_pictures);
+    const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    // The studies are the longest tasks: first.
+    run_tasks(options.degrade_sources + train + verify, options.threads == 0 ? cores : options.threads,
+              progress, [&](int i) {
+                if (i < options.degrade_sources) return make_study(options, result.degrade, i);
+                i -= options.degrade_sources;
+                if (i < train) {
+                  return make_training_picture(options, result.train, i / options.pictures_per_identity,
+                                               i % options.pictures_per_identity);
+                }
+                make_verification_picture(options, result.verify / "imgs", i - train);
+              });
+    write_file_atomically(result.pairs, pair_list(options));
+    write_file_atomically(result.levels, levels_csv(options));
+    write_file_atomically(options.out / "train_degradation.csv", degradation_csv(options));
+    write_file_atomically(options.out / kMarker, wanted);
+    fs::remove(options.out / kUnfinished);
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return result;
+}
+
+}  // namespace qcface::synth

@@ -1,0 +1,70 @@
+// A training run in memory and in its folder: what is trained, on what, with which weights, and how far it is.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/comm/communicator.h"
+#include "harness/data/loader.h"
+#include "harness/data/picture_source.h"
+#include "harness/train/checkpoint.h"
+#include "harness/train/engine.h"
+#include "harness/train/evaluation.h"
+#include "harness/train/state.h"
+#include "harness/train/train_options.h"
+#include "nn/backend.h"
+#include "nn/schedule.h"
+
+namespace qcface::train {
+
+/// Bounds a stop where nothing is to be saved: a batch of a large network takes longer on a CPU than a scheduler may wait.
+constexpr int kStopSeconds = 2;
+
+class Run {
+ public:
+  /// Reads what is trained and verified on, and makes network and head: new, from --weight_path, or as `resume` has them.
+  /// Changes nothing in the run folder. The references must outlive it. Throws Error for whatever makes the run impossible.
+  Run(const TrainOptions& options, const nn::DeviceChoice& device, const OptionTable::Json& config,
+      const std::optional<CheckpointFacts>& resume, Communicator& communicator);
+
+  /// The first change of the run folder, when everything that could refuse the run has been tried: the list of classes,
+  /// and what lies beyond the checkpoint that is resumed makes way. Logs what is about to run.
+  void take_over_folder();
+
+  /// Steps that the whole run has, those before it was resumed included.
+  std::int64_t total_steps() const;
+
+  /// Writes a checkpoint of the present state, and removes those that are too many. Nothing may be pending.
+  void save();
+  bool saved() const;
+  /// Names the last checkpoint as the best.
+  void mark_best() const;
+  /// On the way out with an error that is no fault of the weights (pictures gone, a log that cannot be written): keeps the
+  /// steps since the last checkpoint. Never throws.
+  void save_what_is_there();
+
+  const TrainOptions& options;
+  const std::filesystem::path folder;
+  const int threads;
+  std::vector<EvalSet> eval_sets;
+  const std::unique_ptr<const data::PictureSource> set;
+
+  Engine engine;
+  nn::Network& network;
+  data::Loader loader;
+  const nn::ScheduleConfig schedule;
+  RunState state;
+  std::filesystem::path last_checkpoint;
+  bool weights_good = true;  // false: an error came out of the middle of a step
+
+ private:
+  void begin();
+  void restore(const CheckpointFacts& facts);
+
+  const OptionTable::Json& config_;
+};
+
+}  // namespace qcface::train
