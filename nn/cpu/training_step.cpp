@@ -44,10 +44,12 @@ void CpuBackend::bind(qcf_context* context) const {
   context->threads = threads_;
 }
 
-void CpuBackend::copy(void* to, const void* from, std::size_t bytes) const { std::memcpy(to, from, bytes); }
+void CpuBackend::copy(void* to, const void* from, std::size_t bytes) const {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
 
 void CpuBackend::fill(void* memory, unsigned char byte, std::size_t bytes) const {
-  std::memset(memory, byte, bytes);
+  if (bytes > 0) std::memset(memory, byte, bytes);
 }
 
 void CpuBackend::add(float* sum, const float* values, std::size_t count) const {

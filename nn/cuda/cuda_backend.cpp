@@ -206,6 +206,7 @@ void CudaBackend::bind(qcf_context* context) const {
 }
 
 void CudaBackend::copy(void* to, const void* from, std::size_t bytes) const {
+  if (bytes == 0) return;
   check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copy on the device");
 }
 
