@@ -18,7 +18,6 @@
 #include "core/error.h"
 #include "harness/data/image.h"
 #include "harness/data/image_folder.h"
-#include "harness/data/normalise.h"
 #include "harness/data/picture_list.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
