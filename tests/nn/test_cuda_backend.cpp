@@ -11,7 +11,7 @@
 #include "nn/cuda/image.h"
 #include "nn/cuda/statistics_source.h"
 #include "nn/lower.h"
-#include "tests/nn/normalisation_table.h"
+#include "tests/nn/pictures.h"
 #include "tests/nn/reference_network.h"
 #include "tests/nn/test_backend.h"
 #include "tests/support/device_buffer.h"
@@ -210,27 +210,19 @@ TEST_CASE("cuda: the device path gives the bits of the host path") {
   for (const Precision precision : {Precision::kFp32, Precision::kFp16}) {
     QCFACE_CUDA(backend, 0, precision);
     auto& cuda = dynamic_cast<nn::cuda::CudaBackend&>(*backend);
-    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(kBatch) * kSize * kSize * 3);
-    for (std::size_t i = 0; i < pixels.size(); ++i)
-      pixels[i] = static_cast<std::uint8_t>(test::hash(43, 1, static_cast<std::uint32_t>(i)));
-    const std::vector<float> table = test::normalisation_table({0.5, 0.4, 0.3}, {0.2, 0.25, 0.3});
-    std::vector<float> canonical(pixels.size());
-    for (std::size_t i = 0; i < pixels.size(); ++i) {
-      const std::size_t pixel = i / 3, c = i % 3, plane = kSize * kSize;
-      canonical[(pixel / plane * 3 + c) * plane + pixel % plane] = table[c * 256 + pixels[i]];
-    }
+    const test::Pictures noise(kBatch, kSize);
     const std::vector<float> d = test::tensor(41, 2, static_cast<std::size_t>(kBatch) * kWidth, 0, 1);
     Network network(tiny(0.4), *backend);
     ParameterStore& store = network.parameters();
     store.initialise(3);
     const DropoutKey key{9, 2, 5};
-    const std::vector<float> output = copy(network.forward_train(canonical, kBatch, key));
+    const std::vector<float> output = copy(network.forward_train(noise.canonical, kBatch, key));
     network.backward(d);
     const std::vector<float> gradients = test::read(store, store.gradients());
 
     store.initialise(3);
-    const DeviceBuffer<std::uint8_t> device_pixels(pixels);
-    const DeviceBuffer<float> device_table(table), device_d(d), scale(std::vector<float>{4.0f});
+    const DeviceBuffer<std::uint8_t> device_pixels(noise.pixels);
+    const DeviceBuffer<float> device_table(noise.table), device_d(d), scale(std::vector<float>{4.0f});
     DeviceBuffer<float> rows(output.size());
     const DeviceBuffer<DropoutRecord> record(std::vector<DropoutRecord>{key.drawn});
     DropoutKey device_key;

@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "nn/backbones/iresnet.h"
 #include "nn/network.h"
-#include "tests/nn/normalisation_table.h"
+#include "tests/nn/pictures.h"
 #include "tests/nn/test_backend.h"
 #include "tests/support/catch.h"
 #include "tests/support/hash_generator.h"
@@ -219,19 +219,11 @@ TEST_CASE("network: images, embeddings and gradient in the backend's memory give
   Network network(mini(), *backend);
   ParameterStore& store = network.parameters();
   constexpr int n = 5;
-  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(n) * kSize * kSize * 3);
-  for (std::size_t i = 0; i < pixels.size(); ++i)
-    pixels[i] = static_cast<std::uint8_t>(test::hash(43, 1, static_cast<std::uint32_t>(i)));
-  const std::vector<float> table = test::normalisation_table({0.5, 0.4, 0.3}, {0.2, 0.25, 0.3});
-  std::vector<float> canonical(pixels.size());
-  for (std::size_t i = 0; i < pixels.size(); ++i) {
-    const std::size_t pixel = i / 3, c = i % 3, plane = kSize * kSize;
-    canonical[(pixel / plane * 3 + c) * plane + pixel % plane] = table[c * 256 + pixels[i]];
-  }
+  const test::Pictures noise(n, kSize);
   const std::vector<float> d = test::tensor(31, 2, static_cast<std::size_t>(n) * kWidth, 0, 0.1);
   const DropoutKey key{9, 2, 5, 7};
   store.initialise(3);
-  const std::vector<float> output = copy(network.forward_train(canonical, n, key));
+  const std::vector<float> output = copy(network.forward_train(noise.canonical, n, key));
   network.backward(d);
   const std::vector<float> gradients = test::read(store, store.gradients());
 
@@ -240,7 +232,8 @@ TEST_CASE("network: images, embeddings and gradient in the backend's memory give
     backend->copy_to_device(memory.data(), data, bytes);
     return memory;
   };
-  const Memory held_pixels = held(pixels.data(), pixels.size()), held_table = held(table.data(), 768 * 4),
+  const Memory held_pixels = held(noise.pixels.data(), noise.pixels.size()),
+               held_table = held(noise.table.data(), noise.table.size() * 4),
                held_d = held(d.data(), d.size() * 4), record = held(&key.drawn, sizeof key.drawn),
                rows = backend->allocate(output.size() * 4, "rows");
   DropoutKey late;

@@ -2,7 +2,7 @@
 #include "nn/cuda/image.h"
 
 #include "tests/nn/cuda/elementwise_support.h"
-#include "tests/nn/normalisation_table.h"
+#include "tests/nn/pictures.h"
 
 using namespace qcface::nn::cuda;
 using namespace qcface::test;
