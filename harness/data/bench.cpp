@@ -40,7 +40,7 @@ void bench_stages(const PictureSource& set, const DataBenchOptions& o, DataBench
                          static_cast<std::size_t>(o.loader.side));
   const std::vector<std::int64_t> order = epoch_order(set.size(), o.loader.seed, 0, o.loader.shuffle);
   std::vector<std::uint8_t> file;
-  std::span<const std::uint8_t> bytes;
+  StoredPicture stored;
   const auto begin = Clock::now();
   auto reported = begin;
   for (std::int64_t i = 0; seconds_since(begin) < o.stage_seconds; ++i) {
@@ -49,8 +49,8 @@ void bench_stages(const PictureSource& set, const DataBenchOptions& o, DataBench
     const std::int64_t index = order[static_cast<std::size_t>(i % set.size())];
     double read = 0.0, decode = 0.0, augment = 0.0, resize = 0.0, normalise = 0.0;
     bool good = false;
-    timed(read, [&] { good = set.read(index, file, bytes).ok(); });
-    if (good) timed(decode, [&] { good = decoder.decode(bytes, image).ok(); });
+    timed(read, [&] { good = set.read(index, file, stored).ok(); });
+    if (good) timed(decode, [&] { good = decoder.decode(stored, image).ok(); });
     if (!good) {
       ++result.corrupt;
       require(result.stage_pictures > 0 || i < 1000,

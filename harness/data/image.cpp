@@ -97,6 +97,15 @@ DecodeResult ImageDecoder::decode(std::span<const std::uint8_t> bytes, Image& ou
   return impl_->decode(bytes, out);
 }
 
+DecodeResult ImageDecoder::decode(const StoredPicture& picture, Image& out) {
+  if (picture.height == 0) return decode(picture.bytes, out);
+  out.reshape(picture.height, picture.width);
+  require(picture.bytes.size() == out.bytes(), "picture of {} x {} pixels: {} bytes, expected {}",
+          picture.width, picture.height, picture.bytes.size(), out.bytes());
+  std::copy(picture.bytes.begin(), picture.bytes.end(), out.data());
+  return {};
+}
+
 DecodeResult ImageDecoder::decode_file(const std::string& path, Image& out) {
   std::span<const std::uint8_t> bytes;
   DecodeResult result = read_file(path, impl_->file, bytes);

@@ -43,6 +43,12 @@ class Image {
   int width_ = 0;
 };
 
+/// A picture as a set stores it; the bytes are the set's.
+struct StoredPicture {
+  std::span<const std::uint8_t> bytes;
+  int height = 0, width = 0;  // of 8-bit RGB pixels, row after row; 0: a picture file (JPEG, PNG, ...)
+};
+
 enum class DecodeStatus { kOk, kUnreadable, kEmpty, kUnknownFormat, kCorrupt, kTooLarge };
 
 struct DecodeResult {
@@ -71,6 +77,8 @@ class ImageDecoder {
   static DecodeResult read_file(const std::string& path, std::vector<std::uint8_t>& buffer,
                                 std::span<const std::uint8_t>& bytes);
   DecodeResult decode(std::span<const std::uint8_t> bytes, Image& out);
+  /// The same of a picture file; pixels are copied.
+  DecodeResult decode(const StoredPicture& picture, Image& out);
 
  private:
   struct Impl;

@@ -184,8 +184,9 @@ std::uint64_t ImageFolder::stored_bytes(std::int64_t index) const {
 }
 
 DecodeResult ImageFolder::read(std::int64_t index, std::vector<std::uint8_t>& buffer,
-                               std::span<const std::uint8_t>& bytes) const {
-  return ImageDecoder::read_file(path(index), buffer, bytes);
+                               StoredPicture& picture) const {
+  picture = {};
+  return ImageDecoder::read_file(path(index), buffer, picture.bytes);
 }
 
 std::vector<fs::path> split_roots(std::string_view comma_separated) {

@@ -23,7 +23,7 @@ class ImageFolder final : public PictureSource {
   std::string name(std::int64_t index) const override { return path(index); }
   std::uint64_t stored_bytes(std::int64_t index) const override;
   DecodeResult read(std::int64_t index, std::vector<std::uint8_t>& buffer,
-                    std::span<const std::uint8_t>& bytes) const override;
+                    StoredPicture& picture) const override;
 
  private:
   friend class ImageFolderBuilder;         // image_folder.cpp

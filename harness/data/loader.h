@@ -50,7 +50,7 @@ struct Batch {
   std::int64_t global_size = 0;           // of all ranks; smaller than batch_size only in the last batch
   std::int64_t first_row = 0;             // this rank's first picture in the whole batch
   std::int64_t size = 0;                  // N, of this rank: global_size where there is one rank
-  const std::uint8_t* pixels = nullptr;   // [N, side, side, 3], RGB, 64-byte aligned
+  const std::uint8_t* pixels = nullptr;   // [N, side, side, 3], RGB (Preparation::bgr: BGR), 64-byte aligned
   std::span<const std::int64_t> labels;   // [N]
   std::span<const std::int64_t> indices;  // [N] dataset index of the picture shown (a substitute's own index)
   std::span<const std::uint8_t> valid;    // [N] 0: could not be read (CorruptPolicy::kMark only)

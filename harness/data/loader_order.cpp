@@ -26,13 +26,13 @@ ColourCheck check_colour_order(const PictureSource& set, bool swap_rb, std::int6
   ImageDecoder decoder;
   Image image;
   std::vector<std::uint8_t> file;
-  std::span<const std::uint8_t> bytes;
+  StoredPicture stored;
   const std::int64_t count = std::min(sample, set.size());
   double colourfulness = 0.0;  // mean of max - min over the channels
   for (std::int64_t i = 0; i < count; ++i) {
     stop_if_interrupted();
-    if (!set.read(i * set.size() / count, file, bytes).ok()) continue;
-    if (!decoder.decode(bytes, image).ok() || image.bytes() == 0) continue;
+    if (!set.read(i * set.size() / count, file, stored).ok()) continue;
+    if (!decoder.decode(stored, image).ok() || image.bytes() == 0) continue;
     std::array<std::int64_t, 3> sum{};
     std::int64_t spread = 0;
     const std::uint8_t* const end = image.data() + image.bytes();

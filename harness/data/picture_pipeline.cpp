@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 namespace qcface::data {
@@ -17,10 +16,10 @@ PicturePipeline::PicturePipeline(const LoaderOptions& options)
 PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index, std::int64_t epoch,
                                     std::uint8_t* pixels) {
   PictureOutcome outcome;
-  std::span<const std::uint8_t> bytes;
-  DecodeResult decoded = set.read(index, file_, bytes);
-  outcome.file_bytes = static_cast<std::int64_t>(bytes.size());
-  if (decoded.ok()) decoded = decoder_.decode(bytes, image_);
+  StoredPicture stored;
+  DecodeResult decoded = set.read(index, file_, stored);
+  outcome.file_bytes = static_cast<std::int64_t>(stored.bytes.size());
+  if (decoded.ok()) decoded = decoder_.decode(stored, image_);
   if (!decoded.ok()) {
     outcome.reason = std::move(decoded.reason);
     return outcome;
@@ -51,6 +50,10 @@ PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index
   for (int y = 0; y < options_.side; ++y) {
     const std::uint8_t* const from = ready.row(y0 + y) + 3 * x0;
     std::copy(from, from + row, pixels + static_cast<std::size_t>(y) * row);
+  }
+  if (options_.preparation.bgr) {
+    for (std::size_t i = 0; i < row * static_cast<std::size_t>(options_.side); i += 3)
+      std::swap(pixels[i], pixels[i + 2]);
   }
   return outcome;
 }

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,7 +34,7 @@ class PictureSource {
   /// The stored picture, in `buffer`, which only grows, or in memory of the source. Bad input never throws: the reason
   /// comes back.
   virtual DecodeResult read(std::int64_t index, std::vector<std::uint8_t>& buffer,
-                            std::span<const std::uint8_t>& bytes) const = 0;
+                            StoredPicture& picture) const = 0;
 
  protected:
   PictureSource() = default;

@@ -18,6 +18,7 @@ nlohmann::json to_json(const Preparation& p) {
   return {{"mean", p.mean},
           {"std", p.std},
           {"swap-rb", p.swap_rb},
+          {"bgr", p.bgr},
           {"non-square", kNonSquareNames[static_cast<int>(p.non_square)].first}};
 }
 
@@ -26,6 +27,7 @@ Preparation preparation_from_json(const nlohmann::json& config) {
   p.mean = config.value("mean", p.mean);
   p.std = config.value("std", p.std);
   p.swap_rb = config.value("swap-rb", p.swap_rb);
+  p.bgr = config.value("bgr", p.bgr);
   if (const auto found = config.find("non-square"); found != config.end())
     p.non_square = non_square_from_name(found->get_ref<const std::string&>());
   return p;

@@ -20,9 +20,10 @@ inline constexpr std::array<double, 3> kQcfaceMean{0.5312, 0.4265, 0.3753};
 inline constexpr std::array<double, 3> kQcfaceStd{0.2873, 0.2555, 0.2496};
 
 struct Preparation {
-  std::array<double, 3> mean = kQcfaceMean;  // of R, G, B in [0, 1]
+  std::array<double, 3> mean = kQcfaceMean;  // of R, G, B in [0, 1]; with bgr of B, G, R
   std::array<double, 3> std = kQcfaceStd;
-  bool swap_rb = false;  // exchange red and blue of every decoded picture
+  bool swap_rb = false;  // exchange red and blue of every decoded picture: the files have them wrong
+  bool bgr = false;      // the network takes the channels in this order, after augmentation and resize
   NonSquare non_square = NonSquare::kCentreCrop;
 };
 

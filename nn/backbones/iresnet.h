@@ -13,7 +13,6 @@ namespace qcface::nn {
 struct IResNetConfig : BackboneSettings {
   std::array<int, 4> blocks{};
   std::array<int, 4> widths{64, 128, 256, 512};
-  float bn_eps = 2e-5f;
   float bn_momentum = 0.9f;  // running = (1 - momentum) * running + momentum * batch
 };
 

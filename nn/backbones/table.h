@@ -17,6 +17,7 @@ struct BackboneSettings {
   int embed_dim = 512;
   int image_size = 112;  // of the square input; IResNets: a multiple of 16
   double dropout = 0.4;  // 0: none
+  float bn_eps = 2e-5f;  // of every batch norm; not in checkpoints of the published programs
 };
 
 /// Shape of the tensor of this name; nullptr: there is none.

@@ -86,8 +86,8 @@ class HeldPictures final : public PictureSource {
     class_names_ = set.class_names();
     num_classes_ = set.num_classes();
     for (std::int64_t i = 0; i < set.size(); ++i) {
-      std::span<const std::uint8_t> bytes;
-      REQUIRE(set.read(i, files_[static_cast<std::size_t>(i)], bytes).ok());
+      StoredPicture stored;
+      REQUIRE(set.read(i, files_[static_cast<std::size_t>(i)], stored).ok());
       label_of_.push_back(static_cast<std::int32_t>(set.label(i)));
     }
   }
@@ -96,10 +96,9 @@ class HeldPictures final : public PictureSource {
   std::uint64_t stored_bytes(std::int64_t index) const override {
     return files_[static_cast<std::size_t>(index)].size();
   }
-  DecodeResult read(std::int64_t index, std::vector<std::uint8_t>&,
-                    std::span<const std::uint8_t>& bytes) const override {
+  DecodeResult read(std::int64_t index, std::vector<std::uint8_t>&, StoredPicture& picture) const override {
     if (index == lost_) return {DecodeStatus::kUnreadable, "lost"};
-    bytes = files_[static_cast<std::size_t>(index)];
+    picture = {.bytes = files_[static_cast<std::size_t>(index)]};
     return {};
   }
 
@@ -462,7 +461,7 @@ TEST_CASE("colour check: R > G > B passes, exchanged channels warn, grey is left
   REQUIRE((check.grey && check.warning.empty()));
 }
 
-TEST_CASE("swap_rb exchanges red and blue before the augmentation") {
+TEST_CASE("swap_rb exchanges red and blue before the augmentation, bgr after it") {
   const test::TemporaryFolder folder;
   make_set(folder.path() / "plain", 4);
   for (int i = 0; i < 4; ++i) {
@@ -479,7 +478,16 @@ TEST_CASE("swap_rb exchanges red and blue before the augmentation") {
   Loader plain(right, options);
   options.preparation.swap_rb = true;
   Loader exchanged(swapped, options);
-  REQUIRE(read_epoch(plain, 0) == read_epoch(exchanged, 0));
+  const auto expected = read_epoch(plain, 0);
+  REQUIRE(expected == read_epoch(exchanged, 0));
+
+  // bgr comes after the augmentation: the same pixels, each the other way round.
+  options.preparation = {.bgr = true};
+  Loader other_order(right, options);
+  auto turned = read_epoch(other_order, 0);
+  REQUIRE(turned.pixels != expected.pixels);
+  for (std::size_t i = 0; i < turned.pixels.size(); i += 3) std::swap(turned.pixels[i], turned.pixels[i + 2]);
+  REQUIRE(turned == expected);
 }
 
 TEST_CASE("orl faces: real grey PGM pictures of 92 x 112 load") {

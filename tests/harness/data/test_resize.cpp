@@ -73,6 +73,7 @@ TEST_CASE(
   other.mean = {0.5, 0.25, 0.125};
   other.std = {1, 2, 3};
   other.swap_rb = true;
+  other.bgr = true;
   other.non_square = NonSquare::kReject;
   for (const Preparation& p : {Preparation{}, other}) {
     nlohmann::json config = to_json(p);
