@@ -91,6 +91,10 @@ void add_bench(CLI::App& root, Commands& commands) {
 void add_data(CLI::App& root, Commands& commands) {
   add_synth(root, commands);
   add_bench(root, commands);
+  add_data_pack(root, commands);
+  add_data_convert(root, commands);
+  add_data_verify(root, commands);
+  add_data_stats(root, commands);
 }
 
 }  // namespace qcface::cli

@@ -49,7 +49,7 @@ int run(int argc, char** argv) {
   add_docs(root, commands);
   for (const char* group : {"eval", "data"}) {
     root.get_subcommand(group)->description(std::string(group) == "eval" ? "Measure a model"
-                                                                         : "Make and time picture sets");
+                                                                         : "Make, convert, check and time picture sets");
   }
   const Command* command = parse_command_line(root, commands, argc, argv);
   if (command == nullptr) return 0;

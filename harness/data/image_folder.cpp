@@ -178,6 +178,10 @@ std::string ImageFolder::path(std::int64_t index) const {
   return path.append(names_, name_begin_[i], name_begin_[i + 1] - name_begin_[i]);
 }
 
+std::string ImageFolder::file_name(std::int64_t index) const {
+  return fs::path(path(index)).filename().string();
+}
+
 std::uint64_t ImageFolder::stored_bytes(std::int64_t index) const {
   struct stat status {};
   return ::stat(path(index).c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;

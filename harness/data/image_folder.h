@@ -21,6 +21,7 @@ class ImageFolder final : public PictureSource {
   /// <root>/<identity>/<picture>.
   std::string path(std::int64_t index) const;
   std::string name(std::int64_t index) const override { return path(index); }
+  std::string file_name(std::int64_t index) const override;
   std::uint64_t stored_bytes(std::int64_t index) const override;
   DecodeResult read(std::int64_t index, std::vector<std::uint8_t>& buffer,
                     StoredPicture& picture) const override;

@@ -16,6 +16,7 @@ namespace qcface::data {
 struct PictureOutcome {
   std::string reason;  // empty when the picture was written; else why it cannot be used
   std::int64_t file_bytes = 0;
+  int height = 0, width = 0;  // as it is stored, turned upright
   bool centre_cropped = false;
 };
 
@@ -25,6 +26,9 @@ class PicturePipeline {
 
   /// Writes picture `index` of the set to pixels [side, side, 3].
   PictureOutcome run(const PictureSource& set, std::int64_t index, std::int64_t epoch, std::uint8_t* pixels);
+  /// The same of a picture that has been read.
+  PictureOutcome prepare(const StoredPicture& stored, std::int64_t index, std::int64_t epoch,
+                         std::uint8_t* pixels);
 
  private:
   const LoaderOptions options_;

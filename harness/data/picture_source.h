@@ -18,7 +18,7 @@ class PictureSource {
   virtual ~PictureSource() = default;
 
   std::int64_t size() const { return static_cast<std::int64_t>(label_of_.size()); }
-  /// max label + 1.
+  /// Labels lie below it; of a folder: max label + 1.
   std::int64_t num_classes() const { return num_classes_; }
   std::int64_t label(std::int64_t index) const { return label_of_[static_cast<std::size_t>(index)]; }
   /// Identity names by label.
@@ -29,6 +29,8 @@ class PictureSource {
 
   /// What messages call a picture: a path that ends in <identity>/<picture>.
   virtual std::string name(std::int64_t index) const = 0;
+  /// The name that the set keeps for the picture itself, without folders ("0001.jpg"); empty where it keeps none.
+  virtual std::string file_name(std::int64_t) const { return {}; }
   /// Bytes it is stored in; 0 where they cannot be reached.
   virtual std::uint64_t stored_bytes(std::int64_t index) const = 0;
   /// The stored picture, in `buffer`, which only grows, or in memory of the source. Bad input never throws: the reason
@@ -47,7 +49,7 @@ class PictureSource {
   std::int64_t num_classes_ = 0;
 };
 
-/// The pictures of `places`, "a,b": image folders (image_folder.h). Throws Error naming the place.
+/// The pictures of `places`, "a,b": an image folder (image_folder.h), several, or one pack (pack_set.h). Throws Error naming the place.
 std::unique_ptr<PictureSource> open_pictures(std::string_view places, bool merge_by_name = false);
 
 }  // namespace qcface::data
