@@ -34,6 +34,7 @@ if $tests; then
     python3               # tests of scripts and documents
     python3-torch         # test of the PyTorch example
     libboost-context-dev  # tests that run CUDA kernels on the CPU
+    clang libclang-rt-dev libomp-dev  # fuzzing
   )
 fi
 
