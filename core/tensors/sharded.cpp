@@ -35,6 +35,7 @@ Index parse_index(const MappedFile& file) {
     require(json.is_object() && json.contains("weight_map") && json["weight_map"].is_object(),
             "is JSON without an object weight_map; expected the index of a set of safetensors files");
     for (const auto& [tensor, shard] : json["weight_map"].items()) {
+      require(shard.is_string(), "weight_map: the file of tensor {} is no text", printable(tensor, 200));
       const auto& name = shard.get_ref<const std::string&>();
       require(!name.empty() && name != "." && name != ".." &&
                   name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos,
@@ -114,6 +115,7 @@ TensorSource read_shards(const std::filesystem::path& path) {
     index.metadata.insert(source.metadata().begin(), source.metadata().end());
     sources->push_back(std::move(source));
   }
+  index.metadata[kShardCount] = std::to_string(sources->size());
   return TensorSource(name, std::move(all), std::move(index.metadata), sources);
 }
 

@@ -11,6 +11,9 @@
 
 namespace qcface {
 
+/// Metadata of such a source: how many files it has.
+inline constexpr const char* kShardCount = "safetensors.files";
+
 /// Whether a file's content looks like an index: JSON, not safetensors.
 bool is_shard_index(std::span<const std::byte> bytes);
 /// The index in a folder: model.safetensors.index.json, or the only file of that ending. Nothing where `path` is no folder;
