@@ -23,7 +23,7 @@ if [[ ${QCFACE_FUZZ_ONE:-} ]]; then
   export UBSAN_OPTIONS=print_stacktrace=1:${UBSAN_OPTIONS:-}
   mkdir -p "corpus/$name" "findings/$name" logs
   "bin/qcface_fuzz_$name" "corpus/$name" "seeds/$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb="$memory" \
-    -malloc_limit_mb=256 -max_len="$longest" -artifact_prefix="findings/$name/" -print_final_stats=1 -verbosity=1 \
+    -malloc_limit_mb=256 -max_len="$longest" -artifact_prefix="findings/$name/" -print_final_stats=1 -verbosity=1 -entropic=0 \
     >"logs/$name" 2>&1 && status=good || status=FOUND
   count=$(sed -n 's/^stat::number_of_executed_units: *//p' "logs/$name")
   echo "$name ${count:-0} $status" >>results
