@@ -24,7 +24,8 @@ EpochPlan::EpochPlan(std::span<const PicturePart> parts, std::span<const double>
     pictures_ += parts[p].size;
     size_ += shown(p);
   }
-  require(size_ > 0, "an epoch shows no picture: the data sets are empty, or too small for their weights");
+  require(pictures_ > 0, "data loader: the set holds no pictures");
+  require(size_ > 0, "an epoch shows no picture: the data sets are too small for their weights");
 }
 
 std::int64_t EpochPlan::shown(std::size_t part) const {

@@ -242,7 +242,7 @@ TEST_CASE("malformed lines of an index are named") {
   refused("1\t0\n2\n", "line 2: '2'");
   refused("1\t0\n2\t-8\n", "line 2");
   refused("1\t0\n2\t8 x\n", "line 2");
-  refused("1.0\t0\n", "line 1: '1.0'");
+  refused("1.0\t0\n", "line 1: '1.0");
   refused("18446744073709551616\t0\n", "expected a key");
   refused("1\t0\n2\t996\n3\t1000\n", "line 3: offset 1000 lies beyond the end of the record file (1000 bytes)");
   refused("1\t6\n", "line 1: offset 6, expected a multiple of 4");
