@@ -147,8 +147,33 @@ IndexEntry IndexParser::entry_of(std::string_view line) const {
   return entry;
 }
 
+// The usual line, `digits<TAB>digits<LF>` of a good offset, at the start of the block: its length, or 0 for all others.
+std::size_t IndexParser::usual_line(std::string_view block, IndexEntry& entry) const {
+  constexpr std::size_t kDigits = 19;  // fit 64 bits
+  if (block.size() < 2 * kDigits + 2) return 0;
+  std::size_t at = 0;
+  const auto number = [&](std::uint64_t& value, char end) {
+    const std::size_t begin = at;
+    for (value = 0; at - begin < kDigits && static_cast<unsigned char>(block[at] - '0') < 10; ++at)
+      value = 10 * value + static_cast<std::uint64_t>(block[at] - '0');
+    return at > begin && block[at++] == end;
+  };
+  const bool usual = number(entry.key, '\t') && number(entry.offset, '\n') && entry.offset < record_bytes_ &&
+                     entry.offset % 4 == 0;
+  return usual ? at : 0;
+}
+
 void IndexParser::parse(std::string_view block, const std::function<void(IndexEntry)>& sink) {
+  IndexEntry entry;
   while (true) {
+    if (unfinished_.empty()) {
+      if (const std::size_t length = usual_line(block, entry); length > 0) {
+        ++line_;
+        sink(entry);
+        block.remove_prefix(length);
+        continue;
+      }
+    }
     const std::size_t end = block.find('\n');
     if (end == std::string_view::npos) break;
     std::string_view line = block.substr(0, end);

@@ -66,6 +66,7 @@ class IndexParser {
 
  private:
   IndexEntry entry_of(std::string_view line) const;
+  std::size_t usual_line(std::string_view block, IndexEntry& entry) const;
 
   std::string name_;
   std::uint64_t record_bytes_;

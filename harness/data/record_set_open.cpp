@@ -310,6 +310,8 @@ class RecordSetOpener {
     bool agrees = true;
     for (std::size_t s = 0; s < count && agrees; ++s) {
       stop_if_interrupted();
+      // A look at one page may map two megabytes around it.
+      if (s % 16 == 0) advise(0, bytes_.size(), MADV_DONTNEED);
       const std::size_t i = s * labels_.size() / count;
       if (labels_[i] == kNotRead) continue;
       const std::int32_t own = read_label(table_.offset(i));
