@@ -13,7 +13,7 @@ constexpr int kMaxAspect = 16;
 PicturePipeline::PicturePipeline(const LoaderOptions& options)
     : options_(options), augmenter_(options.jpeg_swap_rb) {}
 
-PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index, std::int64_t epoch,
+PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index, const Draw& draw,
                                     std::uint8_t* pixels) {
   PictureOutcome outcome;
   StoredPicture stored;
@@ -39,8 +39,8 @@ PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index
   // The colours are put right before the augmentation, whose CLAHE and JPEG steps tell red from blue.
   if (options_.preparation.swap_rb) swap_red_blue(image_);
   if (options_.augment == AugmentMode::kPublished) {
-    augmenter_.apply(draw_augmentation(options_.seed, static_cast<std::uint32_t>(epoch),
-                                       static_cast<std::uint64_t>(index)),
+    augmenter_.apply(draw_augmentation(options_.seed, static_cast<std::uint32_t>(draw.epoch),
+                                       static_cast<std::uint64_t>(draw.entry)),
                      image_);
   }
   const Image& ready = resizer_.resize_shorter_side(image_, options_.side, resized_);

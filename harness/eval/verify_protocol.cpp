@@ -1,7 +1,6 @@
 // `verify`: a pair list under --data; constants of the quality-aware score as --qmf says.
 #include <fmt/format.h>
 
-#include <array>
 #include <cmath>
 #include <iterator>
 #include <optional>
@@ -29,8 +28,7 @@ struct FitPairs {
 };
 
 FitPairs draw_fit_pairs(const fs::path& folder, std::uint64_t seed) {
-  const std::array roots{folder};
-  const data::ImageFolder set = data::scan_image_folder(roots);
+  const data::ImageFolder set = data::scan_image_folder(folder);
   for (const std::string& warning : set.warnings()) log::warn("{}", warning);
   std::vector<std::int64_t> labels;
   for (std::int64_t i = 0; i < set.size(); ++i) labels.push_back(set.label(i));
