@@ -147,7 +147,7 @@ int inspect(const std::string& path, bool all, bool checksums) {
       fmt::print("  and {} more refused entries (--all shows them)\n", file.refused().size() - kMostKeys);
       break;
     }
-    fmt::print("  {:<44} refused: {}\n", printable(name, kLongestName), problem);
+    fmt::print("  {:<44} refused: it {}\n", printable(name, kLongestName), problem);
   }
   if (more > 0) fmt::print("  and {} more tensors (--all shows them)\n", more);
   if (hidden > 0) fmt::print("  and {} tensors of momentum and batch counters (--all shows them)\n", hidden);

@@ -126,7 +126,9 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_number("--lr-min", o.lr_min, 0, 1e30, "Last learning rate of the cosine schedule");
   table.add_number("--max-steps", o.max_steps, 0, kMostSteps,
                    "Stop after this many steps in all; 0: no limit");
-  table.add("--eval-data", o.eval_data, "Folders with pairs.list and pictures, verified after epochs")
+  table
+      .add("--eval-data", o.eval_data,
+           "Folders with pairs.list and pictures, or verification packs (lfw.bin), verified after epochs")
       ->expected(0, 64);
   table.add_number("--eval-epoch", o.eval_epoch, 1, kMostEpochs, "Epochs between verifications");
   table.add("--degrade-data", o.degrade_data,
