@@ -200,36 +200,38 @@ std::span<const std::uint8_t> NpyArray::as_u8() const {
   return {reinterpret_cast<const std::uint8_t*>(data.data()), data.size()};
 }
 
-NpyArray read_npy(const std::filesystem::path& path) {
-  const std::string name = path.string();
-  const std::string file = read_file(path);
-  require(file.size() >= 10 && file.starts_with("\x93NUMPY"), "{}: byte 0: not an NPY file", name);
-  const int major = static_cast<unsigned char>(file[6]);
+NpyArray read_npy(const std::filesystem::path& path) { return read_npy(map_file(path)); }
+
+NpyArray read_npy(const MappedFile& file) {
+  const std::string& name = file.path;
+  const std::size_t bytes = file.bytes.size();
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes.data()), bytes);
+  require(bytes >= 10 && text.starts_with("\x93NUMPY"), "{}: byte 0: not an NPY file", name);
+  const int major = static_cast<unsigned char>(text[6]);
   require(major >= 1 && major <= 3, "{}: byte 6: NPY version {} where 1 to 3 is expected", name, major);
   const std::size_t start = major == 1 ? 10 : 12;
-  require(file.size() >= start, "{}: byte 8: the file ends inside the header", name);
+  require(bytes >= start, "{}: byte 8: the file ends inside the header", name);
   std::size_t header_bytes = 0;
   for (std::size_t i = start; i-- > 8;)
-    header_bytes = header_bytes << 8 | static_cast<unsigned char>(file[i]);
-  require(header_bytes <= file.size() - start, "{}: byte 8: header length {} reaches past the end", name,
+    header_bytes = header_bytes << 8 | static_cast<unsigned char>(text[i]);
+  require(header_bytes <= bytes - start, "{}: byte 8: header length {} reaches past the end", name,
           header_bytes);
   NpyArray array;
-  HeaderParser(name, std::string_view(file).substr(start, header_bytes), start).parse(array);
+  HeaderParser(name, text.substr(start, header_bytes), start).parse(array);
   std::size_t expected = element_bytes(name, array.dtype);
   std::size_t extents = expected;  // those that are not zero: a zero among them must not hide an overflow
   for (const std::int64_t extent : array.shape) {
     const auto value = static_cast<std::size_t>(extent);
     require(value == 0 || extents <= INT64_MAX / value, "{}: shape overflows", name);
     extents *= std::max<std::size_t>(value, 1);
-    require(value == 0 || expected <= file.size() / value, "{}: shape needs more bytes than the file holds",
-            name);
+    require(value == 0 || expected <= bytes / value, "{}: shape needs more bytes than the file holds", name);
     expected *= value;
   }
   const std::size_t data_start = start + header_bytes;
-  require(file.size() - data_start >= expected, "{}: byte {}: {} data bytes where {} are expected", name,
-          data_start, file.size() - data_start, expected);
-  array.data.resize(expected);
-  if (expected > 0) std::memcpy(array.data.data(), file.data() + data_start, expected);
+  require(bytes - data_start >= expected, "{}: byte {}: {} data bytes where {} are expected", name,
+          data_start, bytes - data_start, expected);
+  array.data = file.bytes.subspan(data_start, expected);
+  array.memory = file.memory;
   return array;
 }
 

@@ -22,6 +22,7 @@ enum class RandomPurpose : std::uint32_t {
   kSynthPicture = 8,   // epoch = identity, index = picture
   kDegrade = 9,
   kPairs = 10,
+  kSubset = 11,  // pictures of a set shown once more, or at all, in an epoch; index = set
   kTest = 1000,
 };
 

@@ -25,6 +25,7 @@ packages=(
   libdnnl-dev                                                  # convolutions on the CPU
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev  # pictures
   libjpeg-dev libpng-dev libtiff-dev libwebp-dev               # the same formats with damage reports
+  zlib1g-dev                                                   # checksums of PyTorch's archives
   libxxhash-dev                                                # checksums of packed data sets
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev     # configuration, command line, logging
 )
@@ -35,6 +36,7 @@ if $tests; then
     python3               # tests of scripts and documents
     python3-torch         # test of the PyTorch example
     libboost-context-dev  # tests that run CUDA kernels on the CPU
+    clang libclang-rt-dev libomp-dev  # fuzzing
   )
 fi
 

@@ -62,7 +62,7 @@ void add_bench(CLI::App& root, Commands& commands) {
   auto options = std::make_shared<Options>();
   options->bench.loader.augment = data::AugmentMode::kPublished;
   OptionTable& table = *command.table;
-  table.add("--data_dirs", options->data_dirs, "Image folders, separated by commas");
+  table.add("--data_dirs", options->data_dirs, "Data sets, separated by commas: image folders, RecordIO files, folders with train.rec");
   table.add_number("-j,--workers", options->bench.loader.workers, 0, kMostWorkers, "Data loading threads");
   table.add_number("-b,--batch-size", options->bench.loader.batch_size, 1, 65536, "Pictures a batch");
   table.add_choice("--augment", options->bench.loader.augment, train::kAugmentChoices,
@@ -72,7 +72,7 @@ void add_bench(CLI::App& root, Commands& commands) {
   table.add_number("--loader-seconds", options->bench.loader_seconds, 0, 86400, "Time for the loader");
   table.add_number("--seed", options->bench.loader.seed, 0, kLargestSeed, "Seed of the augmentation");
   command.run = [options] {
-    require_usage(!options->data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to load");
+    require_usage(!options->data_dirs.empty(), "--data_dirs is missing: give the data set(s) to load");
     const auto set = data::open_pictures(options->data_dirs);
     for (const std::string& warning : set->warnings()) log::warn("{}", warning);
     Progress progress("loading", 1000);

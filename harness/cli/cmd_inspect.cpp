@@ -5,12 +5,18 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/error.h"
 #include "core/json.h"
+#include "core/open_file.h"
+#include "core/tensors/pytorch.h"
+#include "core/tensors/sharded.h"
 #include "core/text.h"
 #include "harness/cli/command.h"
 #include "harness/console/interrupt.h"
@@ -76,14 +82,39 @@ void print_metadata(const std::string& key, const std::string& value, std::size_
   fmt::print("  and {} more bytes (--all shows them)\n", rest.size());
 }
 
-int inspect(const std::string& path, bool all) {
+// What kind of file it is, and where in it the tensors lay.
+std::string format_of(const TensorSource& file) {
+  const auto fact = [&](const char* key) {
+    const auto found = file.metadata().find(key);
+    return found == file.metadata().end() ? nullptr : &found->second;
+  };
+  if (const std::string* const shards = fact(kShardCount))
+    return "safetensors, " + *shards + " files of one index";
+  const std::string* const format = fact("pytorch.format");
+  const std::string* const dict = fact("pytorch.dict");
+  if (format == nullptr || dict == nullptr) return "safetensors";
+  const char* const container = *format == "zip" ? "zip container" : "stream, as versions before 1.6 wrote";
+  return fmt::format(
+      "PyTorch ({}), {}", container,
+      dict->empty() ? "tensors in the file itself" : "tensors under " + printable(*dict, kLongestName));
+}
+
+int inspect(const std::string& path, bool all, bool checksums) {
   const TensorSource file = open_tensors(path);
+  std::optional<std::size_t> checked;
+  if (checksums) {
+    checked = check_storages(map_file(file.path()));
+    require(*checked > 0, "--checksums: {} has none; only PyTorch's zip containers keep them", file.path());
+  }
   std::size_t bytes = 0;
   for (const TensorView& view : file.tensors()) bytes += view.bytes;
   fmt::print("{}: {} tensors, {:.1f} MiB\n", path, file.tensors().size(),
              static_cast<double>(bytes) / (1 << 20));
+  fmt::print("format: {}\n", format_of(file));
+  if (checked) fmt::print("checksums: those of all {} storages are right\n", *checked);
   std::size_t keys = 0;
   for (const auto& [key, value] : file.metadata()) {
+    if (key == "pytorch.format" || key == "pytorch.dict" || key == kShardCount) continue;
     if (!all && ++keys > kMostKeys) {
       fmt::print("and {} more keys of metadata (--all shows them)\n", file.metadata().size() - kMostKeys);
       break;
@@ -110,6 +141,14 @@ int inspect(const std::string& path, bool all) {
                  fmt::join(view.shape, ", "), statistics(view));
     }
   }
+  std::size_t refused = 0;
+  for (const auto& [name, problem] : file.refused()) {
+    if (!all && ++refused > kMostKeys) {
+      fmt::print("  and {} more refused entries (--all shows them)\n", file.refused().size() - kMostKeys);
+      break;
+    }
+    fmt::print("  {:<44} refused: it {}\n", printable(name, kLongestName), problem);
+  }
   if (more > 0) fmt::print("  and {} more tensors (--all shows them)\n", more);
   if (hidden > 0) fmt::print("  and {} tensors of momentum and batch counters (--all shows them)\n", hidden);
   return 0;
@@ -119,13 +158,18 @@ int inspect(const std::string& path, bool all) {
 
 void add_inspect(CLI::App& root, Commands& commands) {
   Command& command =
-      add_command(root, commands, "inspect", "Show what a checkpoint or safetensors file holds");
+      add_command(root, commands, "inspect",
+                  "Show what a file of tensors holds: a checkpoint, safetensors, PyTorch's .pth, .pt, .ckpt");
   auto file = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false);
-  command.app->add_option("FILE", *file, "The file")->required();
+  auto checksums = std::make_shared<bool>(false);
+  command.app->add_option("FILE", *file, "The file, or the folder of a model in several safetensors files")
+      ->required();
   command.table->add_flag("--all", *all,
                           "Also momentum and batch counters, and however many lines there are");
-  command.run = [file, all] { return inspect(*file, *all); };
+  command.table->add_flag("--checksums", *checksums,
+                          "Compare the tensors of a PyTorch zip container with their checksums");
+  command.run = [file, all, checksums] { return inspect(*file, *all, *checksums); };
 }
 
 }  // namespace qcface::cli

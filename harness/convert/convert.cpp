@@ -15,7 +15,6 @@
 #include "harness/convert/journal.h"
 #include "harness/convert/part_file.h"
 #include "harness/convert/png.h"
-#include "harness/data/image_folder.h"
 #include "harness/data/loader.h"
 #include "harness/data/pack_set.h"
 #include "harness/data/picture_pipeline.h"
@@ -71,7 +70,7 @@ class Maker {
     if (form_.prepare) {
       const int side = form_.loader.side;
       pixels_.reshape(side, side);
-      item.reason = pipeline_.prepare(stored, listing_.index(position), 0, pixels_.data()).reason;
+      item.reason = pipeline_.prepare(stored, {}, pixels_.data()).reason;
       if (!item.reason.empty()) return;
       if (form_.pixels > 0) {
         item.made.assign(pixels_.data(), pixels_.data() + pixels_.bytes());
@@ -296,7 +295,7 @@ ConvertResult convert_set(const data::PictureSource& set, std::string_view place
   const Listing listing(set, by_class);
   const Form form = form_of(set, options);
   nlohmann::ordered_json described = nlohmann::ordered_json::array();
-  for (const fs::path& place : data::split_roots(places)) described.push_back(describe_place(place));
+  for (const fs::path& place : data::split_places(places)) described.push_back(describe_place(place));
   nlohmann::ordered_json work{{"places", described},
                               {"kind", kTargetNames[static_cast<int>(options.kind)].first},
                               {"pixels", form.prepare ? form.loader.side : 0},

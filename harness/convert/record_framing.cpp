@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "harness/data/record_file.h"
 
 namespace qcface::convert {
 namespace {
@@ -16,7 +17,7 @@ void put(std::string& out, T value) {
 }
 
 void put_part(std::string& out, std::uint32_t cflag, std::span<const std::uint8_t> part) {
-  put(out, kRecordMagic);
+  put(out, data::kRecordMagic);
   put(out, (cflag << 29) | static_cast<std::uint32_t>(part.size()));
   out.append(reinterpret_cast<const char*>(part.data()), part.size());
   out.append((4 - part.size() % 4) % 4, '\0');
@@ -25,13 +26,13 @@ void put_part(std::string& out, std::uint32_t cflag, std::span<const std::uint8_
 }  // namespace
 
 void append_record(std::string& out, std::span<const std::uint8_t> record) {
-  require(record.size() < kRecordBytes, "a record of {} bytes: the format holds less than 2^29", record.size());
+  require(record.size() < data::kRecordLimit, "a record of {} bytes: the format holds less than 2^29", record.size());
   std::size_t begin = 0;
   bool split = false;
   for (std::size_t at = 0; at + 4 <= record.size() / 4 * 4; at += 4) {
     std::uint32_t word = 0;
     std::memcpy(&word, record.data() + at, sizeof word);
-    if (word != kRecordMagic) continue;
+    if (word != data::kRecordMagic) continue;
     put_part(out, split ? 2 : 1, record.subspan(begin, at - begin));
     begin = at + 4;
     split = true;

@@ -4,13 +4,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <vector>
 
 namespace qcface::convert {
-
-inline constexpr std::uint32_t kRecordMagic = 0xCED7230A;
-/// A record has fewer bytes than this.
-inline constexpr std::uint64_t kRecordBytes = std::uint64_t{1} << 29;
 
 /// Puts a record behind `out`: one part, or several where the magic word stands in it at a multiple of 4.
 void append_record(std::string& out, std::span<const std::uint8_t> record);

@@ -10,6 +10,7 @@
 #include "harness/convert/record_framing.h"
 #include "harness/convert/target.h"
 #include "harness/data/image.h"
+#include "harness/data/record_file.h"
 
 namespace qcface::convert {
 namespace {
@@ -25,7 +26,7 @@ class RecordTarget final : public Target {
             path.string(), listing.set().num_classes());
   }
 
-  std::uint64_t most_bytes() const override { return kRecordBytes - 1 - 24; }
+  std::uint64_t most_bytes() const override { return data::kRecordLimit - 1 - 24; }
 
   std::size_t begin(std::span<const Entry> done) override {
     const std::uint64_t there = file_.left_bytes();

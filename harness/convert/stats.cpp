@@ -59,7 +59,7 @@ class Measurer {
       return;
     }
     item.hash = content_hash(stored.bytes);
-    const data::PictureOutcome outcome = pipeline_.prepare(stored, index, 0, cut_.data());
+    const data::PictureOutcome outcome = pipeline_.prepare(stored, {}, cut_.data());
     item.reason = outcome.reason;
     item.height = outcome.height;
     item.width = outcome.width;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "harness/data/loader.h"
 
@@ -16,9 +17,17 @@ struct DataBenchOptions {
   std::int64_t max_pictures = 0;  // 0: no limit
 };
 
+/// A step of the augmentation, over all pictures.
+struct AugmentStepCost {
+  const char* name = "";
+  std::int64_t runs = 0;  // pictures whose draw has it
+  double us = 0;          // in all
+};
+
 struct DataBenchResult {
   // One thread, microseconds a picture.
   double read_us = 0, decode_us = 0, augment_us = 0, resize_us = 0, normalise_us = 0;
+  std::vector<AugmentStepCost> augment_steps;  // in their order; their sum is augment_us
   std::int64_t stage_pictures = 0;
   double pictures_per_second_per_core = 0;  // 1e6 / sum of the stages
   // The loader with its workers.

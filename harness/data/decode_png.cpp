@@ -68,13 +68,26 @@ bool read_pixels(Reader& reader, int passes, Image& out) {
   return true;
 }
 
+// libpng takes memory for some chunks by the length that they claim.
+bool chunks_are_whole(Bytes file) {
+  constexpr std::size_t kSignature = 8, kFrame = 12;  // length and name before the data, a checksum behind
+  for (std::size_t at = kSignature; file.size() - at >= kFrame;) {
+    const std::size_t length = read_uint(file, at, 4, true);
+    if (length > file.size() - at - kFrame) return false;
+    if (has_prefix(file, "IEND", at + 4)) return true;
+    at += kFrame + length;
+  }
+  return false;
+}
+
 }  // namespace
 
 bool is_png(Bytes file) { return has_prefix(file, "\x89PNG\r\n\x1a\n"); }
 
 DecodeResult decode_png(Bytes file, Image& out, int& orientation) {
   constexpr std::size_t kSizeBegin = 16, kSizeEnd = 24;  // in IHDR, which is always first
-  if (file.size() < kSizeEnd) return refuse(DecodeStatus::kCorrupt, "PNG: the data ends early");
+  if (file.size() < kSizeEnd || !chunks_are_whole(file))
+    return refuse(DecodeStatus::kCorrupt, "PNG: the data ends early");
   DecodeResult result =
       reshape_checked(out, read_uint(file, kSizeBegin, 4, true), read_uint(file, kSizeBegin + 4, 4, true));
   if (!result.ok()) return result;

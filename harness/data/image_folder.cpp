@@ -1,13 +1,19 @@
 #include "harness/data/image_folder.h"
 
+#include <dirent.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <limits>
-#include <map>
+#include <memory>
+#include <system_error>
+#include <utility>
 
 #include "core/error.h"
 #include "harness/console/interrupt.h"
+#include "harness/console/progress.h"
 #include "harness/data/left_out.h"
 #include "harness/data/picture_list.h"
 
@@ -16,40 +22,53 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Names of one folder in byte order. std::string compares as unsigned bytes.
-std::vector<fs::directory_entry> sorted_entries(const fs::path& folder) {
-  std::error_code error;
-  std::vector<fs::directory_entry> entries;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    stop_if_interrupted();
-    entries.push_back(*it);
+struct Entry {
+  std::string name;
+  unsigned char type;  // DT_REG, DT_DIR, ..., as the listing has it
+};
+
+// A folder in byte order of the names. std::string compares as unsigned bytes.
+std::vector<Entry> sorted_entries(const std::string& folder) {
+  struct Close {
+    void operator()(DIR* open) const { ::closedir(open); }
+  };
+  const std::unique_ptr<DIR, Close> listing(::opendir(folder.c_str()));
+  require(listing != nullptr, "{}: cannot read the folder ({})", folder, std::strerror(errno));
+  std::vector<Entry> entries;
+  while (true) {
+    errno = 0;
+    const dirent* const entry = ::readdir(listing.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (entries.size() % 1024 == 0) stop_if_interrupted();
+    entries.push_back({std::string(name), entry->d_type});
   }
-  require(!error, "{}: cannot read the folder ({})", folder.string(), error.message());
-  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
-    return a.path().filename().native() < b.path().filename().native();
-  });
+  require(errno == 0, "{}: cannot read the folder ({})", folder, std::strerror(errno));
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
   return entries;
 }
 
-bool is_dot(const fs::path& path) { return path.filename().native().starts_with('.'); }
-
-// False also for a link that leads to itself.
-bool is_folder(const fs::directory_entry& entry) {
+// False also for a link that leads to itself. Some file systems tell no types.
+bool is_folder(const std::string& folder, const Entry& entry) {
+  if (entry.type != DT_LNK && entry.type != DT_UNKNOWN) return entry.type == DT_DIR;
   std::error_code ignored;
-  return entry.is_directory(ignored);
+  return fs::is_directory(folder + entry.name, ignored);
 }
 
-void require_folder(const fs::path& folder, const char* what) {
+void require_folder(const fs::path& folder) {
   std::error_code error;
   const fs::file_status status = fs::status(folder, error);
-  require(fs::exists(status), "{}: {} does not exist", folder.string(), what);
-  require(fs::is_directory(status), "{}: {} is not a folder", folder.string(), what);
+  require(fs::exists(status), "{}: the data folder does not exist", folder.string());
+  require(fs::is_directory(status),
+          "{}: is not a folder, and no other kind of data set: expected <root>/<identity>/<picture>, or a "
+          "RecordIO file",
+          folder.string());
 }
 
-std::string with_slash(const fs::path& folder) {
-  std::string text = folder.string();
-  if (!text.ends_with('/')) text += '/';
-  return text;
+std::string with_slash(std::string folder) {
+  if (!folder.ends_with('/')) folder += '/';
+  return folder;
 }
 
 }  // namespace
@@ -77,43 +96,38 @@ class ImageFolderBuilder {
   }
   void warn(std::string text) { set_.warnings_.push_back(std::move(text)); }
 
-  void scan(const fs::path& root, bool merge_by_name) {
-    require_folder(root, "the data folder");
-    const std::int64_t before = set_.size();
+  ImageFolder scan(const fs::path& root) {
+    require_folder(root);
+    set_.what_ = "image folder " + root.string();
+    const std::string base = with_slash(root.string());
     std::vector<std::string> pictures;
-    for (const fs::directory_entry& identity : sorted_entries(root)) {
-      if (is_dot(identity.path())) {
-        left_out_.note(LeftOut::kDotFile, identity.path());
-        continue;
+    const std::vector<Entry> entries = sorted_entries(base);
+    Progress progress("scanning " + root.string(), entries.size(), "folders");
+    for (std::size_t done = 0; done < entries.size(); ++done) {
+      const Entry& identity = entries[done];
+      const std::string path = base + identity.name;
+      if (identity.name.starts_with('.')) {
+        left_out_.note(LeftOut::kDotFile, path);
+      } else if (!is_folder(base, identity)) {
+        if (takes_file(identity, path)) left_out_.note(LeftOut::kUnexpectedPlace, path);
+      } else {
+        collect(with_slash(path), pictures);
+        if (pictures.empty() && empty_folders_++ == 0) empty_example_ = path;
+        if (pictures.empty()) continue;
+        const std::int64_t label = add_class(identity.name);
+        const std::uint32_t folder = add_folder(with_slash(path));
+        for (const std::string& name : pictures) add_picture(name, folder, label);
       }
-      if (!is_folder(identity)) {
-        if (left_out_.takes_file(identity)) left_out_.note(LeftOut::kUnexpectedPlace, identity.path());
-        continue;
-      }
-      collect(identity.path(), pictures);
-      if (pictures.empty()) {
-        if (empty_folders_++ == 0) empty_example_ = identity.path().string();
-        continue;
-      }
-      const std::int64_t label = label_for(identity.path().filename().string(), merge_by_name);
-      const std::uint32_t folder = add_folder(with_slash(identity.path()));
-      for (const std::string& name : pictures) add_picture(name, folder, label);
+      if (done % 64 == 0) progress.update(done, fmt::format("{} pictures", set_.size()));
     }
-    require(set_.size() > before,
+    require(set_.size() > 0,
             "{}: no pictures found. Expected <root>/<identity>/<picture> with picture suffixes such as .jpg "
             "or .png{}",
             root.string(), left_out_.count() > 0 ? "; left out: " + left_out_.describe() : "");
-  }
-
-  ImageFolder finish() {
     if (left_out_.count() > 0) warn(fmt::format("left out: {}", left_out_.describe()));
     if (empty_folders_ > 0) {
       warn(fmt::format("{} identity folders hold no pictures and got no label, for example {}",
                        empty_folders_, empty_example_));
-    }
-    if (set_.num_classes() == 1) {
-      warn(fmt::format("only one identity ({}): a classification loss has nothing to tell apart",
-                       set_.class_names().front()));
     }
     return std::move(set_);
   }
@@ -121,49 +135,35 @@ class ImageFolderBuilder {
   ImageFolder take() { return std::move(set_); }
 
  private:
-  void collect(const fs::path& identity, std::vector<std::string>& pictures) {
+  void collect(const std::string& identity, std::vector<std::string>& pictures) {
     pictures.clear();
-    for (const fs::directory_entry& entry : sorted_entries(identity)) {
-      if (is_dot(entry.path())) {
-        left_out_.note(LeftOut::kDotFile, entry.path());
-      } else if (is_folder(entry)) {
-        left_out_.note(LeftOut::kUnexpectedPlace, entry.path());
-      } else if (!has_picture_suffix(entry.path().filename().native())) {
-        left_out_.note(LeftOut::kUnknownSuffix, entry.path());
-      } else if (left_out_.takes_file(entry)) {
-        pictures.push_back(entry.path().filename().string());
+    for (Entry& entry : sorted_entries(identity)) {
+      const std::string path = identity + entry.name;
+      if (entry.name.starts_with('.')) {
+        left_out_.note(LeftOut::kDotFile, path);
+      } else if (is_folder(identity, entry)) {
+        left_out_.note(LeftOut::kUnexpectedPlace, path);
+      } else if (!has_picture_suffix(entry.name)) {
+        left_out_.note(LeftOut::kUnknownSuffix, path);
+      } else if (takes_file(entry, path)) {
+        pictures.push_back(std::move(entry.name));
       }
     }
   }
 
-  std::int64_t label_for(const std::string& name, bool merge_by_name) {
-    if (!merge_by_name) return add_class(name);
-    const auto [known, inserted] = label_of_name_.try_emplace(name, 0);
-    if (inserted) known->second = add_class(name);
-    return known->second;
+  bool takes_file(const Entry& entry, const std::string& path) {
+    if (entry.type == DT_REG) return true;
+    std::error_code ignored;
+    return left_out_.takes_file(fs::directory_entry(path, ignored));
   }
 
   ImageFolder set_;
   LeftOut left_out_;
   std::int64_t empty_folders_ = 0;
   std::string empty_example_;
-  std::map<std::string, std::int64_t> label_of_name_;
 };
 
-ImageFolder scan_image_folder(std::span<const fs::path> roots, bool merge_by_name) {
-  require(!roots.empty(),
-          "no data folder given: expected at least one <root> with <root>/<identity>/<picture>");
-  ImageFolderBuilder builder;
-  std::map<fs::path, int> seen;
-  for (const fs::path& root : roots) {
-    builder.scan(root, merge_by_name);
-    if (++seen[fs::canonical(root)] == 2) {
-      builder.warn(fmt::format("{}: the data folder is given more than once, its pictures count as often",
-                               root.string()));
-    }
-  }
-  return builder.finish();
-}
+ImageFolder scan_image_folder(const fs::path& root) { return ImageFolderBuilder().scan(root); }
 
 ImageFolder ImageFolder::from_files(std::span<const std::string> files) {
   ImageFolderBuilder builder;
@@ -191,18 +191,6 @@ DecodeResult ImageFolder::read(std::int64_t index, std::vector<std::uint8_t>& bu
                                StoredPicture& picture) const {
   picture = {};
   return ImageDecoder::read_file(path(index), buffer, picture.bytes);
-}
-
-std::vector<fs::path> split_roots(std::string_view comma_separated) {
-  std::vector<fs::path> roots;
-  for (std::size_t begin = 0;;) {
-    const std::size_t comma = comma_separated.find(',', begin);
-    const std::string_view root = comma_separated.substr(begin, comma - begin);
-    require(!root.empty(), "data folders '{}': expected paths separated by single commas", comma_separated);
-    roots.emplace_back(root);
-    if (comma == std::string_view::npos) return roots;
-    begin = comma + 1;
-  }
 }
 
 }  // namespace qcface::data

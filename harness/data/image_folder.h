@@ -1,4 +1,4 @@
-// The training input: <root>/<identity>/<picture>, one or more roots (data-formats.md section 1).
+// Pictures in folders: <root>/<identity>/<picture> (data-formats.md section 1).
 #pragma once
 
 #include <cstdint>
@@ -34,14 +34,10 @@ class ImageFolder final : public PictureSource {
   std::vector<std::string> folders_;  // "<root>/<identity>/" with the trailing slash, or "" for plain files
 };
 
-/// Scans the roots in the order given. Identities, and the pictures of one, in byte order of their names;
-/// labels run on over all roots. Dot files, unknown suffixes and what is no regular file are left out with a warning, empty
-/// folders use no label.
-/// merge_by_name gives identities of one name in several roots one label (that of the first). Throws Error
-/// naming the folder: missing, not a folder, or without any picture.
-ImageFolder scan_image_folder(std::span<const std::filesystem::path> roots, bool merge_by_name = false);
-
-/// "a,b" -> {a, b}; throws Error for an empty list or an empty entry.
-std::vector<std::filesystem::path> split_roots(std::string_view comma_separated);
+/// Scans the root, with progress: identities, and the pictures of one, in byte order of their names, which are labelled in
+/// that order. Dot files, unknown suffixes and what is no regular file are left out with a warning, empty folders use no
+/// label. Kinds of files are taken from the listings; only links are looked at. Throws Error naming the folder: missing, not
+/// a folder, or without any picture.
+ImageFolder scan_image_folder(const std::filesystem::path& root);
 
 }  // namespace qcface::data

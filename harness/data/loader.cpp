@@ -54,6 +54,7 @@ struct Loader::Impl {
   const PictureSource& set;
   const LoaderOptions options;
   const std::size_t picture_bytes;
+  const EpochPlan plan;
   std::int64_t batches = 0;
 
   // Guarded by mutex: everything down to `stop`.
@@ -86,7 +87,7 @@ struct Loader::Impl {
   Slot& slot_of(std::int64_t b) { return slots[static_cast<std::size_t>(b) % slots.size()]; }
   /// Of all ranks together.
   std::int64_t size_of_batch(std::int64_t b) const {
-    return std::min(options.batch_size, set.size() - b * options.batch_size);
+    return std::min(options.batch_size, plan.size() - b * options.batch_size);
   }
   void open_slot(std::int64_t b);
   bool take(std::int64_t& b, std::int64_t& position);
@@ -101,8 +102,8 @@ Loader::Impl::Impl(const PictureSource& set_, const LoaderOptions& options_)
     : set(set_),
       options(options_),
       picture_bytes(3 * static_cast<std::size_t>(std::max(options_.side, 0)) *
-                    static_cast<std::size_t>(std::max(options_.side, 0))) {
-  require(set.size() > 0, "data loader: the set holds no pictures");
+                    static_cast<std::size_t>(std::max(options_.side, 0))),
+      plan(set_.parts(), options_.weights) {
   require(options.batch_size >= 1, "batch size {}: expected at least 1", options.batch_size);
   require(options.slice.ranks >= 1 && options.slice.rank >= 0 && options.slice.rank < options.slice.ranks,
           "data loader: rank {} of {}: expected a rank from 0 and below their number", options.slice.rank,
@@ -110,12 +111,11 @@ Loader::Impl::Impl(const PictureSource& set_, const LoaderOptions& options_)
   require(options.workers >= 0, "workers {}: expected 0 or more", options.workers);
   require(options.prefetch >= 1, "prefetch {}: expected at least 1 batch", options.prefetch);
   require(options.side >= 1, "picture side {}: expected at least 1", options.side);
-  batches = options.drop_last ? set.size() / options.batch_size
-                              : (set.size() + options.batch_size - 1) / options.batch_size;
+  batches = (plan.size() + (options.drop_last ? 0 : options.batch_size - 1)) / options.batch_size;
   // The batch that is out with the caller keeps its slot, hence one more than are prepared ahead.
   slots.resize(static_cast<std::size_t>(options.workers == 0 ? 1 : options.prefetch + 1));
   const std::int64_t ranks = options.slice.ranks;  // no share is larger than an even one, rounded up
-  const auto rows = static_cast<std::size_t>((std::min(options.batch_size, set.size()) + ranks - 1) / ranks);
+  const auto rows = static_cast<std::size_t>((std::min(options.batch_size, plan.size()) + ranks - 1) / ranks);
   for (Slot& slot : slots) {
     slot.pixels = AlignedBuffer<std::uint8_t>(rows * picture_bytes);
     slot.labels.resize(rows);
@@ -193,7 +193,8 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
   const auto at = static_cast<std::size_t>(position);
   std::uint8_t* const pixels = slot.pixels.data() + at * picture_bytes;
   std::vector<Failure> failures;
-  std::int64_t index = order[static_cast<std::size_t>(in_epoch)];
+  std::int64_t entry = order[static_cast<std::size_t>(in_epoch)];
+  std::int64_t index = plan.index_of(entry);
   std::exception_ptr error;
   PictureOutcome outcome;
   std::int64_t file_bytes = 0;
@@ -202,7 +203,7 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
     RandomStream substitute(options.seed, RandomPurpose::kSubstitute, static_cast<std::uint32_t>(epoch),
                             static_cast<std::uint64_t>(in_epoch));
     for (int attempt = 0; attempt <= kSubstituteTries; ++attempt) {
-      outcome = pipeline.run(set, index, epoch, pixels);
+      outcome = pipeline.run(set, index, {epoch, entry}, pixels);
       file_bytes += outcome.file_bytes;
       good = outcome.reason.empty();
       if (good) break;
@@ -213,7 +214,7 @@ void Loader::Impl::fill(PicturePipeline& pipeline, Slot& slot, std::int64_t posi
       }
       require(attempt < kSubstituteTries, "{}: no readable picture found to stand in for it in {} draws",
               set.name(failures.front().index), kSubstituteTries);
-      index = static_cast<std::int64_t>(substitute.below(static_cast<std::uint64_t>(set.size())));
+      entry = index = static_cast<std::int64_t>(substitute.below(static_cast<std::uint64_t>(set.size())));
     }
   } catch (...) {
     error = std::current_exception();
@@ -329,7 +330,7 @@ void Loader::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
     impl.next_fill = impl.batches;  // workers find nothing more to take
     impl.workers_idle.wait(lock, [&] { return impl.busy == 0; });
     impl.epoch = epoch;
-    impl.order = epoch_order(impl.set.size(), impl.options.seed, epoch, impl.options.shuffle);
+    impl.order = impl.plan.order(impl.options.seed, epoch, impl.options.shuffle);
     for (Slot& slot : impl.slots) slot.index = -1;
     impl.next_fill = impl.next_deliver = first_batch;
     impl.delivered = false;

@@ -15,6 +15,9 @@
 
 namespace qcface::data {
 
+/// Of LoaderOptions::weights.
+inline constexpr double kLargestDataWeight = 1000;
+
 enum class AugmentMode { kNone, kPublished };
 
 /// What becomes of a picture that cannot be decoded (or, with NonSquare::kReject, is not square).
@@ -34,7 +37,9 @@ struct LoaderOptions {
   int workers = 2;   // 0: the calling thread does the work inside next()
   int prefetch = 4;  // batches prepared ahead, at least 1
   std::uint64_t seed = 0;
-  bool shuffle = true;  // false: folder order
+  bool shuffle = true;  // false: the sets' own order
+  /// How often an epoch shows the pictures of each of PictureSource::parts(); empty: once.
+  std::vector<double> weights;
   AugmentMode augment = AugmentMode::kNone;
   bool jpeg_swap_rb = false;  // quirk of the published augmentation, see augment.h
   Preparation preparation;
@@ -79,7 +84,7 @@ class Loader {
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// Batches an epoch has. 0 is possible with drop_last and a set smaller than a batch.
+  /// Batches an epoch has. 0 is possible with drop_last and an epoch smaller than a batch.
   std::int64_t batches_per_epoch() const;
   /// Begins an epoch at batch `first_batch` (mid-epoch resume); work prepared before is dropped.
   void start_epoch(std::int64_t epoch, std::int64_t first_batch = 0);
@@ -97,7 +102,33 @@ class Loader {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The order of an epoch: position -> dataset index. Fisher-Yates over the stream (seed, kShuffle, epoch).
+/// What an epoch shows of sets of n pictures each with weights w: floor(w) passes over a set, and of one pass more a subset
+/// of round((w - floor(w)) n) pictures, drawn anew each epoch (data-formats.md section 14).
+class EpochPlan {
+ public:
+  /// No weights: 1 each. Throws Error for another number of weights than parts, and for weights out of range or that
+  /// leave no picture.
+  EpochPlan(std::span<const PicturePart> parts, std::span<const double> weights);
+  /// Pictures an epoch shows, repeats included.
+  std::int64_t size() const { return size_; }
+  /// Of one set.
+  std::int64_t shown(std::size_t part) const;
+  /// The order of an epoch, shuffled by Fisher-Yates over the stream (seed, kShuffle, epoch). An entry is pass * pictures +
+  /// index; index_of() has the index, the whole of it names the augmentation's stream.
+  std::vector<std::int64_t> order(std::uint64_t seed, std::int64_t epoch, bool shuffle) const;
+  std::int64_t index_of(std::int64_t entry) const { return entry % pictures_; }
+
+ private:
+  struct Part {
+    std::int64_t first, count;  // pictures
+    std::int64_t passes, rest;  // whole ones, and how many of one more
+  };
+  std::vector<Part> parts_;
+  std::int64_t pictures_ = 0;  // of all sets, each once
+  std::int64_t size_ = 0;
+};
+
+/// The order of an epoch of one set that is shown once: position -> dataset index.
 std::vector<std::int64_t> epoch_order(std::int64_t size, std::uint64_t seed, std::int64_t epoch,
                                       bool shuffle);
 

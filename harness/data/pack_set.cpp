@@ -182,9 +182,11 @@ void PackSet::read_class_names(const PackTrailer& trailer) {
     class_names_.emplace_back(names + before, end - before);
     before = end;
   }
-  if (num_classes_ == 1)
-    warnings_.push_back(
-        fmt::format("{}: only one identity: a classification loss has nothing to tell apart", file_.path));
+  what_ = "pack " + file_.path;
+  // Packed from a set without names.
+  named_classes_ = false;
+  for (std::size_t k = 0; k < class_names_.size() && !named_classes_; ++k)
+    named_classes_ = class_names_[k] != fmt::format("{}", k);
 }
 
 std::uint64_t PackSet::table64(std::uint64_t table, std::int64_t index) const {

@@ -39,6 +39,7 @@ class PackSet final : public PictureSource {
   /// <pack>/<class>/<name, or number of the record>.
   std::string name(std::int64_t index) const override;
   std::string file_name(std::int64_t index) const override;
+  std::string file(std::int64_t) const override { return file_.path; }
   std::uint64_t stored_bytes(std::int64_t index) const override;
   /// A span of the mapped file; its checksum is not looked at.
   DecodeResult read(std::int64_t index, std::vector<std::uint8_t>& buffer,

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "harness/data/list_text.h"
 #include "harness/data/picture_finder.h"
 #include "harness/data/picture_list.h"
@@ -16,6 +17,8 @@
 namespace qcface::data {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr std::size_t kLongestField = 100;  // in messages
 
 struct Row {
   std::size_t line = 0;
@@ -131,7 +134,7 @@ class Reader {
         require(!field.empty(), "{}: line {}: a field is empty", list_.string(), row.line);
       const std::optional<bool> same = label_of(row.fields[label]);
       require(same.has_value(), "{}: line {}: '{}' is neither 1 (same) nor 0 (different), nor true or false",
-              list_.string(), row.line, row.fields[label]);
+              list_.string(), row.line, printable(row.fields[label], kLongestField));
       const int a = finder_.find(row.fields[label == 0 ? 1 : 0], row.line);
       add(a, finder_.find(row.fields[label == 0 ? 2 : 1], row.line), *same);
     }

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/open_file.h"
+#include "core/text.h"
 #include "harness/console/interrupt.h"
 #include "harness/data/list_text.h"
 #include "harness/data/picture_list.h"
@@ -15,6 +16,8 @@
 namespace qcface::data {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr std::size_t kLongestName = 300;  // in messages
 
 fs::path appended(fs::path base, std::string_view suffix) { return base += suffix; }
 
@@ -31,7 +34,8 @@ bool PictureFinder::is_picture_file(const fs::path& path) {
   if (::stat(path.c_str(), &status) != 0) return false;
   if (S_ISREG(status.st_mode)) return true;
   if (!S_ISDIR(status.st_mode))
-    special_ = fmt::format(" ({} is {})", path.string(), kind_of_file(status.st_mode));
+    special_ =
+        fmt::format(" ({} is {})", printable(path.string(), kLongestName), kind_of_file(status.st_mode));
   return false;
 }
 
@@ -100,7 +104,8 @@ int PictureFinder::add(const std::string& name, const std::optional<std::string>
     if (is_new) images_.push_back(*file);
     index = known->second;
   } else {
-    missing_.push_back({line, fmt::format("there is no picture {}{}", wanted, special_)});
+    missing_.push_back(
+        {line, fmt::format("there is no picture {}{}", printable(wanted, kLongestName), special_)});
   }
   index_of_name_.emplace(name, index);
   return index;

@@ -13,18 +13,17 @@ constexpr int kMaxAspect = 16;
 PicturePipeline::PicturePipeline(const LoaderOptions& options)
     : options_(options), augmenter_(options.jpeg_swap_rb) {}
 
-PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index, std::int64_t epoch,
+PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index, const Draw& draw,
                                     std::uint8_t* pixels) {
   StoredPicture stored;
   DecodeResult result = set.read(index, file_, stored);
-  if (result.ok()) return prepare(stored, index, epoch, pixels);
+  if (result.ok()) return prepare(stored, draw, pixels);
   PictureOutcome outcome;
   outcome.reason = std::move(result.reason);
   return outcome;
 }
 
-PictureOutcome PicturePipeline::prepare(const StoredPicture& stored, std::int64_t index, std::int64_t epoch,
-                                        std::uint8_t* pixels) {
+PictureOutcome PicturePipeline::prepare(const StoredPicture& stored, const Draw& draw, std::uint8_t* pixels) {
   PictureOutcome outcome;
   outcome.file_bytes = static_cast<std::int64_t>(stored.bytes.size());
   const std::size_t size = 3 * static_cast<std::size_t>(options_.side) * static_cast<std::size_t>(options_.side);
@@ -58,8 +57,8 @@ PictureOutcome PicturePipeline::prepare(const StoredPicture& stored, std::int64_
   // The colours are put right before the augmentation, whose CLAHE and JPEG steps tell red from blue.
   if (options_.preparation.swap_rb) swap_red_blue(image_);
   if (options_.augment == AugmentMode::kPublished) {
-    augmenter_.apply(draw_augmentation(options_.seed, static_cast<std::uint32_t>(epoch),
-                                       static_cast<std::uint64_t>(index)),
+    augmenter_.apply(draw_augmentation(options_.seed, static_cast<std::uint32_t>(draw.epoch),
+                                       static_cast<std::uint64_t>(draw.entry)),
                      image_);
   }
   const Image& ready = resizer_.resize_shorter_side(image_, options_.side, resized_);

@@ -24,11 +24,15 @@ class PicturePipeline {
  public:
   explicit PicturePipeline(const LoaderOptions& options);
 
+  /// Names the stream that a picture's augmentation is drawn from.
+  struct Draw {
+    std::int64_t epoch = 0;
+    std::int64_t entry = 0;  // of EpochPlan::order()
+  };
   /// Writes picture `index` of the set to pixels [side, side, 3].
-  PictureOutcome run(const PictureSource& set, std::int64_t index, std::int64_t epoch, std::uint8_t* pixels);
+  PictureOutcome run(const PictureSource& set, std::int64_t index, const Draw& draw, std::uint8_t* pixels);
   /// The same of a picture that has been read.
-  PictureOutcome prepare(const StoredPicture& stored, std::int64_t index, std::int64_t epoch,
-                         std::uint8_t* pixels);
+  PictureOutcome prepare(const StoredPicture& stored, const Draw& draw, std::uint8_t* pixels);
 
  private:
   const LoaderOptions options_;

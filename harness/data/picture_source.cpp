@@ -1,14 +1,29 @@
 #include "harness/data/picture_source.h"
 
-#include "harness/data/image_folder.h"
-#include "harness/data/pack_set.h"
+#include <cstddef>
+
+#include "core/error.h"
 
 namespace qcface::data {
+namespace fs = std::filesystem;
 
-std::unique_ptr<PictureSource> open_pictures(std::string_view places, bool merge_by_name) {
-  const auto roots = split_roots(places);
-  if (roots.size() == 1 && is_pack(roots.front())) return std::make_unique<PackSet>(roots.front());
-  return std::make_unique<ImageFolder>(scan_image_folder(roots, merge_by_name));
+std::string PictureSource::name_in_set(std::int64_t index) const {
+  const std::string path = name(index);
+  const std::size_t slash = path.rfind('/');
+  const std::size_t before = slash == std::string::npos || slash == 0 ? 0 : path.rfind('/', slash - 1) + 1;
+  return path.substr(before);
+}
+
+std::vector<fs::path> split_places(std::string_view comma_separated) {
+  std::vector<fs::path> places;
+  for (std::size_t begin = 0;;) {
+    const std::size_t comma = comma_separated.find(',', begin);
+    const std::string_view place = comma_separated.substr(begin, comma - begin);
+    require(!place.empty(), "data sets '{}': expected paths separated by single commas", comma_separated);
+    places.emplace_back(place);
+    if (comma == std::string_view::npos) return places;
+    begin = comma + 1;
+  }
 }
 
 }  // namespace qcface::data

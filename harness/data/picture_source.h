@@ -1,8 +1,9 @@
-// Where pictures come from: numbered, labelled, as they are stored. A new place for them (a record file) is a class of its
-// own and a line in open_pictures().
+// Where pictures come from: numbered, labelled, as they are stored. A new kind of place for them is a class of its own and a
+// line in the table of open_pictures().
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,13 +13,29 @@
 
 namespace qcface::data {
 
+/// One of the sets that were opened together; the pictures of each stand behind those of the one before.
+struct PicturePart {
+  std::string what;           // "image folder faces/train", "RecordIO ms1m/train.rec"
+  std::int64_t size = 0;      // pictures
+  std::int64_t classes = 0;   // labels that it uses, shared ones included
+  bool named_classes = true;  // false: names are the class numbers, which say nothing about who it is
+};
+
+class PictureSource;
+/// The pictures of `places`, "a,b", each told by its content: an image folder (image_folder.h), a RecordIO file or a folder
+/// with train.rec (record_set.h), a pack (pack_set.h). Several stand one after the other (mixed_set.h); with merge_by_name classes of one name
+/// are one class. Throws Error naming the place.
+std::unique_ptr<PictureSource> open_pictures(std::string_view places, bool merge_by_name = false);
+/// "a,b" -> {a, b}; throws Error for an empty list or an empty entry.
+std::vector<std::filesystem::path> split_places(std::string_view comma_separated);
+
 /// Pictures 0 .. size() - 1. Immutable once made; may be read from any thread.
 class PictureSource {
  public:
   virtual ~PictureSource() = default;
 
   std::int64_t size() const { return static_cast<std::int64_t>(label_of_.size()); }
-  /// Labels lie below it; of a folder: max label + 1.
+  /// max label + 1, or more where the set says so.
   std::int64_t num_classes() const { return num_classes_; }
   std::int64_t label(std::int64_t index) const { return label_of_[static_cast<std::size_t>(index)]; }
   /// Identity names by label.
@@ -26,11 +43,19 @@ class PictureSource {
   /// What the user should be told once: entries left out (counts and examples), empty folders, one identity
   /// only.
   const std::vector<std::string>& warnings() const { return warnings_; }
+  /// The sets that it is made of: itself, or several.
+  virtual std::vector<PicturePart> parts() const {
+    return {{what_, size(), num_classes(), named_classes_}};
+  }
 
-  /// What messages call a picture: a path that ends in <identity>/<picture>.
+  /// What messages call a picture: a path that ends in <identity>/<picture>, or the file and its place in it.
   virtual std::string name(std::int64_t index) const = 0;
   /// The name that the set keeps for the picture itself, without folders ("0001.jpg"); empty where it keeps none.
   virtual std::string file_name(std::int64_t) const { return {}; }
+  /// What tells it from the others of the set, wherever that lies: <identity>/<picture>.
+  virtual std::string name_in_set(std::int64_t index) const;
+  /// The file a picture lies in: what is kept of it is good as long as that file does not change.
+  virtual std::string file(std::int64_t index) const { return name(index); }
   /// Bytes it is stored in; 0 where they cannot be reached.
   virtual std::uint64_t stored_bytes(std::int64_t index) const = 0;
   /// The stored picture, in `buffer`, which only grows, or in memory of the source. Bad input never throws: the reason
@@ -43,13 +68,14 @@ class PictureSource {
   PictureSource(PictureSource&&) = default;
   PictureSource& operator=(PictureSource&&) = default;
 
+  friend std::unique_ptr<PictureSource> open_pictures(std::string_view places, bool merge_by_name);
+
+  std::string what_ = "pictures";
   std::vector<std::int32_t> label_of_;
   std::vector<std::string> class_names_;
   std::vector<std::string> warnings_;
   std::int64_t num_classes_ = 0;
+  bool named_classes_ = true;
 };
-
-/// The pictures of `places`, "a,b": an image folder (image_folder.h), several, or one pack (pack_set.h). Throws Error naming the place.
-std::unique_ptr<PictureSource> open_pictures(std::string_view places, bool merge_by_name = false);
 
 }  // namespace qcface::data

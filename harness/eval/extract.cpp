@@ -18,15 +18,13 @@ std::span<const float> row_of(const std::vector<float>& values, std::int64_t i, 
 }
 
 void check_finite(const float* values, std::int64_t n, std::int64_t width, const data::Batch& batch,
-                  std::span<const std::string> files) {
+                  const data::PictureSource& pictures) {
   for (std::int64_t i = 0; i < n; ++i) {
     if (!batch.valid[static_cast<std::size_t>(i)]) continue;
     for (std::int64_t d = 0; d < width; ++d) {
-      require(
-          std::isfinite(values[i * width + d]),
-          "embedding of {}: value {} is {}; the weights hold NaN or infinity, or belong to another network",
-          files[static_cast<std::size_t>(batch.indices[static_cast<std::size_t>(i)])], d,
-          values[i * width + d]);
+      if (std::isfinite(values[i * width + d])) continue;
+      fail("embedding of {}: value {} is {}; the weights hold NaN or infinity, or belong to another network",
+           pictures.name(batch.indices[static_cast<std::size_t>(i)]), d, values[i * width + d]);
     }
   }
 }
@@ -58,7 +56,12 @@ void fuse_rows(Embeddings& embeddings) {
 
 Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> files,
                               const ExtractOptions& options) {
-  require(!files.empty(), "embeddings: no picture to embed");
+  return extract_embeddings(embedder, data::ImageFolder::from_files(files), options);
+}
+
+Embeddings extract_embeddings(Embedder& embedder, const data::PictureSource& pictures,
+                              const ExtractOptions& options) {
+  require(pictures.size() > 0, "embeddings: no picture to embed");
   require(embedder.max_batch() >= 1 && embedder.width() >= 1,
           "embeddings: the network reports a batch of {} and a width of {}", embedder.max_batch(),
           embedder.width());
@@ -66,7 +69,6 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
           options.batch_size);
   const auto start = std::chrono::steady_clock::now();
 
-  const data::ImageFolder set = data::ImageFolder::from_files(files);
   data::LoaderOptions loading;
   loading.batch_size =
       options.batch_size > 0 ? std::min(options.batch_size, embedder.max_batch()) : embedder.max_batch();
@@ -77,7 +79,7 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
   loading.drop_last = false;
   loading.corrupt = data::CorruptPolicy::kMark;
   loading.side = embedder.side();
-  data::Loader loader(set, loading);
+  data::Loader loader(pictures, loading);
   const data::Normaliser normaliser(options.preparation.mean, options.preparation.std);
   const bool flip = options.flip != FlipFusion::kNone;
   const auto values = 3 * static_cast<std::size_t>(loading.side) * static_cast<std::size_t>(loading.side);
@@ -88,14 +90,14 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
     for (std::size_t i = 0; i < static_cast<std::size_t>(batch.size); ++i)
       normaliser.apply(batch.pixels + i * values, loading.side, mirror, images.data() + i * values);
     embedder.embed(images.data(), batch.size, out);
-    check_finite(out, batch.size, embedder.width(), batch, files);
+    check_finite(out, batch.size, embedder.width(), batch, pictures);
   };
 
   Embeddings result;
-  result.count = static_cast<std::int64_t>(files.size());
+  result.count = pictures.size();
   result.width = embedder.width();
   result.flip = options.flip;
-  const std::size_t count = files.size();
+  const auto count = static_cast<std::size_t>(result.count);
   const std::size_t width = static_cast<std::size_t>(result.width);
   result.plain.assign(count * width, 0.0f);
   if (flip) result.mirrored.assign(count * width, 0.0f);
@@ -126,7 +128,7 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
   result.corrupt = loader.corrupt();
   require(
       std::any_of(result.valid.begin(), result.valid.end(), [](std::uint8_t valid) { return valid != 0; }),
-      "embeddings: none of the {} pictures could be read; the first is {}", count, files[0]);
+      "embeddings: none of the {} pictures could be read; the first is {}", count, pictures.name(0));
 
   fuse_rows(result);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -1,4 +1,4 @@
-// Embeddings of a list of pictures, in order, each once, batched, decoded by worker threads.
+// Embeddings of the pictures of a source, in order, each once, batched, decoded by worker threads.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "harness/data/loader.h"
+#include "harness/data/picture_source.h"
 #include "harness/eval/embedder.h"
 #include "harness/eval/flip_fusion.h"
 
@@ -48,6 +49,9 @@ void fuse_rows(Embeddings& embeddings);
 
 /// Throws Error naming the picture when an embedding holds NaN or infinity, and when no picture could be
 /// read; Interrupted after a signal.
+Embeddings extract_embeddings(Embedder& embedder, const data::PictureSource& pictures,
+                              const ExtractOptions& options);
+/// The same of picture files.
 Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> files,
                               const ExtractOptions& options);
 

@@ -33,15 +33,21 @@ std::string with_slashes(std::string name) {
   return name;
 }
 
-// Sizes and times of the pictures; one that is not there is told from one that is.
-std::string state_of(std::span<const std::string> files) {
+// Sizes and times of the files of the pictures; one that is not there is told from one that is.
+std::string state_of(const data::PictureSource& pictures, std::span<const std::size_t> order) {
   Fnv1a hash;
-  for (const std::string& file : files) {
-    struct stat found {};
-    std::array<std::int64_t, 5> state{};
-    if (::stat(file.c_str(), &found) == 0) {
-      state = {found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec, found.st_ctim.tv_sec,
-               found.st_ctim.tv_nsec};
+  std::string last;  // a pack holds all of them
+  std::array<std::int64_t, 5> state{};
+  for (const std::size_t place : order) {
+    std::string file = pictures.file(static_cast<std::int64_t>(place));
+    if (file != last) {
+      struct stat found {};
+      state = {};
+      if (::stat(file.c_str(), &found) == 0) {
+        state = {found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec, found.st_ctim.tv_sec,
+                 found.st_ctim.tv_nsec};
+      }
+      last = std::move(file);
     }
     hash.add(state.data(), sizeof(state));
   }
@@ -117,12 +123,14 @@ Embeddings read_features(const fs::path& folder, const FeatureKey& key, std::int
 }  // namespace
 
 FeatureKey feature_key(const std::string& model, int side, const ExtractOptions& options,
-                       std::span<const std::string> files) {
+                       const data::PictureSource& pictures) {
   FeatureKey key;
-  key.files.assign(files.begin(), files.end());
   std::vector<std::string> absolute;
-  for (const std::string& file : files) absolute.push_back(fs::absolute(file).lexically_normal().string());
-  key.order.resize(files.size());
+  for (std::int64_t i = 0; i < pictures.size(); ++i) {
+    key.files.push_back(pictures.name(i));
+    absolute.push_back(fs::absolute(key.files.back()).lexically_normal().string());
+  }
+  key.order.resize(absolute.size());
   std::iota(key.order.begin(), key.order.end(), std::size_t{0});
   std::stable_sort(key.order.begin(), key.order.end(),
                    [&](std::size_t a, std::size_t b) { return absolute[a] < absolute[b]; });
@@ -142,7 +150,7 @@ FeatureKey feature_key(const std::string& model, int side, const ExtractOptions&
   }
   key.hash = hash.hex();
   key.facts["pictures"] =
-      state_of(key.names);  // not in the hash: files of pictures that have changed are replaced
+      state_of(pictures, key.order);  // not in the hash: files of pictures that have changed are replaced
   return key;
 }
 

@@ -4,8 +4,8 @@
 // belong to. <key> is a hash of the model, of the preparation and of the pictures' names, in no order.
 //
 // They are taken only if all of this is as it was: model (weights, layers, device, libraries, threads), program version,
-// preparation, and size, time of change of the content and of the entry of every picture; reading every picture's content
-// would cost about as much as decoding it.
+// preparation, and size, time of change of the content and of the entry of every file that holds a picture; reading every
+// picture's content would cost about as much as decoding it.
 #pragma once
 
 #include <cstddef>
@@ -24,12 +24,12 @@ namespace qcface::eval {
 struct FeatureKey {
   std::string hash;                // <key>
   nlohmann::json facts;            // what has to be the same
-  std::vector<std::string> files;  // as they were asked for
+  std::vector<std::string> files;  // names as they were asked for
   std::vector<std::string> names;  // absolute, in byte order
   std::vector<std::size_t> order;  // places of these names in files
 };
 FeatureKey feature_key(const std::string& model, int side, const ExtractOptions& options,
-                       std::span<const std::string> files);
+                       const data::PictureSource& pictures);
 
 /// The embeddings in the order that was asked for, and a line in the log. Nothing, and a line that says why, where there
 /// are none, they belong to something else, or a file is damaged.

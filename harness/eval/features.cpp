@@ -9,6 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "harness/data/image_folder.h"
 #include "harness/data/list_text.h"
 #include "harness/eval/feature_cache.h"
 #include "harness/eval/result.h"
@@ -20,15 +21,19 @@ NetworkFeatures::NetworkFeatures(Embedder& embedder, ExtractOptions options, std
   if (!cache_.empty()) require_writable_folder(cache_, "--cache");
 }
 
-Embeddings NetworkFeatures::of(std::span<const std::string> files) {
-  if (cache_.empty()) return extract_embeddings(embedder_, files, options_);
+Embeddings FeatureSource::of(std::span<const std::string> files) {
+  return of(data::ImageFolder::from_files(files));
+}
+
+Embeddings NetworkFeatures::of(const data::PictureSource& pictures) {
+  if (cache_.empty()) return extract_embeddings(embedder_, pictures, options_);
   if (model_.empty()) model_ = embedder_.fingerprint();
   // Before a picture is read: one that changes meanwhile is not taken for what was embedded.
-  const FeatureKey key = feature_key(model_, embedder_.side(), options_, files);
+  const FeatureKey key = feature_key(model_, embedder_.side(), options_, pictures);
   if (std::optional<Embeddings> kept = find_features(cache_, key, embedder_.width(), options_.flip)) {
     return std::move(*kept);
   }
-  Embeddings embeddings = extract_embeddings(embedder_, files, options_);
+  Embeddings embeddings = extract_embeddings(embedder_, pictures, options_);
   keep_features(cache_, key, embeddings);
   return embeddings;
 }

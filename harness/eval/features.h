@@ -14,7 +14,9 @@ class FeatureSource {
  public:
   virtual ~FeatureSource() = default;
   /// Embeddings of the pictures, in their order. Throws as extract_embeddings().
-  virtual Embeddings of(std::span<const std::string> files) = 0;
+  virtual Embeddings of(const data::PictureSource& pictures) = 0;
+  /// The same of picture files.
+  Embeddings of(std::span<const std::string> files);
   /// How the pictures are prepared.
   virtual const ExtractOptions& options() const = 0;
 };
@@ -25,7 +27,8 @@ class NetworkFeatures final : public FeatureSource {
   /// `embedder` must outlive it. Without a folder nothing is kept. Throws Error naming --cache where the folder cannot be
   /// written.
   NetworkFeatures(Embedder& embedder, ExtractOptions options, std::filesystem::path cache = {});
-  Embeddings of(std::span<const std::string> files) override;
+  using FeatureSource::of;
+  Embeddings of(const data::PictureSource& pictures) override;
   const ExtractOptions& options() const override { return options_; }
 
  private:

@@ -25,13 +25,15 @@ class Measurement {
   virtual void add_options(OptionTable& /*table*/) {}
   /// Throws UsageError for options that contradict each other.
   virtual void settle(const OptionTable& /*table*/) {}
-  /// Reads the lists under `folder`. Throws Error naming what is missing, malformed or cannot be measured.
+  /// Reads the lists under `folder`. Throws Error naming what is missing or malformed.
   virtual void read() = 0;
+  /// After read(): throws Error naming the list where it cannot give the figures that a training run goes by.
+  virtual void require_accuracy() const {}
   /// Embeds and measures. "conditions" of the result hold the lists and the preparation. Throws Error naming what is wrong;
   /// Interrupted after a signal.
   virtual Result run(FeatureSource& features) = 0;
 
-  std::filesystem::path folder;  // --data
+  std::filesystem::path folder;  // --data; of some protocols a file
 };
 
 struct Protocol {

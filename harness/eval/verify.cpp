@@ -1,11 +1,13 @@
 #include "harness/eval/verify.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 
 #include "core/error.h"
 #include "harness/console/interrupt.h"
+#include "harness/eval/fold_counts.h"
 
 namespace qcface::eval {
 namespace {
@@ -48,12 +50,23 @@ std::vector<double> insightface_distances(const Embeddings& embeddings,
 
 ScoreMeasures measure(std::span<const double> scores, std::span<const char> same) {
   ScoreMeasures measures;
-  measures.kfold = kfold_accuracy(scores, same);
+  if (scores.size() >= static_cast<std::size_t>(kFolds)) measures.kfold = kfold_accuracy(scores, same);
   measures.roc = compute_roc(scores, same, RocPoints::kThinned);
   measures.auc = auc(measures.roc);
   measures.summary = summarize(measures.roc);
   measures.tar = tar_at_far(measures.roc, scores, same);
   return measures;
+}
+
+std::optional<ScoreStats> score_stats(std::span<const double> scores, std::span<const char> same, char kind) {
+  std::vector<double> chosen;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (same[i] == kind) chosen.push_back(scores[i]);
+  }
+  if (chosen.empty()) return std::nullopt;
+  const auto [low, high] = std::minmax_element(chosen.begin(), chosen.end());
+  const detail::MeanStd spread = detail::mean_std(chosen);
+  return ScoreStats{static_cast<std::int64_t>(chosen.size()), spread.mean, spread.std, *low, *high};
 }
 
 PairMaterial pair_material(const Embeddings& embeddings, std::span<const std::pair<int, int>> pairs,
@@ -110,16 +123,35 @@ VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& em
           "verification: no pair is left: {} listed, {} excluded because a picture could not be read",
           pairs.size(), material.excluded);
   for (const char same : material.same) (same ? result.same : result.different) += 1;
+  for (std::size_t i = 0; i < material.cosine.size(); ++i) {
+    require(std::isfinite(material.cosine[i]), "verification: the score of pair {} (counted from 0) is {}", i,
+            material.cosine[i]);
+  }
 
-  result.cosine = measure(material.cosine, material.same);
-  if (constants) {
+  result.cosine_same = score_stats(material.cosine, material.same, 1);
+  result.cosine_different = score_stats(material.cosine, material.same, 0);
+  const bool both = result.same > 0 && result.different > 0;
+  const bool folds = both && result.same + result.different >= kFolds;
+  if (!both) {
+    result.missing = fmt::format(
+        "{} pairs of one person and {} of two: accuracy, ROC, AUC, EER, TAR and VAL need pairs of both kinds "
+        "and are "
+        "left out",
+        result.same, result.different);
+  } else if (!folds) {
+    result.missing = fmt::format("{} pairs: 10-fold accuracies and VAL need at least {} and are left out",
+                                 result.same + result.different, kFolds);
+  }
+
+  if (both) result.cosine = measure(material.cosine, material.same);
+  if (both && constants) {
     std::vector<double> scores(material.cosine.size());
     for (std::size_t i = 0; i < scores.size(); ++i) {
       scores[i] = qmf_score(material.cosine[i], material.quality[i], constants->alpha, constants->beta);
     }
     result.qmf = measure(scores, material.same);
-    result.constants = constants;
   }
+  result.constants = constants;
 
   std::vector<std::pair<int, int>> used;
   for (const auto& pair : pairs.pairs) {
@@ -129,10 +161,12 @@ VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& em
     }
   }
   const bool mirrored = !embeddings.mirrored.empty();
-  const std::vector<double> distances = insightface_distances(embeddings, used, mirrored);
-  result.insightface = kfold_accuracy_insightface(distances, material.same);
-  result.insightface_val = val_at_far_insightface(distances, material.same);
-  if (mirrored) {
+  if (folds) {
+    const std::vector<double> distances = insightface_distances(embeddings, used, mirrored);
+    result.insightface = kfold_accuracy_insightface(distances, material.same);
+    result.insightface_val = val_at_far_insightface(distances, material.same);
+  }
+  if (folds && mirrored) {
     result.insightface_plain =
         kfold_accuracy_insightface(insightface_distances(embeddings, used, false), material.same);
   }

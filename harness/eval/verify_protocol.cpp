@@ -1,7 +1,6 @@
-// `verify`: a pair list under --data; constants of the quality-aware score as --qmf says.
+// `verify`: a pair list under --data, or a pack; constants of the quality-aware score as --qmf says.
 #include <fmt/format.h>
 
-#include <array>
 #include <cmath>
 #include <iterator>
 #include <optional>
@@ -12,6 +11,7 @@
 #include "core/text.h"
 #include "harness/console/usage.h"
 #include "harness/data/image_folder.h"
+#include "harness/data/verification_pack.h"
 #include "harness/eval/protocol.h"
 #include "harness/eval/verify.h"
 #include "harness/eval/verify_protocol.h"
@@ -29,8 +29,7 @@ struct FitPairs {
 };
 
 FitPairs draw_fit_pairs(const fs::path& folder, std::uint64_t seed) {
-  const std::array roots{folder};
-  const data::ImageFolder set = data::scan_image_folder(roots);
+  const data::ImageFolder set = data::scan_image_folder(folder);
   for (const std::string& warning : set.warnings()) log::warn("{}", warning);
   std::vector<std::int64_t> labels;
   for (std::int64_t i = 0; i < set.size(); ++i) labels.push_back(set.label(i));
@@ -67,7 +66,8 @@ enum class Qmf { kOff, kGiven, kPreset, kFit };
 class VerifyMeasurement final : public Measurement {
  public:
   void add_options(OptionTable& table) override {
-    table.add("--pairs", pairs_, "Pair list: lines `a b 1` (same) or `a b 0`; empty: DATA/pairs.list");
+    table.add("--pairs", pairs_,
+              "Pair list: lines `a b 1` (same) or `a b 0`; empty: DATA/pairs.list, or the pairs of the pack");
     table.add_choice(
         "--qmf", qmf_,
         {{"off", Qmf::kOff}, {"given", Qmf::kGiven}, {"preset", Qmf::kPreset}, {"fit", Qmf::kFit}},
@@ -84,6 +84,11 @@ class VerifyMeasurement final : public Measurement {
   }
 
   void settle(const OptionTable& table) override {
+    std::error_code error;
+    require_usage(
+        pairs_.empty() || !fs::is_regular_file(folder, error),
+        "--pairs and the verification pack --data {} contradict each other: a pack holds its own pairs",
+        folder.string());
     if (qmf_ == Qmf::kGiven) {
       require_usage(table.given("alpha") && table.given("beta"), "--qmf given needs --alpha and --beta");
     } else if (qmf_ == Qmf::kPreset) {
@@ -100,15 +105,26 @@ class VerifyMeasurement final : public Measurement {
   }
 
   void read() override {
-    list_ = pairs_.empty() ? folder / "pairs.list" : fs::path(pairs_);
-    material_ = data::read_pairs(list_, folder);
-    require_measurable(material_, list_.string());
+    std::error_code error;
+    pictures_.reset();
+    if (fs::is_regular_file(folder, error)) {
+      auto pack = std::make_unique<data::VerificationPack>(folder);
+      list_ = folder;
+      material_ = pack->pairs();
+      pictures_ = std::move(pack);
+    } else {
+      list_ = pairs_.empty() ? folder / "pairs.list" : fs::path(pairs_);
+      material_ = data::read_pairs(list_, folder);
+      pictures_ = std::make_unique<data::ImageFolder>(data::ImageFolder::from_files(material_.images));
+    }
   }
+
+  void require_accuracy() const override { require_measurable(material_, list_.string()); }
 
   Result run(FeatureSource& features) override {
     std::optional<QmagFit> fit;
     const std::optional<QmfConstants> constants = choose_constants(features, fit);
-    const Embeddings embeddings = features.of(material_.images);
+    const Embeddings embeddings = features.of(*pictures_);
     VerifyResult found = verify_embeddings(material_, embeddings, constants);
     found.fit = std::move(fit);
     if (found.pairs_excluded > 0) {
@@ -122,16 +138,20 @@ class VerifyMeasurement final : public Measurement {
     conditions["swap_rb"] = features.options().preparation.swap_rb;
     result.sheets["magnitudes.csv"] = magnitudes_csv(material_.images, embeddings);
     std::string& roc = result.sheets["roc.csv"] = "score,fpr,tpr,threshold\n";
-    append_roc(roc, "cosine", found.cosine.roc);
+    if (found.cosine) append_roc(roc, "cosine", found.cosine->roc);
     if (found.qmf) append_roc(roc, "qmf", found.qmf->roc);
-    result.figures = {{"accuracy", found.cosine.kfold.accuracy_mean},
-                      {"accuracy_std", found.cosine.kfold.accuracy_std},
-                      {"auc", found.cosine.auc},
-                      {"accuracy_insightface", found.insightface.accuracy_mean},
-                      {"z_mean", found.magnitude_mean}};
-    result.headline =
-        fmt::format("accuracy {:.2f}% (10-fold), AUC {:.4f}, {} pairs",
-                    100 * found.cosine.kfold.accuracy_mean, found.cosine.auc, found.same + found.different);
+    if (found.cosine && found.cosine->kfold) {
+      result.figures["accuracy"] = found.cosine->kfold->accuracy_mean;
+      result.figures["accuracy_std"] = found.cosine->kfold->accuracy_std;
+      result.headline = fmt::format("accuracy {:.2f}% (10-fold), ", 100 * found.cosine->kfold->accuracy_mean);
+    }
+    if (found.cosine) {
+      result.figures["auc"] = found.cosine->auc;
+      result.headline += fmt::format("AUC {:.4f}, ", found.cosine->auc);
+    }
+    if (found.insightface) result.figures["accuracy_insightface"] = found.insightface->accuracy_mean;
+    result.figures["z_mean"] = found.magnitude_mean;
+    result.headline += fmt::format("{} pairs", found.same + found.different);
     return result;
   }
 
@@ -171,6 +191,7 @@ class VerifyMeasurement final : public Measurement {
   std::uint64_t fit_seed_ = 0;
   fs::path list_;
   data::PairList material_;
+  std::unique_ptr<data::PictureSource> pictures_;  // those of material_.images
 };
 
 }  // namespace
@@ -179,7 +200,7 @@ extern const Protocol kVerify;
 const Protocol kVerify{
     "verify",
     "Verify a pair list: 10-fold accuracy, ROC, AUC, TAR at FAR, cosine and quality-aware score",
-    "Folder of the pictures that the list names",
+    "Folder of the pictures that the list names, or a verification pack (lfw.bin)",
     "verify.json, roc.csv, roc.svg, magnitudes.csv",
     "Verification",
     "verification",

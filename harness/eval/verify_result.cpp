@@ -17,6 +17,7 @@ namespace qcface::eval {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KfoldFold, pairs, threshold, accuracy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TarRow, far, resolvable, tar_nearest, far_nearest, tar_strict, far_strict,
                                    threshold_strict)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ScoreStats, count, mean, std, min, max)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(QmagFit, max_omega, thresholds, omegas, skipped_targets,
                                    constant_threshold)
 
@@ -26,19 +27,22 @@ using nlohmann::json;
 using Kind = Note::Kind;
 
 json measures_json(const ScoreMeasures& m) {
-  return {{"accuracy_mean", m.kfold.accuracy_mean},
-          {"accuracy_std", m.kfold.accuracy_std},
-          {"folds", m.kfold.folds},
-          {"auc", m.auc},
-          {"auc_kfold", m.kfold.auc_kfold},
-          {"eer", m.summary.eer},
-          {"eer_threshold", m.summary.eer_threshold},
-          {"eer_kfold", m.kfold.eer},
-          {"best_accuracy", m.summary.best_accuracy},
-          {"best_threshold", m.summary.best_threshold},
-          {"fnmr_at_fmr_1e-1", fnmr_at_fmr(m.roc, 0.1)},
-          {"fnmr_at_fmr_1e-2", fnmr_at_fmr(m.roc, 0.01)},
-          {"tar_at_far", m.tar}};
+  json measures{{"auc", m.auc},
+                {"eer", m.summary.eer},
+                {"eer_threshold", m.summary.eer_threshold},
+                {"best_accuracy", m.summary.best_accuracy},
+                {"best_threshold", m.summary.best_threshold},
+                {"fnmr_at_fmr_1e-1", fnmr_at_fmr(m.roc, 0.1)},
+                {"fnmr_at_fmr_1e-2", fnmr_at_fmr(m.roc, 0.01)},
+                {"tar_at_far", m.tar}};
+  if (m.kfold) {
+    measures.update({{"accuracy_mean", m.kfold->accuracy_mean},
+                     {"accuracy_std", m.kfold->accuracy_std},
+                     {"folds", m.kfold->folds},
+                     {"auc_kfold", m.kfold->auc_kfold},
+                     {"eer_kfold", m.kfold->eer}});
+  }
+  return measures;
 }
 
 // One curve a score, points in the order of the file. Rows that are none are left out.
@@ -87,6 +91,7 @@ Table measures_table(const Parts& parts) {
   if (parts.both()) table.columns.push_back({"quality-aware", 18});
   table.text_columns = 2;
   const auto add = [&](const std::string& name, const std::string& of_cosine, const std::string& of_qmf) {
+    if (of_cosine == kNoFigure && of_qmf == kNoFigure) return;  // the note above says why
     table.rows.push_back({{name, "%", of_cosine}, Where::kBoth});
     if (parts.both()) table.rows.back().cells.push_back(of_qmf);
   };
@@ -148,6 +153,22 @@ bool add_tar(const Parts& parts, Table& measures, Table& table) {
   return unresolved;
 }
 
+// Mean cosine of the pairs of one kind, which needs none of the other.
+Table scores_table(const Parts& parts) {
+  Table table;
+  table.columns = {{"cosine of pairs", 18}, {"pairs", 8},  {"mean", 9}, {"std", 9},
+                   {"lowest", 9},           {"highest", 9}};
+  for (const auto& [key, name] : {std::pair{"same", "of one person"}, std::pair{"different", "of two"}}) {
+    const json& stats = object_at(object_at(parts.verify, "cosine_scores"), key);
+    if (stats.empty()) continue;
+    Table::Row row{{name, number(number_at(stats, "count"), 0)}, Where::kBoth};
+    for (const char* figure : {"mean", "std", "min", "max"})
+      row.cells.push_back(number(number_at(stats, figure), 4));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
 Figure roc_figure(const Parts& parts, std::vector<RocCurve> curves) {
   for (RocCurve& curve : curves) {
     const bool qmf = curve.name == "qmf";
@@ -169,14 +190,18 @@ Figure roc_figure(const Parts& parts, std::vector<RocCurve> curves) {
 }  // namespace
 
 json to_json(const VerifyResult& r) {
-  json insightface{{"accuracy_mean", r.insightface.accuracy_mean},
-                   {"accuracy_std", r.insightface.accuracy_std},
-                   {"folds", r.insightface.folds},
-                   {"val_far_target", r.insightface_val.far_target},
-                   {"val_mean", r.insightface_val.val_mean},
-                   {"val_std", r.insightface_val.val_std},
-                   {"val_far_mean", r.insightface_val.far_mean},
-                   {"mean_norm", r.insightface_mean_norm}};
+  json insightface{{"mean_norm", r.insightface_mean_norm}};
+  if (r.insightface) {
+    insightface.update({{"accuracy_mean", r.insightface->accuracy_mean},
+                        {"accuracy_std", r.insightface->accuracy_std},
+                        {"folds", r.insightface->folds}});
+  }
+  if (r.insightface_val) {
+    insightface.update({{"val_far_target", r.insightface_val->far_target},
+                        {"val_mean", r.insightface_val->val_mean},
+                        {"val_std", r.insightface_val->val_std},
+                        {"val_far_mean", r.insightface_val->far_mean}});
+  }
   if (r.insightface_plain) {
     insightface["accuracy_unflipped_mean"] = r.insightface_plain->accuracy_mean;
     insightface["accuracy_unflipped_std"] = r.insightface_plain->accuracy_std;
@@ -194,10 +219,14 @@ json to_json(const VerifyResult& r) {
               {"flip", name_of(r.flip)},
               {"magnitude", {{"min", r.magnitude_min}, {"mean", r.magnitude_mean}, {"max", r.magnitude_max}}},
               {"embed_seconds", r.embed_seconds},
-              {"cosine", measures_json(r.cosine)},
+              {"cosine_scores", json::object()},
               {"insightface", insightface}};
-  if (r.qmf && r.constants) {
-    result["qmf"] = measures_json(*r.qmf);
+  if (r.cosine_same) result["cosine_scores"]["same"] = *r.cosine_same;
+  if (r.cosine_different) result["cosine_scores"]["different"] = *r.cosine_different;
+  if (r.cosine) result["cosine"] = measures_json(*r.cosine);
+  if (!r.missing.empty()) result["missing"] = r.missing;
+  if (r.qmf) result["qmf"] = measures_json(*r.qmf);
+  if (r.constants) {
     json constants{{"alpha", r.constants->alpha},
                    {"beta", r.constants->beta},
                    {"source", to_json_text(r.constants->source)}};
@@ -212,9 +241,16 @@ Presentation present_verify(const Result& result) {
   const double used = number_at(parts.pairs, "used"), same = number_at(parts.pairs, "same");
   const double different = number_at(parts.pairs, "different"), images = number_at(parts.verify, "images");
   Presentation shown;
-  shown.tiles.push_back({"Verification accuracy", percent(number_at(parts.cosine, "accuracy_mean")) + " %",
-                         fmt::format("10-fold, cosine, {:.0f} pairs", used)});
-  shown.tiles.push_back({"AUC", percent(number_at(parts.cosine, "auc")) + " %", "cosine, same pairs"});
+  // A result of an earlier version, or a damaged one, has its tiles with or without figures; one that could not be measured
+  // has none, and says so below.
+  const std::string missing = text_at(parts.verify, "missing");
+  const double accuracy = number_at(parts.cosine, "accuracy_mean"), area = number_at(parts.cosine, "auc");
+  if (missing.empty() || std::isfinite(accuracy)) {
+    shown.tiles.push_back({"Verification accuracy", percent(accuracy) + " %",
+                           fmt::format("10-fold, cosine, {:.0f} pairs", used)});
+  }
+  if (missing.empty() || std::isfinite(area))
+    shown.tiles.push_back({"AUC", percent(area) + " %", "cosine, same pairs"});
 
   shown.note(fmt::format("pictures {:.0f}, pairs {:.0f} ({:.0f} same, {:.0f} different), flip fusion {}",
                          images, used, same, different, parts.flip),
@@ -227,12 +263,14 @@ Presentation present_verify(const Result& result) {
                            number_at(parts.pairs, "listed"), list_at(parts.verify, "corrupt").size()),
                Where::kBoth, Kind::kWarning);
   }
+  if (!missing.empty()) shown.note(missing, Where::kBoth, Kind::kWarning);
   shown.note(fmt::format("magnitude min {}  mean {}  max {}\n", parts.magnitude("min", 3),
                          parts.magnitude("mean", 3), parts.magnitude("max", 3)),
              Where::kScreen);
+  if (Table scores = scores_table(parts); !scores.rows.empty()) shown.blocks.push_back(std::move(scores));
   Table measures = measures_table(parts), tar;
   const bool unresolved = add_tar(parts, measures, tar);
-  shown.blocks.push_back(std::move(measures));
+  if (!measures.rows.empty() || missing.empty()) shown.blocks.push_back(std::move(measures));
   if (unresolved) {
     const std::string bound = fmt::format("ot resolvable: the target is below 1/{:.0f}", different);
     shown.note("* n" + bound + " (the different pairs)", Where::kScreen);
@@ -251,7 +289,9 @@ Presentation present_verify(const Result& result) {
   if (!tar.rows.empty()) shown.blocks.push_back(std::move(tar));
   const auto sheet = result.sheets.find("roc.csv");
   std::vector<RocCurve> curves = curves_of(sheet == result.sheets.end() ? std::string() : sheet->second);
-  if (curves.empty()) {
+  if (curves.empty() && parts.cosine.empty() && !missing.empty()) {
+    // There is no curve to be drawn.
+  } else if (curves.empty()) {
     shown.note("There is no roc.csv beside verify.json", Where::kPage, Kind::kWarning);
   } else {
     shown.blocks.push_back(roc_figure(parts, std::move(curves)));

@@ -75,10 +75,7 @@ std::string class_list_hash(std::span<const std::string> names) {
 std::string picture_list_hash(const data::PictureSource& set) {
   Fnv1a hash;
   for (std::int64_t i = 0; i < set.size(); ++i) {
-    const std::string path = set.name(i);
-    const std::size_t slash = path.rfind('/');
-    const std::size_t before = slash == std::string::npos || slash == 0 ? 0 : path.rfind('/', slash - 1) + 1;
-    hash.add(std::string_view(path).substr(before));
+    hash.add(set.name_in_set(i));
     hash.add('\0');
   }
   const std::int64_t sized = std::min(set.size(), kSizedPictures);

@@ -15,7 +15,7 @@ namespace qcface::train {
 
 /// 64-bit FNV-1a of the names in order, as 16 hexadecimal digits. Names are bytes.
 std::string class_list_hash(std::span<const std::string> names);
-/// The same of the pictures: <identity>/<picture> of each in scan order, so that a set may move to another disk, and the
+/// The same of the pictures: name_in_set() of each in their order, so that a set may move to another disk, and the
 /// sizes of up to 1000 files spread over it, so that pictures made anew under their old names are seen.
 std::string picture_list_hash(const data::PictureSource& set);
 

@@ -20,11 +20,13 @@ constexpr std::int64_t kEvalBatch = 64;
 std::unique_ptr<eval::Measurement> measurement_of(const char* protocol, const char* option,
                                                   const fs::path& folder, const char* list) {
   std::error_code error;
-  require(fs::exists(folder / list, error), "{} {}: no {} in it", option, folder.string(), list);
+  require(fs::exists(folder / list, error) || fs::is_regular_file(folder, error), "{} {}: no {} in it",
+          option, folder.string(), list);
   std::unique_ptr<eval::Measurement> measurement = eval::protocol(protocol).make();
   measurement->folder = folder;
   try {
     measurement->read();
+    measurement->require_accuracy();
   } catch (const Error& problem) {
     fail("{} {}: {}", option, folder.string(), problem.what());
   }
@@ -111,6 +113,8 @@ const eval::Result& verify_set(nn::Network& network, EvalSet& set, const TrainOp
   eval::NetworkFeatures features(embedder, extract);
   set.found_at = -1;  // should it fail
   set.found = set.measurement->run(features);
+  require(set.found->figures.contains("accuracy"),
+          "{}: too few of its pictures could be read for an accuracy", set.measurement->folder.string());
   set.found_at = global_step;
   return *set.found;
 }

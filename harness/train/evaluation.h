@@ -15,7 +15,7 @@
 
 namespace qcface::train {
 
-/// A folder of --eval-data: pairs.list and its pictures.
+/// An entry of --eval-data: a folder with pairs.list and its pictures, or a verification pack.
 struct EvalSet {
   std::string name;  // the folder's own name, with as much of its path as it takes to be the only one
   std::unique_ptr<eval::Measurement> measurement;  // its list was read
@@ -24,10 +24,10 @@ struct EvalSet {
   std::int64_t found_at = -1;
 };
 
-/// Names for folders that differ: "val", or "lfw-val" and "cfp-val" where two end alike.
+/// Names for folders or packs that differ: "val", or "lfw-val" and "cfp-val" where two end alike.
 std::vector<std::string> unique_set_names(std::span<const std::filesystem::path> folders);
 
-/// Reads every --eval-data folder, and the list of --degrade-data, before training begins, so that a mistake shows at
+/// Reads every --eval-data folder or pack, and the list of --degrade-data, before training begins, so that a mistake shows at
 /// once. Throws Error naming it: no list, a picture that is missing, pairs of one kind only, a folder given twice.
 std::vector<EvalSet> read_eval_sets(const TrainOptions& options);
 

@@ -27,6 +27,7 @@ data::LoaderOptions loader_options(const TrainOptions& o) {
   loader.workers = o.workers;
   loader.seed = o.seed;
   loader.shuffle = !o.no_shuffle;
+  loader.weights = o.data_weights;
   loader.augment = o.augment;
   loader.jpeg_swap_rb = o.jpeg_swap_rb;
   loader.preparation = o.preparation;
@@ -44,13 +45,17 @@ qcf_head_config head_config(const TrainOptions& o) {
   return config;
 }
 
+std::int64_t pictures_per_epoch(const TrainOptions& o, const data::PictureSource& set) {
+  return data::EpochPlan(set.parts(), o.data_weights).size();
+}
+
 EngineOptions engine_options(const TrainOptions& o, const data::PictureSource& set) {
   EngineOptions engine;
   engine.seed = o.seed;
   engine.optimiser = {static_cast<float>(o.momentum), static_cast<float>(o.weight_decay)};
   engine.head = head_config(o);
   engine.classes = set.num_classes();
-  engine.largest_batch = std::min(o.batch_size, set.size());
+  engine.largest_batch = std::min(o.batch_size, pictures_per_epoch(o, set));
   engine.accumulate = o.accumulate;
   engine.preparation = o.preparation;
   return engine;
@@ -79,7 +84,7 @@ nn::ScheduleConfig schedule_config(const TrainOptions& o, std::int64_t steps_per
 void check_batches(const TrainOptions& o, std::int64_t size, std::int64_t batches_per_epoch) {
   const std::int64_t batch = o.batch_size;
   require(batches_per_epoch > 0,
-          "--drop-last leaves no batch: {} pictures are fewer than --batch-size {}; use a smaller batch",
+          "--drop-last leaves no batch: the {} pictures of an epoch are fewer than --batch-size {}; use a smaller batch",
           size, batch);
   require(o.drop_last || size % batch != 1,
           "the last batch of an epoch would hold one picture ({} pictures, --batch-size {}), for which batch "
@@ -94,7 +99,7 @@ void check_batches(const TrainOptions& o, std::int64_t size, std::int64_t batche
 void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_t batches_per_epoch,
               Engine& engine) {
   nn::Network& network = engine.network();
-  const std::int64_t largest = std::min(o.batch_size, set.size());
+  const std::int64_t largest = std::min(o.batch_size, pictures_per_epoch(o, set));
   const std::int64_t part = std::max<std::int64_t>((largest + o.accumulate - 1) / o.accumulate, 2);
   const nn::ArenaLayout& layout = network.arena_layout(static_cast<int>(part), nn::Mode::kTrain);
   log::info("run folder:  {}", o.pth_save_fold);
@@ -102,6 +107,7 @@ void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_
       "data:        {} pictures of {} identities, {} batches of {} an epoch, augmentation {}, {} workers",
       set.size(), set.num_classes(), batches_per_epoch, o.batch_size, name_of(kAugmentChoices, o.augment),
       o.workers);
+  announce_sets(set, o);
   log::info("backbone:    {} with {:.2f} M parameters, embedding width {}, dropout {}", o.arch,
             static_cast<double>(network.parameters().weight_count()) / 1e6, o.embed_dims, o.dropout);
   const qcf_head_config head = head_config(o);
@@ -139,7 +145,7 @@ Run::Run(const TrainOptions& o, const nn::DeviceChoice& device, const OptionTabl
       schedule(schedule_config(o, loader.batches_per_epoch())),
       config_(config) {
   omp_set_num_threads(threads);
-  check_batches(o, set->size(), loader.batches_per_epoch());
+  check_batches(o, pictures_per_epoch(o, *set), loader.batches_per_epoch());
   state.classes = set->num_classes();
   state.pictures = set->size();
   state.class_list = class_list_hash(set->class_names());

@@ -37,7 +37,8 @@ void add_published_options(OptionTable& table, TrainOptions& o) {
       "Initial weights: a safetensors file with the backbone's tensor names (with or without \"backbone.\") "
       "and, if wanted, head.weight [D, K]; or a checkpoint of this program");
   table.add_number("--gpu_id", o.gpu_id, 0, 1023, "GPU numbers (used with CUDA only)")->expected(1, 64);
-  table.add("--data_dirs", o.data_dirs, "Image folders <root>/<identity>/<picture>, separated by commas");
+  table.add("--data_dirs", o.data_dirs, "Data sets, separated by commas: image folders <root>/<identity>/<picture>, RecordIO files, folders with "
+            "train.rec");
   table.add_number("-j,--workers", o.workers, 0, kMostWorkers, "Data loading threads");
   table.add_number("--epochs", o.epochs, 1, kMostEpochs, "Epochs to run in all");
   table.add_number("--start-epoch", o.start_epoch, 0, kMostEpochs,
@@ -91,7 +92,13 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_flag("--no-shuffle", o.no_shuffle, "Take the pictures in folder order");
   table.add_flag("--drop-last", o.drop_last, "Leave out the last batch of an epoch if it is not full");
   table.add_flag("--merge-by-name", o.merge_by_name,
-                 "Identities of the same name in several roots are one class");
+                 "Identities of the same name in several data sets are one class");
+  table
+      .add_number("--data-weights", o.data_weights, 0.001, data::kLargestDataWeight,
+                  "How often an epoch shows the pictures of each of --data_dirs, separated by commas: 1,0.5 shows "
+                  "half of the second set, drawn anew each epoch; without it: 1 each")
+      ->expected(0, 4096)
+      ->delimiter(',');
   table.add_flag("--swap-rb", o.preparation.swap_rb, "Exchange red and blue of every picture");
   table.add_choice("--non-square", o.preparation.non_square,
                    {std::begin(data::kNonSquareNames), std::end(data::kNonSquareNames)},
@@ -119,7 +126,9 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_number("--lr-min", o.lr_min, 0, 1e30, "Last learning rate of the cosine schedule");
   table.add_number("--max-steps", o.max_steps, 0, kMostSteps,
                    "Stop after this many steps in all; 0: no limit");
-  table.add("--eval-data", o.eval_data, "Folders with pairs.list and pictures, verified after epochs")
+  table
+      .add("--eval-data", o.eval_data,
+           "Folders with pairs.list and pictures, or verification packs (lfw.bin), verified after epochs")
       ->expected(0, 64);
   table.add_number("--eval-epoch", o.eval_epoch, 1, kMostEpochs, "Epochs between verifications");
   table.add("--degrade-data", o.degrade_data,
@@ -165,7 +174,11 @@ void check_train_options(const OptionTable& table, const TrainOptions& o) {
     require_usage(value >= low && value <= high, "{} is {}, expected a value from {} to {}", flag, value, low,
                   high);
   };
-  require_usage(!o.data_dirs.empty(), "--data_dirs is missing: give the image folder(s) to train on");
+  require_usage(!o.data_dirs.empty(), "--data_dirs is missing: give the data set(s) to train on");
+  const std::size_t sets = data::split_places(o.data_dirs).size();
+  require_usage(o.data_weights.empty() || o.data_weights.size() == sets,
+                "--data-weights has {} values, --data_dirs {} data sets: give one a set", o.data_weights.size(),
+                sets);
   require_usage(!o.pth_save_fold.empty(), "--pth-save-fold is empty: name the run folder");
   // Beside their range these have one value of another meaning.
   if (o.scale != 0) within("--scale", o.scale, 1e-3, 1e4);

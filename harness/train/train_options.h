@@ -66,6 +66,7 @@ struct TrainOptions {
   bool no_shuffle = false;
   bool drop_last = false;
   bool merge_by_name = false;
+  std::vector<double> data_weights;  // of each of data_dirs; empty: 1
   data::Preparation preparation;
   double dropout = 0.4;
   std::optional<qcf_rule> rule;  // none: the head's published rule

@@ -21,8 +21,14 @@ namespace fs = std::filesystem;
 
 // "" where no name is in two roots, or they are one class already.
 std::string merge_hint(const data::PictureSource& set, const TrainOptions& o) {
-  if (o.merge_by_name || data::split_roots(o.data_dirs).size() < 2) return "";
-  const SharedNames shared = shared_names(set.class_names());
+  if (o.merge_by_name || data::split_places(o.data_dirs).size() < 2) return "";
+  std::vector<std::string> names;  // the classes of one set stand behind those of the one before
+  auto begin = set.class_names().begin();
+  for (const data::PicturePart& part : set.parts()) {
+    if (part.named_classes) names.insert(names.end(), begin, begin + part.classes);
+    begin += part.classes;
+  }
+  const SharedNames shared = shared_names(names);
   if (shared.count == 0) return "";
   return fmt::format(
       "{} identity names are in more than one root of --data_dirs, for example {}: a class for each root; "
@@ -38,11 +44,16 @@ std::string data_dirs_of(const CheckpointFacts& saved) {
 // The same roots in another order. Where the roots hold the same names, the class list does not show it.
 bool roots_exchanged(const std::string& before, const std::string& now) {
   if (before.empty() || before == now) return false;
-  std::vector<fs::path> old_roots = data::split_roots(before), new_roots = data::split_roots(now);
+  std::vector<fs::path> old_roots = data::split_places(before), new_roots = data::split_places(now);
   if (old_roots == new_roots) return false;
   std::sort(old_roots.begin(), old_roots.end());
   std::sort(new_roots.begin(), new_roots.end());
   return old_roots == new_roots;
+}
+
+bool has_numbered_classes(const data::PictureSource& set) {
+  const auto parts = set.parts();
+  return std::any_of(parts.begin(), parts.end(), [](const auto& part) { return !part.named_classes; });
 }
 
 std::string what_changed(const CheckpointFacts& saved, const data::PictureSource& set) {
@@ -67,6 +78,25 @@ std::unique_ptr<data::PictureSource> scan_training_set(const TrainOptions& o) {
     log::warn("{}", colour.warning);
   stop_if_interrupted();
   return opened;
+}
+
+void announce_sets(const data::PictureSource& set, const TrainOptions& o) {
+  const std::vector<data::PicturePart> parts = set.parts();
+  if (parts.size() == 1 && parts.front().named_classes && o.data_weights.empty()) return;
+  const data::EpochPlan plan(parts, o.data_weights);
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    const data::PicturePart& part = parts[p];
+    const std::string weight =
+        o.data_weights.empty()
+            ? ""
+            : fmt::format(", weight {}: {} shown an epoch", o.data_weights[p], plan.shown(p));
+    log::info("data set {}:  {}: {} pictures of {} identities{}", p + 1, part.what, part.size, part.classes,
+              weight);
+  }
+  if (parts.size() > 1) {
+    log::info("labels:      {}", o.merge_by_name ? "identities of one name in several sets are one class"
+                                                 : "those of each set follow those of the one before");
+  }
 }
 
 void require_same_identities(const CheckpointFacts& saved, const RunState& now,
@@ -101,10 +131,14 @@ void require_same_identities(const CheckpointFacts& saved, const RunState& now,
   if (before.pictures != now.pictures || (recorded && before.picture_list != now.picture_list)) {
     log::warn(
         "{}: the pictures of --data_dirs are not those the run began with ({} before, {} now; names, places "
-        "or "
-        "sizes differ): the identities are the same and the run goes on, but not bit for bit as it would "
-        "have",
-        file, before.pictures, now.pictures);
+        "or sizes differ): {} and the run goes on, but not bit for bit as it would have",
+        file, before.pictures, now.pictures,
+        has_numbered_classes(set)
+            ? fmt::format("classes that are numbers cannot be compared and are taken to be the same people "
+                          "(--data_dirs was {}; if they are others, start a new run with --weight_path {} "
+                          "--head new)",
+                          roots_before, file)
+            : "the identities are the same");
   }
 }
 

@@ -12,6 +12,9 @@ namespace qcface::train {
 /// Opens --data_dirs and logs what the user should know of them.
 std::unique_ptr<data::PictureSource> scan_training_set(const TrainOptions& options);
 
+/// Logs what the set is made of, where that is more than one image folder: kinds, sizes, classes and weights.
+void announce_sets(const data::PictureSource& set, const TrainOptions& options);
+
 /// Throws Error, saying what changed, when the labels of `set` mean other identities than those of the checkpoint;
 /// warns when only the pictures changed, or when the checkpoint is of a version that did not record them. `now` holds
 /// the set's own counts and hashes.

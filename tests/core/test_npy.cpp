@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -84,7 +85,8 @@ TEST_CASE("names of any bytes come back from npy, and as Python's surrogateescap
   std::uint32_t e = 0;
   std::memcpy(&e, array.data.data() + 3 * sizeof e, sizeof e);
   CHECK(e == 0xDCE9);
-  NpyArray wrong{"<U1", {1}, std::vector<std::byte>(4, std::byte{0x7F})};
+  const std::vector<std::byte> letters(4, std::byte{0x7F});
+  const NpyArray wrong{"<U1", {1}, letters, nullptr};
   CHECK_THROWS_AS(wrong.to_strings(), Error);
 }
 
@@ -96,4 +98,29 @@ TEST_CASE("npy of two shapes takes the last, as Python does", "[core]") {
   file += '\0';
   write_file_atomically(folder / "a.npy", file + text + "ab");
   CHECK(read_npy(folder / "a.npy").shape == std::vector<std::int64_t>{2});
+}
+
+TEST_CASE("npy of every version and type that is read, in memory as well", "[core]") {
+  const auto read = [](char version, const std::string& descr, const std::string& shape,
+                       const std::string& data) {
+    std::string text = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': (" + shape + "), }\n";
+    std::string file = "\x93NUMPY" + std::string(1, version) + '\0' + static_cast<char>(text.size()) + '\0';
+    if (version > 1) file += std::string(2, '\0');
+    file += text + data;
+    const MappedFile memory{"memory", std::as_bytes(std::span(file)), nullptr};
+    const NpyArray array = read_npy(memory);
+    return descr[1] == 'U' ? std::vector<double>{static_cast<double>(array.to_strings().at(0).size())}
+                           : array.to_double();
+  };
+  for (const char version : {'\1', '\2', '\3'}) {
+    CHECK(read(version, "<f4", "1,", std::string("\0\0\xc0\x3f", 4)) == std::vector<double>{1.5});
+    CHECK(read(version, "<f8", "", std::string("\0\0\0\0\0\0\xf8\x3f", 8)) == std::vector<double>{1.5});
+    CHECK(read(version, "|u1", "2,1", "\xff\x01") == std::vector<double>{255, 1});
+    CHECK(read(version, "<i8", "1,", "\xff\xff\xff\xff\xff\xff\xff\xff") == std::vector<double>{-1});
+    CHECK(read(version, "<U2", "1,", std::string("a\0\0\0\xe9\0\0\0", 8)) == std::vector<double>{3});
+  }
+  CHECK_THROWS_WITH(read('\1', "|O", "1,", "12345678"), test::contains("memory: an object array (a pickle)"));
+  CHECK_THROWS_WITH(read('\1', ">f4", "1,", "1234"), test::contains("element type >f4"));
+  CHECK_THROWS_WITH(read('\1', "<f4", "268435456,", "1234"),
+                    test::contains("memory: shape needs more bytes"));
 }

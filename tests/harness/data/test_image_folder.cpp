@@ -42,18 +42,21 @@ TEST_CASE("vector: order and labels over two roots") {
     }
   }
   REQUIRE(roots.size() == 2);
-  const ImageFolder set = scan_image_folder(roots);
+  const std::string places = roots[0].string() + "," + roots[1].string();
+  const auto opened = open_pictures(places);
+  const PictureSource& set = *opened;
   const auto& expected = vector.at("expected");
   REQUIRE(set.size() == static_cast<std::int64_t>(expected.size()));
   REQUIRE(set.num_classes() == vector.at("num_classes").get<std::int64_t>());
   for (std::int64_t i = 0; i < set.size(); ++i) {
-    INFO(set.path(i));
-    REQUIRE(test::in_set(set, i) == expected[static_cast<std::size_t>(i)].at(0).get<std::string>());
+    INFO(set.name(i));
+    REQUIRE(set.name_in_set(i) == expected[static_cast<std::size_t>(i)].at(0).get<std::string>());
     REQUIRE(set.label(i) == expected[static_cast<std::size_t>(i)].at(1).get<std::int64_t>());
-    REQUIRE(fs::exists(set.path(i)));
+    REQUIRE(fs::exists(set.name(i)));
   }
   REQUIRE(set.class_names().size() == 7);
-  REQUIRE(scan_image_folder(roots, true).num_classes() ==
+  REQUIRE(set.parts().size() == 2);
+  REQUIRE(open_pictures(places, true)->num_classes() ==
           vector.at("expected_merge_by_name_num_classes").get<std::int64_t>());
 }
 
@@ -70,7 +73,7 @@ TEST_CASE("stray entries are ignored with one warning, empty folders use no labe
   fs::create_directories(root / "b");
   write_text(root / "b0" / "readme", "x");
   write_text(root / "c" / "1.png", "x");
-  const ImageFolder set = scan_image_folder(std::vector<fs::path>{root});
+  const ImageFolder set = scan_image_folder(root);
   REQUIRE(set.size() == 2);
   REQUIRE(set.num_classes() == 2);
   REQUIRE(test::in_set(set, 0) == "a/1.JPG");
@@ -88,8 +91,8 @@ TEST_CASE("merge by name gives one label to a name in several roots") {
   const test::TemporaryFolder folder;
   for (const char* file : {"r1/x/1.jpg", "r1/y/1.jpg", "r2/a/1.jpg", "r2/x/2.jpg"})
     write_text(folder.path() / file, "x");
-  const ImageFolder set =
-      scan_image_folder(std::vector<fs::path>{folder.path() / "r1", folder.path() / "r2"}, true);
+  const auto opened = open_pictures((folder / "r1").string() + "," + (folder / "r2").string(), true);
+  const PictureSource& set = *opened;
   std::vector<std::int64_t> labels;
   for (std::int64_t i = 0; i < set.size(); ++i) labels.push_back(set.label(i));
   REQUIRE(labels == std::vector<std::int64_t>{0, 1, 2, 0});
@@ -98,7 +101,7 @@ TEST_CASE("merge by name gives one label to a name in several roots") {
 
 TEST_CASE("missing folder, file as folder, empty folder, one identity") {
   const test::TemporaryFolder folder;
-  const auto scan = [](const fs::path& root) { return scan_image_folder(std::vector<fs::path>{root}); };
+  const auto scan = [](const fs::path& place) { return open_pictures(place.string()); };
   REQUIRE_THROWS_WITH(scan(folder.path() / "absent"),
                       test::contains("absent") && test::contains("does not exist"));
   write_text(folder.path() / "file", "x");
@@ -107,17 +110,17 @@ TEST_CASE("missing folder, file as folder, empty folder, one identity") {
   REQUIRE_THROWS_WITH(scan(folder.path() / "empty"),
                       test::contains("empty") && test::contains("no pictures"));
   write_text(folder.path() / "one" / "only" / "1.jpg", "x");
-  const ImageFolder set = scan(folder.path() / "one");
-  REQUIRE(set.num_classes() == 1);
-  REQUIRE(any_contains(set.warnings(), "only one identity (only)"));
-  const fs::path twice = folder.path() / "one";
-  REQUIRE(any_contains(scan_image_folder(std::vector<fs::path>{twice, twice}).warnings(), "more than once"));
+  const std::string one = (folder / "one").string();
+  const auto set = scan(one);
+  REQUIRE(set->num_classes() == 1);
+  REQUIRE(any_contains(set->warnings(), "only one identity (only)"));
+  REQUIRE(any_contains(scan(one + "," + one)->warnings(), "more than once"));
 }
 
 TEST_CASE("lists of roots and of pictures") {
-  REQUIRE(split_roots("a,b/c") == std::vector<fs::path>{"a", "b/c"});
-  REQUIRE(split_roots("a") == std::vector<fs::path>{"a"});
-  for (const char* bad : {"", ",a", "a,", "a,,b"}) REQUIRE_THROWS_AS(split_roots(bad), Error);
+  REQUIRE(split_places("a,b/c") == std::vector<fs::path>{"a", "b/c"});
+  REQUIRE(split_places("a") == std::vector<fs::path>{"a"});
+  for (const char* bad : {"", ",a", "a,", "a,,b"}) REQUIRE_THROWS_AS(split_places(bad), Error);
   const test::TemporaryFolder folder;
   for (const char* file : {"b.jpg", "a/2.png", "a/10.png", "a/deep/x.bmp", ".git/z.jpg", "t.txt"})
     write_text(folder.path() / file, "x");
@@ -143,7 +146,7 @@ TEST_CASE("what is no regular file is left out and named, in both kinds of folde
   fs::create_symlink("../b/1.jpg", root / "a" / "good_link.jpg");
   fs::create_directory_symlink("y", root / "x");
   fs::create_directory_symlink("x", root / "y");
-  const ImageFolder set = scan_image_folder(std::vector<fs::path>{root});
+  const ImageFolder set = scan_image_folder(root);
   REQUIRE(set.size() == 4);
   REQUIRE(any_contains(set.warnings(),
                        "left out: no regular file 1 (for example " + (root / "a/pipe.jpg").string()));
@@ -181,6 +184,6 @@ TEST_CASE("files of unknown suffixes are counted with an example, also where not
   write_text(folder / "phone/x.heic", "x");
   REQUIRE_THROWS_WITH(list_pictures(folder / "phone"),
                       test::contains("no pictures found") && test::contains("x.heic"));
-  REQUIRE_THROWS_WITH(scan_image_folder(std::vector<fs::path>{folder / "phone"}),
+  REQUIRE_THROWS_WITH(scan_image_folder(folder / "phone"),
                       test::contains("no pictures found") && test::contains("x.heic"));
 }

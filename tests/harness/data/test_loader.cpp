@@ -107,7 +107,7 @@ class HeldPictures final : public PictureSource {
   std::int64_t lost_ = -1;
 };
 
-ImageFolder scan(const fs::path& root) { return scan_image_folder(std::vector<fs::path>{root}); }
+ImageFolder scan(const fs::path& root) { return scan_image_folder(root); }
 
 }  // namespace
 

@@ -169,7 +169,7 @@ TEST_CASE("data bench measures stages and loader") {
   options.loader.batch_size = 5;
   options.loader.augment = AugmentMode::kPublished;
   options.stage_seconds = options.loader_seconds = 0.05;
-  const ImageFolder set = scan_image_folder(std::vector<fs::path>{folder.path()});
+  const ImageFolder set = scan_image_folder(folder.path());
   const DataBenchResult result = run_data_bench(set, options);
   REQUIRE(result.stage_pictures > 0);
   REQUIRE((result.decode_us > 0 && result.augment_us > 0 && result.normalise_us > 0));

@@ -56,13 +56,13 @@ TEST_CASE("eval verify writes its result files and counts a corrupt picture") {
   REQUIRE(json.at("pairs").at("listed") == 48);
   REQUIRE(json.at("pairs").at("excluded") == 4);
   REQUIRE(json.at("corrupt").size() == 1);
-  REQUIRE(json.at("cosine").at("accuracy_mean").get<double>() == want.cosine.kfold.accuracy_mean);
+  REQUIRE(json.at("cosine").at("accuracy_mean").get<double>() == want.cosine->kfold->accuracy_mean);
   REQUIRE(json.at("qmf").at("auc").get<double>() == want.qmf->auc);
   REQUIRE(json.at("qmf_constants").at("source") == "given");
   REQUIRE(json.at("conditions").at("weights") == "formula");
-  REQUIRE(result.figures.at("accuracy").get<double>() == want.cosine.kfold.accuracy_mean);
+  REQUIRE(result.figures.at("accuracy").get<double>() == want.cosine->kfold->accuracy_mean);
   REQUIRE(count_lines(out / "magnitudes.csv") == 1 + 31);
-  REQUIRE(count_lines(out / "roc.csv") == 1 + want.cosine.roc.points.size() + want.qmf->roc.points.size());
+  REQUIRE(count_lines(out / "roc.csv") == 1 + want.cosine->roc.points.size() + want.qmf->roc.points.size());
   REQUIRE(fs::file_size(out / "roc.svg") > 1000);
 
   const std::string table = table_of("verify", result);
@@ -272,7 +272,6 @@ TEST_CASE("faults of inputs and outputs are found before a picture is embedded")
   std::ofstream(folder.root / "same.list") << "p0/0.png p0/1.png 1\np0/0.png p0/2.png 1\n";
   std::ofstream(folder.root / "missing.list") << "p0/0.png p9/1.png 1\np0/0.png p1/7.png 0\n";
   REQUIRE(test::contains(error_with({}, folder.root / "file" / "out"), "--out"));
-  REQUIRE(test::contains(error_with({"--pairs", list("same.list")}, out), "both kinds"));
   const std::string missing = error_with({"--pairs", list("missing.list")}, out);
   REQUIRE(test::contains(missing, "p9/1.png"));
   REQUIRE(test::contains(missing, "p1/7.png"));

@@ -94,7 +94,7 @@ TEST_CASE("synth: the set has the layouts that the readers expect") {
     last_progress = share;
   });
   REQUIRE(last_progress == 1.0);
-  const ImageFolder train = scan_image_folder(std::vector<fs::path>{made.train});
+  const ImageFolder train = scan_image_folder(made.train);
   REQUIRE(train.size() == 18);
   REQUIRE(train.num_classes() == 3);
   REQUIRE(train.warnings().empty());
