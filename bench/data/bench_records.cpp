@@ -10,6 +10,7 @@
 //   qcface_bench_records read PLACE [seconds] [rounds]   reads and decodes in random order
 #include <fmt/format.h>
 
+#include <iterator>
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -88,8 +89,8 @@ class Writer {
   std::uint64_t offset_ = 0;
 };
 
-int write_headers(const fs::path& folder, std::uint64_t records, std::uint64_t classes, const std::string& layout,
-                  bool shuffled) {
+int write_headers(const fs::path& folder, std::uint64_t records, std::uint64_t classes,
+                  const std::string& layout, bool shuffled) {
   require(layout == "classic" || layout == "im2rec", "layout {}: expected classic or im2rec", layout);
   require(classes >= 1 && records >= classes, "{} records of {} classes", records, classes);
   fs::create_directories(folder);
@@ -105,7 +106,8 @@ int write_headers(const fs::path& folder, std::uint64_t records, std::uint64_t c
   for (std::size_t i = order.size(); shuffled && i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
   for (const std::uint32_t i : order) writer.image(first + i, static_cast<float>(i * classes / records));
   for (std::uint64_t c = 0; classic && c < classes; ++c) {
-    writer.range(records + 1 + c, static_cast<float>(1 + begin_of(c)), static_cast<float>(1 + begin_of(c + 1)));
+    writer.range(records + 1 + c, static_cast<float>(1 + begin_of(c)),
+                 static_cast<float>(1 + begin_of(c + 1)));
   }
   writer.commit();
   return 0;
@@ -161,8 +163,10 @@ int read_place(const std::string& place, double seconds, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     const double reading = measure(false).first;
     const auto [decoding, mean_bytes] = measure(true);
-    fmt::print("{{\"program\": \"qcface\", \"pictures\": {}, \"mean_bytes\": {}, \"read\": {:.0f}, \"decode\": {:.1f}}}\n",
-               set->size(), mean_bytes, reading, decoding);
+    fmt::print(
+        "{{\"program\": \"qcface\", \"pictures\": {}, \"mean_bytes\": {}, \"read\": {:.0f}, \"decode\": "
+        "{:.1f}}}\n",
+        set->size(), mean_bytes, reading, decoding);
     std::fflush(stdout);
   }
   return 0;

@@ -17,9 +17,10 @@
 namespace qcface::cli {
 
 void add_data_verify(CLI::App& root, Commands& commands) {
-  Command& command = add_command(root, commands, "data verify",
-                                 "Check data sets: checksums and tables of packs, every picture of folders; exit "
-                                 "status 1 when something is bad");
+  Command& command =
+      add_command(root, commands, "data verify",
+                  "Check data sets: tables and checksums of packs, framing and index of RecordIO, every "
+                  "picture of folders and verification packs; exit status 1 when something is bad");
   struct Options {
     std::vector<std::string> places;
     std::string journal;
@@ -28,29 +29,32 @@ void add_data_verify(CLI::App& root, Commands& commands) {
   auto options = std::make_shared<Options>();
   command.app->add_option("PLACE", options->places, "The data sets")->required();
   OptionTable& table = *command.table;
-  table.add("--journal", options->journal,
-            "File that keeps how far the check is, while it is not done: the same command goes on from there");
+  table.add(
+      "--journal", options->journal,
+      "File that keeps how far the check is, while it is not done: the same command goes on from there");
   table.add_flag("--decode", options->verify.decode, "Decode the pictures of packs too");
   table.add_number("--threads", options->verify.threads, 0, kMostThreads, "Threads; 0 takes all cores");
   command.run = [options] {
     options->verify.journal = options->journal;
-    const auto result = convert::verify_places(options->places, options->verify, [](const std::string& sentence) {
-      fmt::print("{}\n", sentence);
-      std::fflush(stdout);
-    });
+    const auto result =
+        convert::verify_places(options->places, options->verify, [](const std::string& sentence) {
+          fmt::print("{}\n", sentence);
+          std::fflush(stdout);
+        });
     if (result.bad == 0) {
-      log::info("{} pictures checked: all are good", result.checked);
+      log::info("{} pictures and records checked: all are good", result.checked);
       return 0;
     }
-    log::error("{} pictures checked, {} bad; they are named above", result.checked, result.bad);
+    log::error("{} pictures and records checked, {} bad; they are named above", result.checked, result.bad);
     return 1;
   };
 }
 
 void add_data_stats(CLI::App& root, Commands& commands) {
-  Command& command = add_command(root, commands, "data stats",
-                                 "Look at every picture: mean and deviation of the channels, pictures a class, "
-                                 "sizes, corrupt pictures, exact duplicates");
+  Command& command =
+      add_command(root, commands, "data stats",
+                  "Look at every picture: mean and deviation of the channels, pictures a class, "
+                  "sizes, corrupt pictures, exact duplicates");
   struct Options {
     std::string data_dirs, out = "stats";
     bool merge_by_name = false;

@@ -15,6 +15,7 @@
 #include "harness/convert/convert.h"
 #include "harness/data/image_folder.h"
 #include "harness/data/pairs.h"
+#include "harness/data/verification_pack.h"
 
 namespace qcface::cli {
 namespace {
@@ -49,8 +50,9 @@ int run_convert(Options& o) {
     if (o.kind == name) o.convert.kind = kind;
   }
   if (o.convert.kind == TargetKind::kBin) {
-    require_usage(!o.pairs.empty(),
-                  "--pairs is missing: a verification pack is made of a folder's pictures and a list of pairs");
+    require_usage(
+        !o.pairs.empty(),
+        "--pairs is missing: a verification pack is made of a folder's pictures and a list of pairs");
     const data::PairList pairs = data::read_pairs(o.pairs, o.from);
     std::vector<std::string> files;
     files.reserve(2 * pairs.size());
@@ -60,6 +62,13 @@ int run_convert(Options& o) {
     }
     const auto set = data::ImageFolder::from_files(files);
     return finish(o, convert::convert_set(set, o.from + "," + o.pairs, o.to, o.convert, pairs.same));
+  }
+  if (data::is_verification_pack(o.from)) {
+    require_usage(o.convert.kind == TargetKind::kFolder,
+                  "{}: holds pairs and no identities; it can become a folder with pairs.list, and {} is none",
+                  o.from, o.to);
+    const convert::PairPictures set(o.from);
+    return finish(o, convert::convert_set(set, o.from, o.to, o.convert, set.same()));
   }
   require_usage(o.pairs.empty(), "--pairs: only a verification pack (.bin) has pairs, and {} is none", o.to);
   const auto set = data::open_pictures(o.from, o.merge_by_name);
@@ -77,8 +86,9 @@ void add_data_pack(CLI::App& root, Commands& commands) {
   OptionTable& table = *command.table;
   table.add("--data_dirs", options->from, "Data sets as for training, separated by commas");
   table.add("--out", options->to, "File to make, for example faces.qpack");
-  table.add_flag("--pixels", options->convert.pixels,
-                 "Store decoded pixels, the shorter side resized to --size and the centre cut out, as training does");
+  table.add_flag(
+      "--pixels", options->convert.pixels,
+      "Store decoded pixels, the shorter side resized to --size and the centre cut out, as training does");
   add_common(table, *options);
   command.run = [options] {
     require_usage(!options->from.empty(), "--data_dirs is missing: give the data set(s) to pack");
@@ -99,10 +109,12 @@ void add_data_convert(CLI::App& root, Commands& commands) {
   std::vector<std::pair<std::string, std::string>> kinds{{"auto", "auto"}};
   for (const auto& [name, kind] : convert::kTargetNames) kinds.emplace_back(name, name);
   table.add_choice("--kind", options->kind, kinds, "Kind of target; auto: by the suffix of --to");
-  table.add("--pairs", options->pairs, "List of pairs over the folder --from, for a verification pack (.bin)");
-  table.add_flag("--pixels", options->convert.pixels,
-                 "Decode, resize the shorter side to --size and cut out the centre: pixels in a pack, PNG elsewhere; "
-                 "without it every picture file keeps its bytes");
+  table.add("--pairs", options->pairs,
+            "List of pairs over the folder --from, for a verification pack (.bin)");
+  table.add_flag(
+      "--pixels", options->convert.pixels,
+      "Decode, resize the shorter side to --size and cut out the centre: pixels in a pack, PNG elsewhere; "
+      "without it every picture file keeps its bytes");
   add_common(table, *options);
   command.run = [options] {
     require_usage(!options->from.empty(), "--from is missing: give the data set(s) to read");

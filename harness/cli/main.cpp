@@ -48,8 +48,8 @@ int run(int argc, char** argv) {
   add_data(root, commands);
   add_docs(root, commands);
   for (const char* group : {"eval", "data"}) {
-    root.get_subcommand(group)->description(std::string(group) == "eval" ? "Measure a model"
-                                                                         : "Make, convert, check and time picture sets");
+    root.get_subcommand(group)->description(
+        std::string(group) == "eval" ? "Measure a model" : "Make, convert, check and time picture sets");
   }
   const Command* command = parse_command_line(root, commands, argc, argv);
   if (command == nullptr) return 0;

@@ -13,7 +13,8 @@ constexpr std::int64_t kBatch = 1000;
 
 class BinTarget final : public Target {
  public:
-  BinTarget(const std::filesystem::path& path, std::vector<char> same) : file_(path), same_(std::move(same)) {}
+  BinTarget(const std::filesystem::path& path, std::vector<char> same)
+      : file_(path), same_(std::move(same)) {}
 
   std::uint64_t most_bytes() const override { return 0x7FFFFFFF; }
   bool needs_all() const override { return true; }  // two neighbours are a pair

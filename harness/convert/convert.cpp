@@ -39,7 +39,7 @@ struct Item {
 
 // What is done to the pictures, fixed for a call.
 struct Form {
-  int pixels = 0;      // side of a pack of pixels; 0: files
+  int pixels = 0;        // side of a pack of pixels; 0: files
   bool prepare = false;  // cut to size
   bool check = false;
   data::LoaderOptions loader;  // for PicturePipeline: nothing but the size
@@ -54,7 +54,7 @@ class Maker {
     item.reason.clear();
     data::StoredPicture stored;
     data::DecodeResult result = listing_.set().read(listing_.index(position), item.file, stored);
-    if (result.ok()) make(stored, position, item, result);
+    if (result.ok()) make(stored, item, result);
     if (!result.ok()) item.reason = std::move(result.reason);
     if (!item.reason.empty()) return;
     if (item.out.bytes.size() > most_bytes_) {
@@ -65,7 +65,7 @@ class Maker {
   }
 
  private:
-  void make(const data::StoredPicture& stored, std::int64_t position, Item& item, data::DecodeResult& result) {
+  void make(const data::StoredPicture& stored, Item& item, data::DecodeResult& result) {
     item.out.bytes = stored.bytes;
     if (form_.prepare) {
       const int side = form_.loader.side;
@@ -191,7 +191,8 @@ class Conversion {
     } catch (const Interrupted&) {
       progress.clear();
       note();
-      log::info("{} of {} pictures are done; the same command goes on from there", done_.entries.size(), count);
+      log::info("{} of {} pictures are done; the same command goes on from there", done_.entries.size(),
+                count);
       throw;
     }
     note();
@@ -208,7 +209,8 @@ class Conversion {
     } else {
       const std::string name = listing_.set().name(listing_.index(position));
       require(!target_.needs_all(),
-              "{}: {}; a verification pack needs both pictures of every pair: mend it, or take its pairs out of the "
+              "{}: {}; a verification pack needs both pictures of every pair: mend it, or take its pairs out "
+              "of the "
               "list",
               printable(name), item.reason);
       if (said_++ < kMostSaid) log::warn("{}: left out ({})", printable(name), printable(item.reason));
@@ -246,7 +248,8 @@ Form form_of(const data::PictureSource& set, const ConvertOptions& options) {
   Form form;
   const auto* const pack = dynamic_cast<const data::PackSet*>(&set);
   int side = options.pixels ? options.side : 0;
-  if (!options.pixels && options.kind == TargetKind::kPack && pack != nullptr && pack->height() == pack->width())
+  if (!options.pixels && options.kind == TargetKind::kPack && pack != nullptr &&
+      pack->height() == pack->width())
     side = pack->height();
   form.prepare = side > 0;
   form.pixels = options.kind == TargetKind::kPack ? side : 0;
@@ -268,7 +271,8 @@ std::unique_ptr<Target> make_target(const fs::path& to, const Listing& listing, 
     case TargetKind::kFolder:
       break;
   }
-  return make_folder_target(to, listing, form.prepare || (pack != nullptr && pack->height() > 0));
+  return make_folder_target(to, listing, form.prepare || (pack != nullptr && pack->height() > 0),
+                            std::move(same));
 }
 
 // Nothing is overwritten.
@@ -303,23 +307,24 @@ ConvertResult convert_set(const data::PictureSource& set, std::string_view place
                               {"pictures", set.size()},
                               {"classes", set.num_classes()},
                               {"names and labels", listing_hash(set)}};
-  if (options.kind == TargetKind::kBin)
-    work["pairs"] = fmt::format("{:016x}", checksum(same.data(), same.size()));
+  if (!same.empty()) work["pairs"] = fmt::format("{:016x}", checksum(same.data(), same.size()));
   const auto target = make_target(target_path, listing, options, form, std::move(same));
   Journal journal(journal_path, work, {PartFile::part_of(target_path)});
   Conversion conversion(listing, *target, journal);
   ConvertResult result;
   result.resumed = conversion.first();
   if (result.resumed > 0)
-    log::info("going on behind {} of {} pictures, which an earlier call has done", result.resumed, set.size());
+    log::info("going on behind {} of {} pictures, which an earlier call has done", result.resumed,
+              set.size());
   conversion.run(form, options.threads);
   const Done& done = conversion.done();
   for (const Entry& entry : done.entries) {
     result.pictures += entry.taken;
     result.bytes += entry.bytes;
   }
-  require(result.pictures > 0, "{}: not one of {} pictures can be used, for example {} ({})", target_path.string(),
-          set.size(), printable(set.name(listing.index(0))), printable(done.left_out.front().second));
+  require(result.pictures > 0, "{}: not one of {} pictures can be used, for example {} ({})",
+          target_path.string(), set.size(), printable(set.name(listing.index(0))),
+          printable(done.left_out.front().second));
   result.notes = target->finish(done.entries);
   journal.remove();
   for (const auto& [position, reason] : done.left_out)

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/atomic_file.h"
 #include "core/checksum.h"
 #include "core/error.h"
 #include "harness/convert/part_file.h"
@@ -21,11 +22,12 @@ namespace {
 
 class FolderTarget final : public Target {
  public:
-  FolderTarget(const fs::path& path, const Listing& listing, bool png)
+  FolderTarget(const fs::path& path, const Listing& listing, bool png, std::vector<char> same)
       : path_(path.filename().empty() ? path.parent_path() : path),
         part_(PartFile::part_of(path_)),
         listing_(listing),
         png_(png),
+        same_(std::move(same)),
         folders_(folder_names(names_of_all(listing.set()))) {
     find_named_classes();
   }
@@ -33,6 +35,8 @@ class FolderTarget final : public Target {
     if (root_ >= 0) ::close(root_);
     if (class_ >= 0) ::close(class_);
   }
+
+  bool needs_all() const override { return !same_.empty(); }
 
   std::size_t begin(std::span<const Entry> done) override {
     std::error_code error;
@@ -47,7 +51,8 @@ class FolderTarget final : public Target {
     const auto label = listing_.label(position);
     if (label != open_label_) open_class(label);
     const std::string name = name_of(position, picture.bytes);
-    const int fd = ::openat(class_, name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    const int fd =
+        ::openat(class_, name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
     bool good = fd >= 0;
     const auto* at = reinterpret_cast<const char*>(picture.bytes.data());
     std::size_t left = picture.bytes.size();
@@ -74,6 +79,7 @@ class FolderTarget final : public Target {
   }
 
   std::vector<std::string> finish(std::span<const Entry> entries) override {
+    if (!same_.empty()) write_file_atomically(part_ / "pairs.list", pair_list());
     sync();
     require(::rename(part_.c_str(), path_.c_str()) == 0, "{}: cannot be put in place: {}", path_.string(),
             std::strerror(errno));
@@ -82,6 +88,14 @@ class FolderTarget final : public Target {
   }
 
  private:
+  // By number: the pictures of pairs are called 1.jpg, 2.jpg, ...
+  std::string pair_list() const {
+    std::string text;
+    for (std::size_t k = 0; k < same_.size(); ++k)
+      text += fmt::format("{} {} {}\n", 2 * k + 1, 2 * k + 2, same_[k] != 0 ? 1 : 0);
+    return text;
+  }
+
   static std::vector<std::string> names_of_all(const data::PictureSource& set) {
     std::vector<std::string> names = set.class_names();
     for (auto k = static_cast<std::int64_t>(names.size()); k < set.num_classes(); ++k)
@@ -131,7 +145,8 @@ class FolderTarget final : public Target {
     const bool made = ::mkdirat(root_, name.c_str(), 0755) == 0 || errno == EEXIST;
     class_ = made ? ::openat(root_, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     require(class_ >= 0,
-            "{}: cannot be made: {}; what was done before is kept: give the same command again when that is mended",
+            "{}: cannot be made: {}; what was done before is kept: give the same command again when that is "
+            "mended",
             (part_ / name).string(), std::strerror(errno));
     open_label_ = label;
   }
@@ -139,21 +154,23 @@ class FolderTarget final : public Target {
   std::vector<std::string> notes(std::span<const Entry> entries) const {
     std::vector<char> used(folders_.size(), 0);
     for (std::size_t p = 0; p < entries.size(); ++p) {
-      if (entries[p].taken != 0) used[static_cast<std::size_t>(listing_.label(static_cast<std::int64_t>(p)))] = 1;
+      if (entries[p].taken != 0)
+        used[static_cast<std::size_t>(listing_.label(static_cast<std::int64_t>(p)))] = 1;
     }
     const auto empty = std::count(used.begin(), used.end(), 0);
     std::vector<std::string> notes;
     if (empty > 0)
-      notes.push_back(
-          fmt::format("{}: {} classes have no pictures, and a folder holds none of them: labels that a scan gives "
-                      "are smaller than the set's behind each",
-                      path_.string(), empty));
+      notes.push_back(fmt::format(
+          "{}: {} classes have no pictures, and a folder holds none of them: labels that a scan gives "
+          "are smaller than the set's behind each",
+          path_.string(), empty));
     return notes;
   }
 
   fs::path path_, part_;
   const Listing& listing_;
   bool png_;
+  std::vector<char> same_;
   std::vector<std::string> folders_;  // by label
   std::vector<bool> named_;           // by label: pictures keep their names
   int root_ = -1, class_ = -1;
@@ -194,8 +211,9 @@ std::vector<std::string> folder_names(const std::vector<std::string>& class_name
   return names;
 }
 
-std::unique_ptr<Target> make_folder_target(const fs::path& path, const Listing& listing, bool png) {
-  return std::make_unique<FolderTarget>(path, listing, png);
+std::unique_ptr<Target> make_folder_target(const fs::path& path, const Listing& listing, bool png,
+                                           std::vector<char> same) {
+  return std::make_unique<FolderTarget>(path, listing, png, std::move(same));
 }
 
 }  // namespace qcface::convert

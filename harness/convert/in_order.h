@@ -2,6 +2,7 @@
 // depend on how many threads there are.
 #pragma once
 
+#include <memory>
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -29,11 +30,14 @@ inline int wanted_threads(int threads) {
 /// that is done in small steps. Memory: 64 items a thread.
 template <class Item, class MakeWorker, class Take>
 void for_each_in_order(std::int64_t first, std::int64_t end, int threads, MakeWorker make_worker, Take take) {
-  constexpr std::int64_t kUnit = 16;  // items that a thread takes at a time, and that are handed over together
+  constexpr std::int64_t kUnit =
+      16;  // items that a thread takes at a time, and that are handed over together
   const auto units = (end - first + kUnit - 1) / kUnit;
-  threads = static_cast<int>(std::min<std::int64_t>(wanted_threads(threads), std::max<std::int64_t>(units, 1)));
+  threads =
+      static_cast<int>(std::min<std::int64_t>(wanted_threads(threads), std::max<std::int64_t>(units, 1)));
   const int startable = threads > 1 ? startable_threads(threads + 1) - 1 : 1;
-  if (startable < threads) log::warn("--threads {}: the system lets only {} run", threads, std::max(startable, 1));
+  if (startable < threads)
+    log::warn("--threads {}: the system lets only {} run", threads, std::max(startable, 1));
   threads = std::max(startable, 1);
   if (threads == 1) {
     auto work = make_worker();
@@ -75,7 +79,8 @@ void for_each_in_order(std::int64_t first, std::int64_t end, int threads, MakeWo
       const std::int64_t begin = first + u * kUnit, count = std::min(kUnit, end - begin);
       try {
         if (broken) std::rethrow_exception(broken);
-        unit.items.resize(static_cast<std::size_t>(std::max(count, static_cast<std::int64_t>(unit.items.size()))));
+        unit.items.resize(
+            static_cast<std::size_t>(std::max(count, static_cast<std::int64_t>(unit.items.size()))));
         for (std::int64_t i = 0; i < count && !interrupted(); ++i)
           (*work)(begin + i, unit.items[static_cast<std::size_t>(i)]);
       } catch (...) {
@@ -107,7 +112,8 @@ void for_each_in_order(std::int64_t first, std::int64_t end, int threads, MakeWo
     Unit& unit = unit_at(u);
     {
       std::unique_lock lock(mutex);
-      while (!ready.wait_for(lock, std::chrono::milliseconds(100), [&] { return unit.done; })) stop_if_interrupted();
+      while (!ready.wait_for(lock, std::chrono::milliseconds(100), [&] { return unit.done; }))
+        stop_if_interrupted();
     }
     stop_if_interrupted();
     if (unit.error) std::rethrow_exception(unit.error);

@@ -56,8 +56,8 @@ Journal::Journal(fs::path path, const nlohmann::ordered_json& work, const std::v
           "{}: is {}, expected a regular file or a name that is free", path_.string(),
           kind_of_file(status.st_mode));
   fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
-  require(fd_ >= 0, "{}: cannot be opened: {}; check that the folder exists and can be written", path_.string(),
-          std::strerror(errno));
+  require(fd_ >= 0, "{}: cannot be opened: {}; check that the folder exists and can be written",
+          path_.string(), std::strerror(errno));
   try {
     require(::flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
             "{}: another process is at this work; wait for its end", path_.string());
@@ -84,7 +84,8 @@ void Journal::take_up(const nlohmann::ordered_json& work, const std::vector<fs::
   const std::string text = read_file(path_);
   const std::size_t line = text.find('\n', kFirstLine.size());
   // A call that was stopped in its first moment has left a part of the head, and nothing else.
-  const bool cut = line == std::string::npos && (text.starts_with(kFirstLine) || kFirstLine.starts_with(text));
+  const bool cut =
+      line == std::string::npos && (text.starts_with(kFirstLine) || kFirstLine.starts_with(text));
   if (cut) {
     require(::ftruncate(fd_, 0) == 0, "{}: {}", path_.string(), std::strerror(errno));
     create(fmt::format("{}{}\n", kFirstLine, work.dump()));
@@ -101,8 +102,8 @@ void Journal::take_up(const nlohmann::ordered_json& work, const std::vector<fs::
     for (const auto& [key, value] : work.items()) {
       if (before->contains(key) && (*before)[key] == value) continue;
       const std::string was = before->contains(key) ? (*before)[key].dump() : "nothing";
-      differences += fmt::format("{}{} was {}, is {}", differences.empty() ? "" : "; ", key, printable(was, 300),
-                                 printable(value.dump(), 300));
+      differences += fmt::format("{}{} was {}, is {}", differences.empty() ? "" : "; ", key,
+                                 printable(was, 300), printable(value.dump(), 300));
     }
     fail("{}: belongs to a call that was not the same ({}). Give that call again, or {}", path_.string(),
          differences.empty() ? "another version" : differences, start_over(path_, others));
@@ -134,7 +135,8 @@ std::string describe_place(const fs::path& place) {
   std::string text = to_json_text(place.string());
   struct stat status {};
   if (::stat(place.c_str(), &status) == 0 && S_ISREG(status.st_mode))
-    text += fmt::format(" ({} bytes of {}.{:09})", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    text +=
+        fmt::format(" ({} bytes of {}.{:09})", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
   return text;
 }
 

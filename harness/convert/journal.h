@@ -2,6 +2,7 @@
 // blocks, each with its length and checksum. A block that was cut short counts as not there.
 #pragma once
 
+#include <cstdint>
 #include <cstddef>
 #include <filesystem>
 #include <nlohmann/json.hpp>

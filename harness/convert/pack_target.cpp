@@ -129,7 +129,8 @@ class PackTarget final : public Target {
 
 }  // namespace
 
-std::unique_ptr<Target> make_pack_target(const std::filesystem::path& path, const Listing& listing, int side) {
+std::unique_ptr<Target> make_pack_target(const std::filesystem::path& path, const Listing& listing,
+                                         int side) {
   return std::make_unique<PackTarget>(path, listing, side);
 }
 

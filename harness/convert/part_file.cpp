@@ -32,15 +32,15 @@ PartFile::~PartFile() {
 std::uint64_t PartFile::left_bytes() const {
   struct stat status {};
   if (::stat(part_.c_str(), &status) != 0) return 0;
-  require(S_ISREG(status.st_mode), "{}: is {}, expected a regular file or a name that is free", part_.string(),
-          kind_of_file(status.st_mode));
+  require(S_ISREG(status.st_mode), "{}: is {}, expected a regular file or a name that is free",
+          part_.string(), kind_of_file(status.st_mode));
   return static_cast<std::uint64_t>(status.st_size);
 }
 
 void PartFile::open_at(std::uint64_t bytes) {
   fd_ = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
-  require(fd_ >= 0, "{}: cannot be created: {}; check that the folder exists and can be written", part_.string(),
-          std::strerror(errno));
+  require(fd_ >= 0, "{}: cannot be created: {}; check that the folder exists and can be written",
+          part_.string(), std::strerror(errno));
   require(::ftruncate(fd_, static_cast<off_t>(bytes)) == 0 &&
               ::lseek(fd_, static_cast<off_t>(bytes), SEEK_SET) == static_cast<off_t>(bytes),
           "{}: cannot be cut to {} bytes: {}", part_.string(), bytes, std::strerror(errno));

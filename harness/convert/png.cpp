@@ -15,8 +15,8 @@ void encode_png(const data::Image& image, std::vector<std::uint8_t>& file) {
   png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(png);
   file.resize(bytes);
   const int done = png_image_write_to_memory(&png, file.data(), &bytes, 0, image.data(), 0, nullptr);
-  require(done != 0, "a picture of {} x {} pixels cannot be encoded as PNG: {}", image.width(), image.height(),
-          png.message);
+  require(done != 0, "a picture of {} x {} pixels cannot be encoded as PNG: {}", image.width(),
+          image.height(), png.message);
   file.resize(bytes);
 }
 

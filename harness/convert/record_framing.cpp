@@ -26,7 +26,8 @@ void put_part(std::string& out, std::uint32_t cflag, std::span<const std::uint8_
 }  // namespace
 
 void append_record(std::string& out, std::span<const std::uint8_t> record) {
-  require(record.size() < data::kRecordLimit, "a record of {} bytes: the format holds less than 2^29", record.size());
+  require(record.size() < data::kRecordLimit, "a record of {} bytes: the format holds less than 2^29",
+          record.size());
   std::size_t begin = 0;
   bool split = false;
   for (std::size_t at = 0; at + 4 <= record.size() / 4 * 4; at += 4) {

@@ -21,9 +21,10 @@ class RecordTarget final : public Target {
  public:
   RecordTarget(const std::filesystem::path& path, const Listing& listing)
       : path_(path), file_(path), listing_(listing) {
-    require(listing.set().num_classes() <= kExactFloats,
-            "{}: {} classes: labels of this format are 32-bit floats, which tell 16777216 apart; choose a pack",
-            path.string(), listing.set().num_classes());
+    require(
+        listing.set().num_classes() <= kExactFloats,
+        "{}: {} classes: labels of this format are 32-bit floats, which tell 16777216 apart; choose a pack",
+        path.string(), listing.set().num_classes());
   }
 
   std::uint64_t most_bytes() const override { return data::kRecordLimit - 1 - 24; }
@@ -77,10 +78,10 @@ class RecordTarget final : public Target {
       label_line(pictures + 1 + k, first_key[k], first_key[k + 1]);
     index.write(lines);
     if (pictures + static_cast<std::uint64_t>(classes) > static_cast<std::uint64_t>(kExactFloats))
-      notes.push_back(
-          fmt::format("{}: more than 16777216 keys: the identity records' ranges are rounded to 32-bit floats, as "
-                      "the format has them; readers have to take the pictures' own labels",
-                      path_.string()));
+      notes.push_back(fmt::format(
+          "{}: more than 16777216 keys: the identity records' ranges are rounded to 32-bit floats, as "
+          "the format has them; readers have to take the pictures' own labels",
+          path_.string()));
     file_.sync();
     write_property(entries, classes, others, notes);
     // The .rec last: until it is there, the other two are of no use and no harm.
@@ -102,7 +103,8 @@ class RecordTarget final : public Target {
   // classes,height,width; the size is that of the first picture. A folder has one such file, whatever number of .rec.
   void write_property(std::span<const Entry> entries, std::int64_t classes, FileGroup& others,
                       std::vector<std::string>& notes) const {
-    const auto first = std::find_if(entries.begin(), entries.end(), [](const Entry& e) { return e.taken != 0; });
+    const auto first =
+        std::find_if(entries.begin(), entries.end(), [](const Entry& e) { return e.taken != 0; });
     if (first == entries.end()) return;
     std::vector<std::uint8_t> buffer;
     data::StoredPicture stored;
@@ -120,8 +122,8 @@ class RecordTarget final : public Target {
     if (!std::filesystem::exists(path, unreadable)) {
       others.add(path).write(text);
     } else if (read_file(path) != text) {
-      notes.push_back(fmt::format("{}: is there already and says something else than {}; it was left as it is",
-                                  path.string(), text));
+      notes.push_back(fmt::format(
+          "{}: is there already and says something else than {}; it was left as it is", path.string(), text));
     }
   }
 

@@ -102,7 +102,8 @@ std::vector<Duplicates> find_duplicates(const data::PictureSource& set, std::vec
 Spread spread_of(std::vector<std::int64_t> counts) {
   Spread spread;
   std::sort(counts.begin(), counts.end());
-  counts.erase(counts.begin(), std::find_if(counts.begin(), counts.end(), [](std::int64_t n) { return n > 0; }));
+  counts.erase(counts.begin(),
+               std::find_if(counts.begin(), counts.end(), [](std::int64_t n) { return n > 0; }));
   if (counts.empty()) return spread;
   const std::size_t n = counts.size();
   spread.count = static_cast<std::int64_t>(n);
@@ -149,7 +150,8 @@ SetStats collect_stats(const data::PictureSource& set, const StatsOptions& optio
           stats.unusable.empty() ? "" : stats.unusable.front().reason);
   const double n = static_cast<double>(stats.used) * options.side * options.side;
   for (std::size_t c = 0; c < 3; ++c) {
-    const double mean = static_cast<double>(sums.sum[c]) / n, square = static_cast<double>(sums.square[c]) / n;
+    const double mean = static_cast<double>(sums.sum[c]) / n,
+                 square = static_cast<double>(sums.square[c]) / n;
     stats.mean[c] = mean / 255;
     stats.std[c] = std::sqrt(std::max(square - mean * mean, 0.0)) / 255;
   }
@@ -163,7 +165,8 @@ std::vector<Bin> class_histogram(const SetStats& stats) {
   std::vector<Bin> bins;
   for (std::int64_t low = 1; low <= stats.classes.most; low *= 2) {
     Bin& bin = bins.emplace_back(Bin{low, 2 * low - 1, 0});
-    for (const std::int64_t count : stats.per_class) bin.classes += count >= bin.low && count <= bin.high ? 1 : 0;
+    for (const std::int64_t count : stats.per_class)
+      bin.classes += count >= bin.low && count <= bin.high ? 1 : 0;
   }
   return bins;
 }

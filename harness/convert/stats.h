@@ -14,7 +14,8 @@
 namespace qcface::convert {
 
 struct StatsOptions {
-  int side = 112;   // channels are those of the pictures as training cuts them: shorter side `side`, centre window
+  int side =
+      112;  // channels are those of the pictures as training cuts them: shorter side `side`, centre window
   int threads = 0;  // 0: all cores
 };
 
@@ -37,10 +38,11 @@ struct Spread {
 
 struct SetStats {
   std::int64_t pictures = 0, used = 0;
-  std::array<double, 3> mean{}, std{};  // of R, G, B in [0, 1] over all pixels of all pictures; population deviation
-  std::vector<std::int64_t> per_class;  // pictures of each label
-  Spread classes;                       // pictures a class, of the classes that have any
-  std::int64_t single = 0;              // classes with one picture
+  std::array<double, 3> mean{},
+      std{};  // of R, G, B in [0, 1] over all pixels of all pictures; population deviation
+  std::vector<std::int64_t> per_class;                // pictures of each label
+  Spread classes;                                     // pictures a class, of the classes that have any
+  std::int64_t single = 0;                            // classes with one picture
   std::map<std::pair<int, int>, std::int64_t> sizes;  // width, height as stored, upright
   std::vector<UnusablePicture> unusable;
   std::vector<Duplicates> duplicates;  // by their first picture

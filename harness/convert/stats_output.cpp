@@ -25,7 +25,8 @@ std::string class_name(const data::PictureSource& set, std::int64_t index) {
 // The largest first.
 std::vector<std::pair<std::pair<int, int>, std::int64_t>> by_count(const SetStats& stats) {
   std::vector<std::pair<std::pair<int, int>, std::int64_t>> sizes(stats.sizes.begin(), stats.sizes.end());
-  std::stable_sort(sizes.begin(), sizes.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::stable_sort(sizes.begin(), sizes.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
   return sizes;
 }
 
@@ -53,8 +54,9 @@ std::string duplicates_csv(const data::PictureSource& set, const SetStats& stats
   for (const Duplicates& group : stats.duplicates) {
     ++number;
     for (const std::int64_t index : group.pictures) {
-      fmt::format_to(std::back_inserter(csv), "{},{},{},{},{}\n", number, group.across ? 1 : 0, set.label(index),
-                     data::csv_field(class_name(set, index)), data::csv_field(set.name(index)));
+      fmt::format_to(std::back_inserter(csv), "{},{},{},{},{}\n", number, group.across ? 1 : 0,
+                     set.label(index), data::csv_field(class_name(set, index)),
+                     data::csv_field(set.name(index)));
     }
   }
   return csv;
@@ -69,7 +71,8 @@ Json stats_json(const data::PictureSource& set, const SetStats& stats, const Sta
     bins.push_back({{"from", bin.low}, {"to", bin.high}, {"classes", bin.classes}});
   Json unusable = Json::array();
   for (const UnusablePicture& picture : stats.unusable)
-    unusable.push_back({{"picture", to_json_text(set.name(picture.index))}, {"reason", to_json_text(picture.reason)}});
+    unusable.push_back(
+        {{"picture", to_json_text(set.name(picture.index))}, {"reason", to_json_text(picture.reason)}});
   const DuplicateCounts duplicates = count_duplicates(stats);
   return {{"pictures", stats.pictures},
           {"used", stats.used},
@@ -113,18 +116,20 @@ std::string histogram_svg(const SetStats& stats) {
 
 void add_classes(std::string& text, const SetStats& stats) {
   const auto out = std::back_inserter(text);
-  fmt::format_to(out, "classes    {} with pictures; pictures a class: least {}, median {}, mean {:.1f}, most {}\n",
-                 stats.classes.count, stats.classes.least, stats.classes.median, stats.classes.mean,
-                 stats.classes.most);
+  fmt::format_to(
+      out, "classes    {} with pictures; pictures a class: least {}, median {}, mean {:.1f}, most {}\n",
+      stats.classes.count, stats.classes.least, stats.classes.median, stats.classes.mean, stats.classes.most);
   if (stats.single > 0)
-    fmt::format_to(out, "           {} classes with one picture: nothing to learn what its pictures have in common\n",
-                   stats.single);
+    fmt::format_to(
+        out, "           {} classes with one picture: nothing to learn what its pictures have in common\n",
+        stats.single);
   const std::vector<Bin> bins = class_histogram(stats);
   std::int64_t most = 1;
   for (const Bin& bin : bins) most = std::max(most, bin.classes);
   for (const Bin& bin : bins) {
     constexpr std::int64_t kBar = 40;
-    const std::string range = bin.low == bin.high ? fmt::format("{}", bin.low) : fmt::format("{}-{}", bin.low, bin.high);
+    const std::string range =
+        bin.low == bin.high ? fmt::format("{}", bin.low) : fmt::format("{}-{}", bin.low, bin.high);
     const auto length = static_cast<std::size_t>((bin.classes * kBar + most - 1) / most);
     fmt::format_to(out, "  {:>13} {:>9} {}\n", range, bin.classes, std::string(length, '#'));
   }
@@ -147,8 +152,10 @@ void add_duplicates(std::string& text, const data::PictureSource& set, const Set
     text += "duplicates none\n";
     return;
   }
-  fmt::format_to(out, "duplicates {} contents stand more than once ({} copies too many); {} of them in several classes\n",
-                 counts.groups, counts.pictures, counts.across);
+  fmt::format_to(
+      out,
+      "duplicates {} contents stand more than once ({} copies too many); {} of them in several classes\n",
+      counts.groups, counts.pictures, counts.across);
   std::size_t shown = 0;
   for (const Duplicates& group : stats.duplicates) {
     if (!group.across) continue;
@@ -177,10 +184,14 @@ std::string stats_text(const data::PictureSource& set, const SetStats& stats) {
   add_classes(text, stats);
   add_sizes(text, stats);
   add_duplicates(text, set, stats);
-  fmt::format_to(out, "channels   mean {}, std {} (R, G, B in [0, 1])\n", three(stats.mean), three(stats.std));
-  const bool grey = std::abs(stats.mean[0] - stats.mean[2]) < 1e-3 && std::abs(stats.mean[0] - stats.mean[1]) < 1e-3;
+  fmt::format_to(out, "channels   mean {}, std {} (R, G, B in [0, 1])\n", three(stats.mean),
+                 three(stats.std));
+  const bool grey =
+      std::abs(stats.mean[0] - stats.mean[2]) < 1e-3 && std::abs(stats.mean[0] - stats.mean[1]) < 1e-3;
   if (!grey && !(stats.mean[0] > stats.mean[1] && stats.mean[1] > stats.mean[2]))
-    text += "           faces have more red than green and more green than blue: are red and blue exchanged (--swap-rb)?\n";
+    text +=
+        "           faces have more red than green and more green than blue: are red and blue exchanged "
+        "(--swap-rb)?\n";
   fmt::format_to(out, "to train with these: --mean {} --std {}", three(stats.mean), three(stats.std));
   return text;
 }

@@ -1,8 +1,11 @@
 #include "harness/convert/target.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
+#include "harness/convert/convert.h"
 #include "harness/data/decoders.h"
 
 namespace qcface::convert {
@@ -24,6 +27,20 @@ Listing::Listing(const data::PictureSource& set, bool by_class) : set_(set) {
   std::iota(order_.begin(), order_.end(), std::int64_t{0});
   std::stable_sort(order_.begin(), order_.end(),
                    [&set](std::int64_t a, std::int64_t b) { return set.label(a) < set.label(b); });
+}
+
+PairPictures::PairPictures(const std::filesystem::path& file) : pack_(file) {
+  what_ = "verification pack " + file.string();
+  label_of_.assign(static_cast<std::size_t>(pack_.size()), 0);
+  class_names_ = {"imgs"};
+  num_classes_ = 1;
+}
+
+std::string PairPictures::file_name(std::int64_t index) const {
+  std::vector<std::uint8_t> buffer;
+  data::StoredPicture stored;
+  if (!pack_.read(index, buffer, stored).ok()) return {};
+  return fmt::format("{}{}", index + 1, suffix_of(stored.bytes));
 }
 
 std::string_view suffix_of(std::span<const std::uint8_t> file) {

@@ -17,11 +17,10 @@
 namespace qcface::convert {
 
 enum class TargetKind { kFolder, kRecord, kPack, kBin };
-inline constexpr std::pair<std::string_view, TargetKind> kTargetNames[] = {
-    {"folder", TargetKind::kFolder},
-    {"rec", TargetKind::kRecord},
-    {"pack", TargetKind::kPack},
-    {"bin", TargetKind::kBin}};
+inline constexpr std::pair<std::string_view, TargetKind> kTargetNames[] = {{"folder", TargetKind::kFolder},
+                                                                           {"rec", TargetKind::kRecord},
+                                                                           {"pack", TargetKind::kPack},
+                                                                           {"bin", TargetKind::kBin}};
 /// By the suffix of a path: .rec, .qpack, .bin, else a folder.
 TargetKind target_of(const std::filesystem::path& path);
 
@@ -76,7 +75,9 @@ class Target {
 /// `side`: of pixels; 0: picture files.
 std::unique_ptr<Target> make_pack_target(const std::filesystem::path& path, const Listing& listing, int side);
 /// `png`: pictures are put as PNG, whatever the set has them as; here and below.
-std::unique_ptr<Target> make_folder_target(const std::filesystem::path& path, const Listing& listing, bool png);
+/// With `same`, the pictures 2k and 2k + 1 are named as pair k in <path>/pairs.list (data-formats.md section 6).
+std::unique_ptr<Target> make_folder_target(const std::filesystem::path& path, const Listing& listing,
+                                           bool png, std::vector<char> same = {});
 std::unique_ptr<Target> make_record_target(const std::filesystem::path& path, const Listing& listing);
 /// same[k]: whether the pictures 2k and 2k + 1 show one person.
 std::unique_ptr<Target> make_bin_target(const std::filesystem::path& path, std::vector<char> same);

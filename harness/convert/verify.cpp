@@ -48,7 +48,8 @@ void read_blocks(const Journal& journal, Before& before, const std::function<voi
 
 class Verification {
  public:
-  Verification(const VerifyOptions& options, Journal* journal, const std::function<void(const std::string&)>& say)
+  Verification(const VerifyOptions& options, Journal* journal,
+               const std::function<void(const std::string&)>& say)
       : options_(options), journal_(journal), say_(say) {
     if (journal_ != nullptr) read_blocks(*journal_, before_, say_);
     result_ = before_.result;
@@ -71,14 +72,18 @@ class Verification {
     }
     listing_ = checker->listing();
     std::int64_t first = 0;
-    if (number == before_.place && before_.next > 0) {
+    const bool resumed = number == before_.place && !before_.listing.empty();
+    if (!resumed) {
+      for (const std::string& problem : checker->problems()) bad(problem);
+    } else {
       require(listing_ == before_.listing && before_.next <= checker->count(),
               "{}: has changed since the stopped call; remove {} to start over", place,
               options_.journal.string());
       first = before_.next;
     }
     const std::int64_t count = checker->count();
-    Progress progress("checking " + printable(place, 60), static_cast<std::size_t>(count - first), checker->what());
+    Progress progress("checking " + printable(place, 60), static_cast<std::size_t>(count - first),
+                      checker->what());
     std::int64_t next = first;
     try {
       for_each_in_order<std::string>(
@@ -100,7 +105,8 @@ class Verification {
     } catch (const Interrupted&) {
       progress.clear();
       note(number, next);
-      if (journal_ != nullptr) log::info("{} of {} are checked; the same command goes on from there", next, count);
+      if (journal_ != nullptr)
+        log::info("{} of {} are checked; the same command goes on from there", next, count);
       throw;
     }
     note(number + 1, 0);

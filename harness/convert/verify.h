@@ -18,13 +18,16 @@ class Checker {
   /// "packed pictures", "pictures": what count() counts.
   virtual const char* what() const = 0;
   virtual std::int64_t count() const = 0;
+  /// What is wrong with the set as a whole, found when it was opened: sentences with file and byte or line.
+  virtual std::vector<std::string> problems() const { return {}; }
   /// Changes when the set does, as far as its listing shows.
   virtual std::string listing() const = 0;
   /// A function for one thread: empty, or a sentence with file and byte where number i is bad.
   virtual std::function<std::string(std::int64_t)> worker() const = 0;
 };
-/// By content: a pack, or a folder with pictures at any depth. decode: also the pictures of packs, whose checksums vouch for
-/// their bytes but not for what was packed. Throws Error with what is wrong with the set as a whole.
+/// By content: a pack, a RecordIO file (or a folder with train.rec), a verification pack, or a folder with pictures at any
+/// depth. decode: also the pictures of packs, whose checksums vouch for their bytes but not for what was packed. Throws Error
+/// where nothing of the set can be checked.
 std::unique_ptr<Checker> open_checker(const std::filesystem::path& place, bool decode);
 
 struct VerifyOptions {

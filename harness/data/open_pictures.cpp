@@ -25,7 +25,9 @@ struct Kind {
 // The first that recognises a place opens it; the last one takes what is left, and says what is wrong with it.
 constexpr Kind kKinds[] = {
     {is_pack,
-     [](const fs::path& place) -> std::unique_ptr<PictureSource> { return std::make_unique<PackSet>(place); }},
+     [](const fs::path& place) -> std::unique_ptr<PictureSource> {
+       return std::make_unique<PackSet>(place);
+     }},
     {is_record_set,
      [](const fs::path& place) -> std::unique_ptr<PictureSource> {
        return std::make_unique<RecordSet>(open_record_set(place));

@@ -17,8 +17,8 @@ namespace qcface::data {
 namespace {
 
 constexpr std::uint64_t kMostSide = 16384, kMostPixels = std::uint64_t{1} << 26;  // as ImageDecoder
-constexpr std::array<const char*, 7> kTableNames{"ends of records", "labels",      "checksums",  "ends of names",
-                                                 "names",           "ends of class names", "class names"};
+constexpr std::array<const char*, 7> kTableNames{
+    "ends of records", "labels", "checksums", "ends of names", "names", "ends of class names", "class names"};
 
 // Goes over a part of the mapped file in pieces and gives each back to the system, so that a sweep over tables of hundreds of
 // megabytes does not stay in this process's memory.
@@ -195,8 +195,9 @@ std::uint64_t PackSet::table64(std::uint64_t table, std::int64_t index) const {
 
 std::uint64_t PackSet::record_begin(std::int64_t index) const {
   if (kind_ == PackKind::kPixels)
-    return kPackDataBegin + static_cast<std::uint64_t>(index) *
-                                pack_stride(static_cast<std::uint64_t>(height_), static_cast<std::uint64_t>(width_));
+    return kPackDataBegin +
+           static_cast<std::uint64_t>(index) *
+               pack_stride(static_cast<std::uint64_t>(height_), static_cast<std::uint64_t>(width_));
   return index == 0 ? kPackDataBegin : table64(tables_.ends, index - 1);
 }
 

@@ -26,7 +26,8 @@ PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index
 PictureOutcome PicturePipeline::prepare(const StoredPicture& stored, const Draw& draw, std::uint8_t* pixels) {
   PictureOutcome outcome;
   outcome.file_bytes = static_cast<std::int64_t>(stored.bytes.size());
-  const std::size_t size = 3 * static_cast<std::size_t>(options_.side) * static_cast<std::size_t>(options_.side);
+  const std::size_t size =
+      3 * static_cast<std::size_t>(options_.side) * static_cast<std::size_t>(options_.side);
   // Pixels of the right size that nothing is done to: one copy, at the speed of memory.
   const bool untouched = stored.height == options_.side && stored.width == options_.side &&
                          stored.bytes.size() == size && options_.augment == AugmentMode::kNone;

@@ -1,8 +1,10 @@
 #include "harness/data/verification_pack.h"
 
+#include <cstddef>
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "core/error.h"
@@ -60,6 +62,13 @@ std::vector<char> read_labels(const std::string& file, const Value& labels) {
 }
 
 }  // namespace
+
+bool is_verification_pack(const std::filesystem::path& file) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error)) return false;
+  const MappedFile mapped = map_file(file);
+  return !mapped.bytes.empty() && mapped.bytes[0] == std::byte{0x80};
+}
 
 VerificationPack::VerificationPack(const std::filesystem::path& file) : VerificationPack(map_file(file)) {}
 

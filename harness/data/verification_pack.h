@@ -13,6 +13,9 @@
 
 namespace qcface::data {
 
+/// Whether it is a regular file that begins as a pickle of protocol 2 or later does.
+bool is_verification_pack(const std::filesystem::path& file);
+
 /// The pictures 2k and 2k + 1 are pair k. Their bytes are slices of the mapped file; those that were stored as text are converted
 /// when they are read.
 class VerificationPack final : public PictureSource {

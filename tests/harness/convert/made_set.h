@@ -44,7 +44,8 @@ inline std::string picture_file(std::uint32_t seed, const std::string& suffix = 
 inline void write_tree(const std::filesystem::path& root, const Tree& tree) {
   for (const auto& [identity, pictures] : tree) {
     std::filesystem::create_directories(root / identity);
-    for (const auto& [name, bytes] : pictures) std::ofstream(root / identity / name, std::ios::binary) << bytes;
+    for (const auto& [name, bytes] : pictures)
+      std::ofstream(root / identity / name, std::ios::binary) << bytes;
   }
 }
 
@@ -77,7 +78,8 @@ struct PackRecord {
 /// The bytes of a pack after data-formats.md section 16, written without the program's writer. side 0: picture files.
 class HandPack {
  public:
-  HandPack(const std::vector<PackRecord>& records, const std::vector<std::string>& classes, std::uint32_t side = 0) {
+  HandPack(const std::vector<PackRecord>& records, const std::vector<std::string>& classes,
+           std::uint32_t side = 0) {
     file_.assign("\x89QPK\r\n\x1A\n", 8);
     for (const std::uint32_t number : {1u, side > 0 ? 1u : 0u, side, side}) put(file_, number);
     file_.resize(4096);
@@ -96,9 +98,10 @@ class HandPack {
       put(class_ends, std::uint64_t{class_names.size()});
     }
     align();
-    trailer_ = {static_cast<std::uint64_t>(records.size()), static_cast<std::uint64_t>(classes.size()), file_.size(),
-                names.size(), class_names.size()};
-    for (const std::string* table : {&ends, &labels, &checksums, &name_ends, &names, &class_ends, &class_names}) {
+    trailer_ = {static_cast<std::uint64_t>(records.size()), static_cast<std::uint64_t>(classes.size()),
+                file_.size(), names.size(), class_names.size()};
+    for (const std::string* table :
+         {&ends, &labels, &checksums, &name_ends, &names, &class_ends, &class_names}) {
       places_.push_back(file_.size());
       sums_.push_back(checksum(table->data(), table->size()));
       file_ += *table;
@@ -134,7 +137,8 @@ class HandPack {
   std::size_t table_bytes(std::size_t i) const {
     const std::uint64_t n = trailer_[0], k = trailer_[1];
     const bool pixels = file_[12] != 0;
-    return std::vector<std::size_t>{pixels ? 0 : 8 * n, 4 * n, 8 * n, 8 * n, trailer_[3], 8 * k, trailer_[4]}[i];
+    return std::vector<std::size_t>{
+        pixels ? 0 : 8 * n, 4 * n, 8 * n, 8 * n, trailer_[3], 8 * k, trailer_[4]}[i];
   }
   void add_trailer() {
     const std::uint64_t total = file_.size() + 128;

@@ -1,11 +1,13 @@
 #include "harness/convert/convert.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "harness/convert/png.h"
 #include "harness/data/loader.h"
 #include "harness/data/pack_set.h"
 #include "harness/data/pairs.h"
+#include "harness/data/verification_pack.h"
 #include "tests/harness/cli/qcface_program.h"
 #include "tests/harness/convert/made_set.h"
 
@@ -14,7 +16,8 @@ namespace {
 
 using convert::ConvertOptions, convert::ConvertResult, convert::TargetKind;
 
-ConvertResult convert_places(const std::string& from, const std::filesystem::path& to, ConvertOptions options = {}) {
+ConvertResult convert_places(const std::string& from, const std::filesystem::path& to,
+                             ConvertOptions options = {}) {
   options.kind = convert::target_of(to);
   return convert::convert_set(*data::open_pictures(from), from, to, options);
 }
@@ -73,7 +76,8 @@ TEST_CASE("the writer's bytes are those that the document says", "[convert]") {
   std::vector<PackRecord> records;
   for (std::int64_t i = 0; i < 3; ++i) {
     const auto* const pixels = reinterpret_cast<const char*>(batch->pixels) + 300 * i;
-    records.push_back({std::string(pixels, 300), static_cast<std::uint32_t>(from->label(i)), from->file_name(i)});
+    records.push_back(
+        {std::string(pixels, 300), static_cast<std::uint32_t>(from->label(i)), from->file_name(i)});
   }
   HandPack pixels(records, {"x", "y"}, 10);
   REQUIRE(read_file(folder / "p.qpack") == pixels.bytes());
@@ -138,7 +142,8 @@ TEST_CASE("what is there is not overwritten", "[convert]") {
   write_bytes(folder / "x.qpack", "mine");
   write_tree(folder / "full", {{"a", {{"1.jpg", "mine"}}}});
   for (const char* to : {"x.qpack", "full"}) {
-    REQUIRE_THROWS_WITH(convert_places((folder / "from").string(), folder / to), contains("is there already"));
+    REQUIRE_THROWS_WITH(convert_places((folder / "from").string(), folder / to),
+                        contains("is there already"));
   }
   REQUIRE(read_file(folder / "x.qpack") == "mine");
   std::filesystem::create_directory(folder / "empty");
@@ -169,13 +174,14 @@ TEST_CASE("names that are no names of files", "[convert]") {
   REQUIRE(folder_names({"0", "1", "2"}) == std::vector<std::string>{"0", "1", "2"});
   // A scan would put 10 before 2.
   REQUIRE(folder_names({"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"})[2] == "02");
-  REQUIRE(folder_names({"../../etc", "", ".", "b"}) == std::vector<std::string>{"0_.._.._etc", "1", "2_.", "3_b"});
+  REQUIRE(folder_names({"../../etc", "", ".", "b"}) ==
+          std::vector<std::string>{"0_.._.._etc", "1", "2_.", "3_b"});
   REQUIRE(folder_names({"same", "same"}) == std::vector<std::string>{"0_same", "1_same"});
   const auto names = folder_names({std::string(300, 'x'), "a"});
   REQUIRE(names[0].size() <= 255);
   for (const char* good : {"1.jpg", "a b.PNG", "x\ny.webp"}) REQUIRE(usable_file_name(good) == good);
-  for (const std::string& bad : {std::string("../a.jpg"), std::string(".a.jpg"), std::string("a.txt"), std::string(),
-                                 std::string("a\0.jpg", 6), std::string(252, 'x') + ".jpg"}) {
+  for (const std::string& bad : {std::string("../a.jpg"), std::string(".a.jpg"), std::string("a.txt"),
+                                 std::string(), std::string("a\0.jpg", 6), std::string(252, 'x') + ".jpg"}) {
     REQUIRE(usable_file_name(bad).empty());
   }
 }
@@ -188,8 +194,9 @@ TEST_CASE("a pack with names that mean harm stays inside its folder", "[convert]
   write_bytes(folder / "evil.qpack", pack.bytes());
   std::filesystem::create_directory(folder / "deep");
   convert_places((folder / "evil.qpack").string(), folder / "deep" / "out");
-  REQUIRE(tree_of(folder / "deep" / "out") == Tree{{"0_.._.._outside", {{"000000000.jpg", a}}},
-                                                   {"1__absolute", {{"000000001.jpg", b}, {"000000002.jpg", a}}}});
+  REQUIRE(tree_of(folder / "deep" / "out") ==
+          Tree{{"0_.._.._outside", {{"000000000.jpg", a}}},
+               {"1__absolute", {{"000000001.jpg", b}, {"000000002.jpg", a}}}});
   REQUIRE(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
 }
 
@@ -200,22 +207,25 @@ TEST_CASE("a plain reader finds in our .rec what was put there", "[convert]") {
   std::string magic = picture_file(8);
   magic.resize(magic.size() / 4 * 4);
   magic += std::string("\x0A\x23\xD7\xCE\x0A\x23\xD7\xCE", 8);
-  const Tree tree{{"a", {{"1.jpg", picture_file(1)}, {"2.jpg", magic}}}, {"b", {{"3.png", picture_file(3, ".png", 20, 30)}}}};
+  const Tree tree{{"a", {{"1.jpg", picture_file(1)}, {"2.jpg", magic}}},
+                  {"b", {{"3.png", picture_file(3, ".png", 20, 30)}}}};
   write_tree(folder / "from", tree);
   const ConvertResult result = convert_places((folder / "from").string(), folder / "train.rec");
   REQUIRE(result.pictures == 3);
-  const ProcessResult read = run_process(
-      {python(), QCFACE_SOURCE_DIR "/tests/harness/convert/read_records.py", (folder / "train.rec").string()});
+  const ProcessResult read =
+      run_process({python(), QCFACE_SOURCE_DIR "/tests/harness/convert/read_records.py",
+                   (folder / "train.rec").string()});
   INFO(read.output);
   REQUIRE(read.ok());
   const auto sha = [&](const std::string& bytes) {
     write_bytes(folder / "sum", bytes);
     return run_process({"/usr/bin/sha256sum", (folder / "sum").string()}).output.substr(0, 64);
   };
-  REQUIRE(read.output == "1 flag 0 labels 0 id 1 0 " + sha(tree.at("a").at("1.jpg")) + "\n" +
-                             "2 flag 0 labels 0 id 2 0 " + sha(magic) + "\n" + "3 flag 0 labels 1 id 3 0 " +
-                             sha(tree.at("b").at("3.png")) + "\n" + "0 flag 2 labels 4 6 id 0 0 -\n" +
-                             "4 flag 2 labels 1 3 id 4 0 -\n5 flag 2 labels 3 4 id 5 0 -\nproperty 2,24,24\n");
+  REQUIRE(read.output ==
+          "1 flag 0 labels 0 id 1 0 " + sha(tree.at("a").at("1.jpg")) + "\n" + "2 flag 0 labels 0 id 2 0 " +
+              sha(magic) + "\n" + "3 flag 0 labels 1 id 3 0 " + sha(tree.at("b").at("3.png")) + "\n" +
+              "0 flag 2 labels 4 6 id 0 0 -\n" +
+              "4 flag 2 labels 1 3 id 4 0 -\n5 flag 2 labels 3 4 id 5 0 -\nproperty 2,24,24\n");
 }
 
 TEST_CASE("Python's own pickle reads our verification pack", "[convert]") {
@@ -224,12 +234,15 @@ TEST_CASE("Python's own pickle reads our verification pack", "[convert]") {
   std::filesystem::create_directories(folder / "imgs");
   std::string list;
   for (int i = 1; i <= 1204; ++i) {
-    if (i <= 4) write_bytes(folder / "imgs" / fmt::format("{}.jpg", i), i == 4 ? std::string("short") : picture_file(static_cast<std::uint32_t>(i)));
+    if (i <= 4)
+      write_bytes(folder / "imgs" / fmt::format("{}.jpg", i),
+                  i == 4 ? std::string("short") : picture_file(static_cast<std::uint32_t>(i)));
     if (i % 2 == 0) list += fmt::format("{} {} {}\n", 1 + i % 4, 4 - i % 3, i % 3 == 0 ? 1 : 0);
   }
   write_bytes(folder / "pairs.list", list);
-  const ProcessResult made = run_qcface({"data", "convert", "--from", folder.path().string(), "--to", (folder / "x.bin").string(),
-                                         "--pairs", (folder / "pairs.list").string()});
+  const ProcessResult made =
+      run_qcface({"data", "convert", "--from", folder.path().string(), "--to", (folder / "x.bin").string(),
+                  "--pairs", (folder / "pairs.list").string()});
   INFO(made.output);
   REQUIRE(made.ok());
   const std::string script =
@@ -247,10 +260,12 @@ TEST_CASE("Python's own pickle reads our verification pack", "[convert]") {
   INFO(read.output);
   REQUIRE(read.says("all 602"));
   // A picture that is not one: pairs cannot be left out.
-  const ProcessResult refused = run_qcface({"data", "convert", "--check", "--from", folder.path().string(), "--to",
-                                            (folder / "y.bin").string(), "--pairs", (folder / "pairs.list").string()});
+  const ProcessResult refused =
+      run_qcface({"data", "convert", "--check", "--from", folder.path().string(), "--to",
+                  (folder / "y.bin").string(), "--pairs", (folder / "pairs.list").string()});
   REQUIRE(refused.status == 1);
-  REQUIRE(refused.says("imgs/4.jpg: not a picture format this program knows; a verification pack needs both"));
+  REQUIRE(
+      refused.says("imgs/4.jpg: not a picture format this program knows; a verification pack needs both"));
 }
 
 TEST_CASE("pictures that are not in the order of their labels", "[convert]") {
@@ -262,11 +277,85 @@ TEST_CASE("pictures that are not in the order of their labels", "[convert]") {
   REQUIRE(read_file(folder / "again.qpack") == pack.bytes());
   convert_places((folder / "mixed.qpack").string(), folder / "train.rec");
   if (python().empty()) QCFACE_SKIP("no python3 for the plain reader");
-  const ProcessResult read = run_process(
-      {python(), QCFACE_SOURCE_DIR "/tests/harness/convert/read_records.py", (folder / "train.rec").string()});
+  const ProcessResult read =
+      run_process({python(), QCFACE_SOURCE_DIR "/tests/harness/convert/read_records.py",
+                   (folder / "train.rec").string()});
   INFO(read.output);
   REQUIRE(read.says("1 flag 0 labels 0 id 1"));
   REQUIRE(read.says("5 flag 2 labels 2 4 id 5"));
+}
+
+TEST_CASE("folder, RecordIO, pack, folder: bytes and labels stay", "[convert]") {
+  const TemporaryFolder folder;
+  Tree tree = awkward_tree();
+  for (std::uint32_t i = 0; i < 12; ++i) tree[fmt::format("person {}", i)]["0.jpg"] = picture_file(100 + i);
+  write_tree(folder / "from", tree);
+  convert_places((folder / "from").string(), folder / "train.rec");
+  convert_places((folder / "train.rec").string(), folder / "x.qpack");
+  convert_places((folder / "x.qpack").string(), folder / "back");
+  const auto before = contents(*data::open_pictures((folder / "from").string()));
+  REQUIRE(before.size() == 16);
+  REQUIRE(contents(*data::open_pictures((folder / "train.rec").string())) == before);
+  REQUIRE(contents(*data::open_pictures((folder / "x.qpack").string())) == before);
+  REQUIRE(contents(*data::open_pictures((folder / "back").string())) == before);
+  REQUIRE(std::filesystem::exists(folder / "back" / "09"));  // zero-padded, so that a scan keeps the order
+  // Several sets in one, a pack among them.
+  const std::string both = (folder / "x.qpack").string() + "," + (folder / "from").string();
+  convert_places(both, folder / "both.qpack");
+  const data::PackSet set(folder / "both.qpack");
+  REQUIRE(set.size() == 38);
+  REQUIRE(set.num_classes() == 32);
+  REQUIRE(set.file_name(19) == data::open_pictures((folder / "from").string())->file_name(0));
+}
+
+TEST_CASE("the classic vector is written again to its bytes", "[convert]") {
+  const TemporaryFolder folder;
+  convert_places(vectors("recordio/classic.rec").string(), folder / "classic.rec");
+  REQUIRE(read_file(folder / "classic.rec") == read_file(vectors("recordio/classic.rec")));
+  REQUIRE(read_file(folder / "classic.idx") == read_file(vectors("recordio/classic.idx")));
+  const std::string property = read_file(folder / "property");
+  REQUIRE(property == "3,16,16");
+  // Another set in the same folder keeps its hands off that file.
+  const ConvertResult second = convert_places(vectors("recordio/im2rec.rec").string(), folder / "im2rec.rec");
+  REQUIRE(read_file(folder / "property") == property);
+  REQUIRE(second.notes.size() == 1);
+  REQUIRE_THAT(second.notes[0], contains("says something else"));
+}
+
+TEST_CASE("a verification pack becomes a folder with a list, and one again", "[convert]") {
+  const TemporaryFolder folder;
+  const auto expected = nlohmann::json::parse(read_file(vectors("bin/expected.json")));
+  for (const char* name : {"py2_protocol2", "py3_protocol2", "py3_ndarray_protocol5"}) {
+    const auto out = folder / name;
+    const ProcessResult made =
+        run_qcface({"data", "convert", "--from", vectors(fmt::format("bin/{}.bin", name).c_str()).string(),
+                    "--to", out.string()});
+    INFO(made.output);
+    REQUIRE(made.ok());
+    REQUIRE(std::distance(std::filesystem::directory_iterator(out / "imgs"), {}) == 8);
+    const data::PairList pairs = data::read_pairs(out / "pairs.list", out);
+    REQUIRE(pairs.size() == 4);
+    const data::VerificationPack pack(vectors(fmt::format("bin/{}.bin", name).c_str()));
+    REQUIRE(pairs.same == pack.pairs().same);
+    std::vector<std::uint8_t> buffer;
+    for (int i = 0; i < 8; ++i) {
+      data::StoredPicture stored;
+      REQUIRE(pack.read(i, buffer, stored).ok());
+      REQUIRE(read_file(pairs.images[static_cast<std::size_t>(i)]) ==
+              std::string(stored.bytes.begin(), stored.bytes.end()));
+    }
+    const auto again = folder / fmt::format("{}.bin", name);
+    REQUIRE(run_qcface({"data", "convert", "--from", out.string(), "--pairs", (out / "pairs.list").string(),
+                        "--to", again.string()})
+                .ok());
+    // The same pictures and labels in whatever form they came.
+    if (!std::filesystem::exists(folder / "first.bin")) std::filesystem::copy(again, folder / "first.bin");
+    REQUIRE(read_file(again) == read_file(folder / "first.bin"));
+  }
+  const ProcessResult refused = run_qcface(
+      {"data", "convert", "--from", (folder / "first.bin").string(), "--to", (folder / "x.rec").string()});
+  REQUIRE(refused.status == 2);
+  REQUIRE(refused.says("holds pairs and no identities"));
 }
 
 }  // namespace

@@ -44,9 +44,7 @@ TEST_CASE("an exception of a worker comes back in its turn, one of the taker at 
     const auto run = [&](std::int64_t bad_work, std::int64_t bad_take) {
       convert::for_each_in_order<int>(
           0, 500, threads,
-          [&] {
-            return [&](std::int64_t i, int&) { require(i != bad_work, "work {} failed", i); };
-          },
+          [&] { return [&](std::int64_t i, int&) { require(i != bad_work, "work {} failed", i); }; },
           [&](std::int64_t i, int&) {
             require(i != bad_take, "take {} failed", i);
             last = i;

@@ -41,7 +41,8 @@ TEST_CASE("a pack laid out by hand is read: pictures, labels, names", "[pack]") 
   REQUIRE(set.name(1) == (folder / "p.qpack").string() + "/b/\xFF/1");
   REQUIRE(set.stored_bytes(1) == 0);
   REQUIRE(set.record_begin(2) == 4096 + 5);
-  REQUIRE(contents(set) == std::map<std::int64_t, std::vector<std::string>>{{0, {"first"}}, {2, {"", "third one"}}});
+  REQUIRE(contents(set) ==
+          std::map<std::int64_t, std::vector<std::string>>{{0, {"first"}}, {2, {"", "third one"}}});
   for (int i = 0; i < 3; ++i) REQUIRE(set.check_record(i).empty());
 }
 
@@ -84,11 +85,12 @@ TEST_CASE("damage of any byte but the padding is found", "[pack]") {
 
 TEST_CASE("a pack that is cut anywhere is not taken for a whole one", "[pack]") {
   const std::string good = three_records().bytes();
-  for (const std::size_t length : {std::size_t{0}, std::size_t{7}, std::size_t{100}, std::size_t{4096}, good.size() - 128,
-                                   good.size() - 64, good.size() - 1}) {
+  for (const std::size_t length : {std::size_t{0}, std::size_t{7}, std::size_t{100}, std::size_t{4096},
+                                   good.size() - 128, good.size() - 64, good.size() - 1}) {
     REQUIRE_THAT(refusal(good.substr(0, length)), contains("byte "));
   }
-  REQUIRE_THAT(refusal(good.substr(0, good.size() - 128)), contains("the end mark of a whole pack is not there"));
+  REQUIRE_THAT(refusal(good.substr(0, good.size() - 128)),
+               contains("the end mark of a whole pack is not there"));
   REQUIRE_THAT(refusal(good + std::string(64, '\0')), contains("the end mark of a whole pack is not there"));
 }
 
@@ -171,7 +173,8 @@ TEST_CASE("a reader of packs needs no picture library", "[pack]") {
   INFO(result.output);
   REQUIRE(result.ok());
   REQUIRE(result.says("pictures 2 classes 2 size 8 x 8"));
-  REQUIRE(result.says(fmt::format("1 label 1 bytes 192 checksum {:016x}", checksum(pixels.data(), pixels.size()))));
+  REQUIRE(result.says(
+      fmt::format("1 label 1 bytes 192 checksum {:016x}", checksum(pixels.data(), pixels.size()))));
   REQUIRE(result.says("libc.so"));  // the list of libraries is there
   for (const char* library : {"opencv", "jpeg", "png", "tiff", "webp"}) REQUIRE_FALSE(result.says(library));
 }

@@ -14,7 +14,8 @@ using convert::append_record;
 
 std::string unhex(const std::string& text) {
   std::string bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2) bytes += static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16));
+  for (std::size_t i = 0; i < text.size(); i += 2)
+    bytes += static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16));
   return bytes;
 }
 
@@ -50,7 +51,8 @@ TEST_CASE("headers are those of the classic vector", "[recordio]") {
 TEST_CASE("a record of 2^29 bytes is more than the format holds", "[recordio]") {
   std::string out;
   const std::uint8_t byte = 0;
-  REQUIRE_THROWS_WITH(append_record(out, {&byte, std::size_t{1} << 29}), contains("the format holds less than 2^29"));
+  REQUIRE_THROWS_WITH(append_record(out, {&byte, std::size_t{1} << 29}),
+                      contains("the format holds less than 2^29"));
   REQUIRE(out.empty());
 }
 

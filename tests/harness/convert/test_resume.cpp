@@ -17,9 +17,11 @@ Tree many_pictures(std::uint32_t count) {
   return tree;
 }
 
-std::vector<std::string> convert_call(const TemporaryFolder& folder, const std::string& to, bool pixels = false) {
-  std::vector<std::string> call{"data", "convert",       "--from",    (folder / "from").string(), "--check",
-                                "--to", (folder / to).string(), "--threads", "2"};
+std::vector<std::string> convert_call(const TemporaryFolder& folder, const std::string& to,
+                                      bool pixels = false) {
+  std::vector<std::string> call{
+      "data",      "convert", "--from", (folder / "from").string(), "--check", "--to", (folder / to).string(),
+      "--threads", "2"};
   if (pixels) call.insert(call.end(), {"--pixels", "--size", "64"});
   return call;
 }
@@ -28,7 +30,9 @@ bool same_result(const TemporaryFolder& folder, const std::string& a, const std:
   if (std::filesystem::is_directory(folder / a)) return tree_of(folder / a) == tree_of(folder / b);
   bool same = read_file(folder / a) == read_file(folder / b);
   if (a.ends_with(".rec")) {
-    const auto index = [&](const std::string& rec) { return read_file((folder / rec).replace_extension(".idx")); };
+    const auto index = [&](const std::string& rec) {
+      return read_file((folder / rec).replace_extension(".idx"));
+    };
     same = same && index(a) == index(b);
   }
   return same;
@@ -49,7 +53,8 @@ TEST_CASE("a full disk says so, keeps what is done, and the same command goes on
       const ProcessResult stopped = run_qcface(convert_call(folder, to, pixels), full);
       INFO(stopped.output);
       REQUIRE(stopped.status == 1);
-      REQUIRE(stopped.says("File too large; what was done before is kept: make room and give the same command again"));
+      REQUIRE(stopped.says(
+          "File too large; what was done before is kept: make room and give the same command again"));
       REQUIRE_FALSE(std::filesystem::exists(folder / to));
       REQUIRE(std::filesystem::exists(folder / (to + ".journal")));
       const ProcessResult resumed = run_qcface(convert_call(folder, to, pixels));

@@ -17,7 +17,8 @@ TEST_CASE("mean and deviation are those of all pixels, and normalise them to 0 a
   for (std::uint32_t i = 0; i < 9; ++i) {
     images.push_back(make_picture(i, 12, 12));
     std::filesystem::create_directories(folder / "set" / fmt::format("{}", i % 2));
-    data::write_image((folder / "set" / fmt::format("{}", i % 2) / fmt::format("{}.png", i)).string(), images.back());
+    data::write_image((folder / "set" / fmt::format("{}", i % 2) / fmt::format("{}.png", i)).string(),
+                      images.back());
   }
   StatsOptions options;
   options.side = 12;
@@ -74,7 +75,8 @@ TEST_CASE("classes, sizes, duplicates and pictures that cannot be used", "[stats
   REQUIRE(bins[0].classes == 1);
   REQUIRE(bins[1].classes == 2);
   const std::string text = convert::stats_text(*set, stats);
-  REQUIRE_THAT(text, contains("2 contents stand more than once (2 copies too many); 1 of them in several classes"));
+  REQUIRE_THAT(text,
+               contains("2 contents stand more than once (2 copies too many); 1 of them in several classes"));
   REQUIRE_THAT(text, contains("one/1.jpg = "));
   std::filesystem::create_directory(folder / "out");
   convert::write_stats((folder / "out").string(), *set, stats, {});
@@ -90,7 +92,8 @@ TEST_CASE("classes, sizes, duplicates and pictures that cannot be used", "[stats
 TEST_CASE("statistics do not depend on threads", "[stats]") {
   const TemporaryFolder folder;
   Tree tree;
-  for (std::uint32_t i = 0; i < 100; ++i) tree[fmt::format("{}", i % 9)][fmt::format("{}.png", i)] = picture_file(i % 60, ".png");
+  for (std::uint32_t i = 0; i < 100; ++i)
+    tree[fmt::format("{}", i % 9)][fmt::format("{}.png", i)] = picture_file(i % 60, ".png");
   write_tree(folder / "set", tree);
   const auto set = data::open_pictures((folder / "set").string());
   std::string first;

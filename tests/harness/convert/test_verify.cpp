@@ -4,6 +4,7 @@
 #include "harness/data/pack_set.h"
 #include "tests/harness/cli/qcface_program.h"
 #include "tests/harness/convert/made_set.h"
+#include "tests/harness/data/record_writer.h"
 
 namespace qcface::test {
 namespace {
@@ -23,7 +24,7 @@ TEST_CASE("a damaged record is named with its byte, and the others are checked",
   const ProcessResult good = run_qcface({"data", "verify", path});
   INFO(good.output);
   REQUIRE(good.ok());
-  REQUIRE(good.says("7 pictures checked: all are good"));
+  REQUIRE(good.says("7 pictures and records checked: all are good"));
   const data::PackSet set(path);
   std::string bytes = read_file(path);
   for (const int record : {1, 6}) {
@@ -34,10 +35,11 @@ TEST_CASE("a damaged record is named with its byte, and the others are checked",
   const ProcessResult bad = run_qcface({"data", "verify", (folder / "bad.qpack").string(), path});
   INFO(bad.output);
   REQUIRE(bad.status == 1);
-  REQUIRE(bad.says(fmt::format("bad.qpack: byte {}: picture 1 (a b/x\\ny.png): the checksum of its {} bytes differs\n",
-                               set.record_begin(1), set.stored_bytes(1))));
+  REQUIRE(bad.says(
+      fmt::format("bad.qpack: byte {}: picture 1 (a b/x\\ny.png): the checksum of its {} bytes differs\n",
+                  set.record_begin(1), set.stored_bytes(1))));
   REQUIRE(bad.says(fmt::format("bad.qpack: byte {}: picture 6 (\\xff\\xferaw/z.jpg)", set.record_begin(6))));
-  REQUIRE(bad.says("14 pictures checked, 2 bad"));
+  REQUIRE(bad.says("14 pictures and records checked, 2 bad"));
 }
 
 TEST_CASE("what cannot be opened is bad, and the next place is checked", "[verify]") {
@@ -45,13 +47,13 @@ TEST_CASE("what cannot be opened is bad, and the next place is checked", "[verif
   make_pack(folder, {{"a", {{"1.jpg", picture_file(1)}}}});
   std::string bytes = read_file(folder / "x.qpack");
   write_bytes(folder / "cut.qpack", bytes.substr(0, bytes.size() - 1));
-  const ProcessResult result = run_qcface({"data", "verify", (folder / "cut.qpack").string(), (folder / "none").string(),
-                                           (folder / "x.qpack").string()});
+  const ProcessResult result = run_qcface({"data", "verify", (folder / "cut.qpack").string(),
+                                           (folder / "none").string(), (folder / "x.qpack").string()});
   INFO(result.output);
   REQUIRE(result.status == 1);
   REQUIRE(result.says("the end mark of a whole pack is not there"));
   REQUIRE(result.says("none: cannot be opened: No such file or directory"));
-  REQUIRE(result.says("1 pictures checked, 2 bad"));
+  REQUIRE(result.says("1 pictures and records checked, 2 bad"));
 }
 
 TEST_CASE("every picture of a folder has to decode, at any depth", "[verify]") {
@@ -66,7 +68,7 @@ TEST_CASE("every picture of a folder has to decode, at any depth", "[verify]") {
   REQUIRE(result.status == 1);
   REQUIRE(result.says("set/a/cut\\n.jpg: "));
   REQUIRE(result.says("deeper/x.png: not a picture format this program knows"));
-  REQUIRE(result.says("3 pictures checked, 2 bad"));
+  REQUIRE(result.says("3 pictures and records checked, 2 bad"));
 }
 
 TEST_CASE("pictures of a pack that do not decode are found where that is asked for", "[verify]") {
@@ -82,10 +84,12 @@ TEST_CASE("a check that was stopped goes on, and tells again what it had found",
   const TemporaryFolder folder;
   Tree tree;
   const std::string picture = picture_file(1, ".png", 200, 200);
-  for (int i = 0; i < 2500; ++i) tree["a"][fmt::format("{:04}.png", i)] = i == 3 || i == 2400 ? "none" : picture;
+  for (int i = 0; i < 2500; ++i)
+    tree["a"][fmt::format("{:04}.png", i)] = i == 3 || i == 2400 ? "none" : picture;
   write_tree(folder / "set", tree);
-  const std::vector<std::string> call{"data",      "verify",    (folder / "set").string(),
-                                      "--journal", (folder / "check.journal").string(), "--threads", "2"};
+  const std::vector<std::string> call{
+      "data",      "verify", (folder / "set").string(), "--journal", (folder / "check.journal").string(),
+      "--threads", "2"};
   ProcessOptions stop;
   stop.signal = SIGINT;
   stop.signal_when_says = "0003.png: not a picture";
@@ -100,8 +104,74 @@ TEST_CASE("a check that was stopped goes on, and tells again what it had found",
   REQUIRE(resumed.says("going on behind "));
   REQUIRE(resumed.says("0003.png: not a picture"));
   REQUIRE(resumed.says("2400.png: not a picture"));
-  REQUIRE(resumed.says("2500 pictures checked, 2 bad"));
+  REQUIRE(resumed.says("2500 pictures and records checked, 2 bad"));
   REQUIRE_FALSE(std::filesystem::exists(folder / "check.journal"));
+}
+
+TEST_CASE("RecordIO: framing, index and pictures, each fault with its place", "[verify]") {
+  const TemporaryFolder folder;
+  RecordWriter good;
+  for (std::uint64_t key = 1; key <= 6; ++key)
+    good.add(key, {static_cast<float>(key / 4)}, picture_file(static_cast<std::uint32_t>(key)));
+  const auto verify = [&](const RecordWriter& set, bool with_index = true) {
+    std::filesystem::remove_all(folder / "set");
+    return run_qcface({"data", "verify", set.write(folder / "set", with_index).string()});
+  };
+  const ProcessResult whole = verify(good);
+  INFO(whole.output);
+  REQUIRE(whole.ok());
+  REQUIRE(whole.says("6 pictures and records checked: all are good"));
+
+  RecordWriter bad = good;
+  bad.add(7, {1.0f}, "no picture");
+  const std::size_t at = bad.file.size() - 44;
+  const ProcessResult picture = verify(bad);
+  INFO(picture.output);
+  REQUIRE(picture.status == 1);
+  REQUIRE(picture.says(fmt::format("train.rec: byte {}: id 7: not a picture format this program knows", at)));
+
+  // A break in the framing: what the index names behind it is looked at all the same.
+  std::vector<std::size_t> offsets;
+  for (std::size_t line = 0; line < good.index.size(); line = good.index.find('\n', line) + 1)
+    offsets.push_back(std::stoul(good.index.substr(good.index.find('\t', line) + 1)));
+  RecordWriter broken = good;
+  broken.file[offsets[2]] = 'x';
+  const ProcessResult framing = verify(broken);
+  INFO(framing.output);
+  REQUIRE(framing.status == 1);
+  REQUIRE(framing.says(fmt::format("train.rec: byte {}: magic word", offsets[2])));
+  REQUIRE(framing.says("5 pictures and records checked, 1 bad"));
+  REQUIRE(verify(broken, false).says("2 pictures and records checked, 1 bad"));
+
+  RecordWriter index = good;
+  index.index = fmt::format("1\t0\n2\t{}\n3\t4\n", offsets[1]);
+  const ProcessResult lines = verify(index);
+  INFO(lines.output);
+  REQUIRE(lines.says("train.idx: 1 lines name places where no record begins, for example byte 4 of "));
+  REQUIRE(lines.says(fmt::format("have no line, for example the one at byte {}", offsets[2])));
+  REQUIRE(lines.says("train.idx: 4 records of "));
+  index.index = "1\tzero\n";
+  REQUIRE(verify(index).says("train.idx"));
+
+  RecordWriter cut = good;
+  cut.file.resize(cut.file.size() - 8);
+  REQUIRE(verify(cut).says(fmt::format("train.rec: byte {}: a part of ", offsets[5] + 4)));
+  // The vectors: classic with its records of classes.
+  REQUIRE(run_qcface({"data", "verify", vectors("recordio/classic.rec").string(),
+                      vectors("recordio/im2rec.rec").string()})
+              .says("18 pictures and records checked: all are good"));
+}
+
+TEST_CASE("verification packs are checked picture by picture", "[verify]") {
+  REQUIRE(run_qcface({"data", "verify", vectors("bin/py3_protocol4.bin").string()})
+              .says("8 pictures and records checked: all are good"));
+  for (const char* name : {"bin/reject_truncated.bin", "bin/reject_global.bin"}) {
+    const ProcessResult refused = run_qcface({"data", "verify", vectors(name).string()});
+    INFO(refused.output);
+    REQUIRE(refused.status == 1);
+    REQUIRE(refused.says(name));
+    REQUIRE(refused.says("0 pictures and records checked, 1 bad"));
+  }
 }
 
 }  // namespace
