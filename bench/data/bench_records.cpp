@@ -5,12 +5,11 @@
 //                                                        writes FOLDER/train.rec and train.idx: headers with 8 bytes for a
 //                                                        picture; shuffled: keys in random order
 //   qcface_bench_records folders FOLDER IDENTITIES PICTURES FILE
-//                                                        a folder tree of hard links to one file
+//                                                        a folder tree of hard links to copies of one file
 //   qcface_bench_records open PLACE                      opens a set
 //   qcface_bench_records read PLACE [seconds] [rounds]   reads and decodes in random order
 #include <fmt/format.h>
 
-#include <iterator>
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -19,6 +18,7 @@
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <iterator>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -113,11 +113,21 @@ int write_headers(const fs::path& folder, std::uint64_t records, std::uint64_t c
   return 0;
 }
 
-int make_folders(const fs::path& root, int identities, int pictures, const fs::path& file) {
+int make_folders(const fs::path& root, int identities, int pictures, fs::path file) {
+  constexpr int kLinks = 60'000;  // a file system may allow no more to one file
+  int links = 0;
   for (int i = 0; i < identities; ++i) {
     const fs::path folder = root / fmt::format("id{:07}", i);
     fs::create_directories(folder);
-    for (int p = 0; p < pictures; ++p) fs::create_hard_link(file, folder / fmt::format("{}.jpg", p));
+    for (int p = 0; p < pictures; ++p) {
+      const fs::path picture = folder / fmt::format("{}.jpg", p);
+      if (links++ % kLinks == 0) {
+        fs::copy_file(file, picture);
+        file = picture;
+      } else {
+        fs::create_hard_link(file, picture);
+      }
+    }
   }
   return 0;
 }
@@ -152,7 +162,7 @@ int read_place(const std::string& place, double seconds, int rounds) {
         const std::int64_t index = order[count % order.size()];
         data::DecodeResult result = set->read(index, buffer, picture);
         if (result.ok() && decode) result = decoder.decode(picture, image);
-        require(result.ok(), "{}: {}", set->name(index), result.reason);
+        if (!result.ok()) fail("{}: {}", set->name(index), result.reason);
         bytes += picture.bytes.size();
       }
       elapsed = seconds_since(begin);

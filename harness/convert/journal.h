@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
