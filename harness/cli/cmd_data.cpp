@@ -91,6 +91,7 @@ void add_bench(CLI::App& root, Commands& commands) {
 void add_data(CLI::App& root, Commands& commands) {
   add_synth(root, commands);
   add_bench(root, commands);
+  add_data_align(root, commands);
 }
 
 }  // namespace qcface::cli

@@ -29,6 +29,7 @@ void add_embed(CLI::App& root, Commands& commands);
 void add_inspect(CLI::App& root, Commands& commands);
 void add_report(CLI::App& root, Commands& commands);
 void add_data(CLI::App& root, Commands& commands);
+void add_data_align(CLI::App& root, Commands& commands);
 /// `docs`: prints docs/command-line.md, made from the tables of all commands.
 void add_docs(CLI::App& root, Commands& commands);
 

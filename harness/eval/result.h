@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/text.h"  // csv_field()
 #include "harness/plot/svg_plot.h"
 
 namespace qcface::eval {
@@ -90,9 +91,7 @@ std::string text_at(const nlohmann::json& object, const std::string& key, const 
 const nlohmann::json& object_at(const nlohmann::json& object, const char* key);
 const nlohmann::json& list_at(const nlohmann::json& object, const char* key);
 
-/// CSV: a field as it stands in the file, quoted where RFC 4180 says so; the fields of a line; a whole field as a number
-/// ("inf" too), or NaN.
-std::string csv_field(const std::string& text);
+/// CSV: the fields of a line; a whole field as a number ("inf" too), or NaN.
 std::vector<std::string> split_csv(const std::string& line);
 double csv_number(const std::string& field);
 
