@@ -25,6 +25,7 @@ packages=(
   libdnnl-dev                                                  # convolutions on the CPU
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev  # pictures
   libjpeg-dev libpng-dev libtiff-dev libwebp-dev               # the same formats with damage reports
+  zlib1g-dev                                                   # checksums of PyTorch's archives
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev     # configuration, command line, logging
 )
 if $tests; then

@@ -9,7 +9,9 @@
 
 #include "core/error.h"
 #include "core/open_file.h"
+#include "core/tensors/pytorch.h"
 #include "core/tensors/safetensors.h"
+#include "core/tensors/sharded.h"
 #include "core/text.h"
 
 namespace qcface {
@@ -49,12 +51,11 @@ float half_to_float(std::uint16_t h) {
 // What a file is that is none of ours.
 std::string kind_of_content(std::string_view bytes) {
   constexpr std::pair<std::string_view, const char*> kKinds[] = {
-      {"PK\x03\x04", "a zip archive, as PyTorch writes .pth"},
-      {"\x80", "a Python pickle, as older versions of PyTorch write .pth"},
-      {"\x89HDF", "an HDF5 file"},
-      {"\x93NUMPY", "a NumPy array"},
-      {"GGUF", "a GGUF file"}};
+      {"\x89HDF", "an HDF5 file"}, {"\x93NUMPY", "a NumPy array"}, {"GGUF", "a GGUF file"}};
   if (bytes.empty()) return "an empty file";
+  constexpr std::size_t kTarMagic = 257;
+  if (bytes.size() > kTarMagic && bytes.substr(kTarMagic).starts_with("ustar"))
+    return "a tar archive, as the oldest versions of PyTorch wrote; load and save it with a newer one";
   for (const auto& [start, kind] : kKinds) {
     if (bytes.starts_with(start)) return kind;
   }
@@ -112,17 +113,22 @@ void TensorView::to_float(std::int64_t first, std::span<float> values) const {
 }
 
 TensorSource::TensorSource(std::string path, std::vector<TensorView> tensors,
-                           std::map<std::string, std::string> metadata, std::shared_ptr<const void> memory)
+                           std::map<std::string, std::string> metadata, std::shared_ptr<const void> memory,
+                           std::map<std::string, std::string> refused)
     : path_(std::move(path)),
       tensors_(std::move(tensors)),
       metadata_(std::move(metadata)),
-      memory_(std::move(memory)) {
+      memory_(std::move(memory)),
+      refused_(std::move(refused)) {
   for (std::size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
 }
 
 const TensorView* TensorSource::find(const std::string& name) const {
   const auto found = index_.find(name);
-  return found == index_.end() ? nullptr : &tensors_[found->second];
+  if (found != index_.end()) return &tensors_[found->second];
+  const auto bad = refused_.find(name);
+  if (bad != refused_.end()) fail("{}: tensor {} {}", path_, printable(name, 200), bad->second);
+  return nullptr;
 }
 
 const TensorView& TensorSource::at(const std::string& name) const {
@@ -131,11 +137,17 @@ const TensorView& TensorSource::at(const std::string& name) const {
   return *view;
 }
 
-TensorSource open_tensors(const std::filesystem::path& path) {
-  const MappedFile file = map_file(path);
+TensorSource read_tensors(const MappedFile& file) {
   if (is_safetensors(file.bytes)) return read_safetensors(file);
-  fail("{}: is {}, expected a safetensors file; save the state dict as safetensors", file.path,
+  if (is_pytorch(file.bytes)) return read_pytorch(file);
+  fail("{}: is {}; expected a file of tensors: safetensors, or PyTorch's .pth, .pt, .ckpt", file.path,
        kind_of_content({reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size()}));
+}
+
+TensorSource open_tensors(const std::filesystem::path& path) {
+  if (const auto index = find_shard_index(path)) return read_shards(*index);
+  const MappedFile file = map_file(path);
+  return is_shard_index(file.bytes) ? read_shards(path) : read_tensors(file);
 }
 
 }  // namespace qcface

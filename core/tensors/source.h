@@ -1,4 +1,4 @@
-// Named tensors of a file, whatever its format. A format is a reader of a mapped file and a line in open_tensors().
+// Named tensors of a file, whatever its format. A format is a reader of a mapped file and a line in read_tensors().
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,8 @@
 #include <string>
 #include <unordered_map>
 #include <vector>
+
+#include "core/open_file.h"
 
 namespace qcface {
 
@@ -33,17 +35,20 @@ struct TensorView {
 
 class TensorSource {
  public:
-  /// `memory` owns what the views point at.
+  /// `memory` owns what the views point at. `refused`: names in the file that stand for no tensor that is read, and why, as
+  /// the end of a sentence that begins with the tensor.
   TensorSource(std::string path, std::vector<TensorView> tensors, std::map<std::string, std::string> metadata,
-               std::shared_ptr<const void> memory);
+               std::shared_ptr<const void> memory, std::map<std::string, std::string> refused = {});
 
   /// The file, for messages.
   const std::string& path() const { return path_; }
   const std::vector<TensorView>& tensors() const { return tensors_; }  // in file order
+  /// Null where the file holds no such name. Throws Error naming the file and the tensor where it is one of refused().
   const TensorView* find(const std::string& name) const;
   /// Throws Error naming the file and the missing tensor.
   const TensorView& at(const std::string& name) const;
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const std::map<std::string, std::string>& refused() const { return refused_; }
 
  private:
   std::string path_;
@@ -51,10 +56,14 @@ class TensorSource {
   std::unordered_map<std::string, std::size_t> index_;
   std::map<std::string, std::string> metadata_;
   std::shared_ptr<const void> memory_;
+  std::map<std::string, std::string> refused_;
 };
 
-/// Reads a file of tensors; its content says which format it has, its name does not. Throws Error naming the file: what
-/// it looks like and what was expected, or what is malformed and where.
+/// Reads a file of tensors: safetensors (safetensors.h), of PyTorch (pytorch.h), or the index of a set of safetensors files
+/// (sharded.h), which a folder that holds one stands for as well. The content says which format a file has, its name does not.
+/// Throws Error naming the file: what it looks like and what was expected, or what is malformed and where.
 TensorSource open_tensors(const std::filesystem::path& path);
+/// The same of one file in memory; an index is not one.
+TensorSource read_tensors(const MappedFile& file);
 
 }  // namespace qcface

@@ -1,0 +1,1 @@
+#include "core/pickle/reader.h"

@@ -1,0 +1,1 @@
+#include "core/tensors/sharded.h"

@@ -1,0 +1,1 @@
+#include "core/zip_directory.h"
