@@ -67,8 +67,8 @@ std::vector<Block> find_blocks(const TensorSource& file, const std::string& pref
     // Also the bound of the identity matrix that is made: nine such matrices lie in the file.
     const std::vector<std::int64_t> square{block.width, block.width, 3, 3};
     require(!block.first || block.has_shortcut || conv->shape == square,
-            "{}: tensor {} has shape [{}], expected [C, C, 3, 3] in a block without shortcut weights", file.path(),
-            printable(conv->name, 200), fmt::join(conv->shape, ", "));
+            "{}: tensor {} has shape [{}], expected [C, C, 3, 3] in a block without shortcut weights",
+            file.path(), printable(conv->name, 200), fmt::join(conv->shape, ", "));
     if (block.first) {
       ++layer;
       in_layer = 0;
@@ -111,8 +111,7 @@ void add_identity_shortcut(const Block& block, float bn_eps, MadeTensors& made,
   std::vector<float> identity(width * width);
   for (std::size_t c = 0; c < width; ++c) identity[c * width + c] = 1;
   const auto vector = [&](const char* what, float value) {
-    tensors.push_back(
-        made_tensor(name + what, {block.width}, std::vector<float>(width, value), made));
+    tensors.push_back(made_tensor(name + what, {block.width}, std::vector<float>(width, value), made));
   };
   tensors.push_back(
       made_tensor(name + "0.weight", {block.width, block.width, 1, 1}, std::move(identity), made));
@@ -127,8 +126,8 @@ void add_length_stats(const TensorSource& file, MadeTensors& made, std::vector<T
   const TensorView* const mean = file.find("head.batch_mean");
   const TensorView* const deviation = file.find("head.batch_std");
   if (mean == nullptr || deviation == nullptr || mean->elements() != 1 || deviation->elements() != 1) return;
-  tensors.push_back(made_tensor("head.length_stats", {2},
-                                {mean->to_float().front(), deviation->to_float().front()}, made));
+  tensors.push_back(
+      made_tensor("head.length_stats", {2}, {mean->to_float().front(), deviation->to_float().front()}, made));
 }
 
 bool is_network(std::string_view name) {
@@ -144,26 +143,28 @@ std::optional<std::string> adaface_prefix(const TensorSource& file) {
   return std::nullopt;
 }
 
-std::vector<TensorView> translate_adaface(const TensorSource& file, const std::string& prefix, float bn_eps,
-                                          MadeTensors& made) {
+TranslatedTensors translate_adaface(const TensorSource& file, const std::string& prefix, float bn_eps,
+                                    MadeTensors& made) {
   const std::vector<Block> blocks = find_blocks(file, prefix);
-  std::vector<TensorView> tensors;
+  const auto our_name = [&](const std::string& name) -> std::string {
+    if (name == "head.kernel") return "head.weight";
+    if (!name.starts_with(prefix) || !is_network(std::string_view(name).substr(prefix.size()))) return name;
+    const std::string ours = translated(std::string_view(name).substr(prefix.size()), blocks);
+    require(!ours.empty(),
+            "{}: tensor {} is no part of AdaFace's IR-18, 34, 50 or 101; networks with other blocks (IR-152, "
+            "IR-SE) cannot be read",
+            file.path(), printable(name, 200));
+    return "backbone." + ours;
+  };
+  TranslatedTensors result;
+  std::vector<TensorView>& tensors = result.tensors;
   for (const TensorView& view : file.tensors()) {
-    TensorView ours = view;
-    if (view.name == "head.kernel") {
-      ours.name = "head.weight";
-    } else if (view.name == "head.t" || view.name == "head.batch_mean" || view.name == "head.batch_std") {
-      continue;  // t is another thing than in the curricular heads, and always 0
-    } else if (view.name.starts_with(prefix) && is_network(std::string_view(view.name).substr(prefix.size()))) {
-      const std::string name = translated(std::string_view(view.name).substr(prefix.size()), blocks);
-      require(!name.empty(),
-              "{}: tensor {} is no part of AdaFace's IR-18, 34, 50 or 101; networks with other blocks (IR-152, "
-              "IR-SE) cannot be read",
-              file.path(), printable(view.name, 200));
-      ours.name = "backbone." + name;
-    }
-    tensors.push_back(std::move(ours));
+    // Their t is another thing than that of the curricular heads, and always 0.
+    if (view.name == "head.t" || view.name == "head.batch_mean" || view.name == "head.batch_std") continue;
+    tensors.push_back(view);
+    tensors.back().name = our_name(view.name);
   }
+  for (const auto& [name, why] : file.refused()) result.refused.emplace(our_name(name), why);
   for (const Block& block : blocks) {
     if (block.first && !block.has_shortcut) add_identity_shortcut(block, bn_eps, made, tensors);
   }
@@ -176,7 +177,7 @@ std::vector<TensorView> translate_adaface(const TensorSource& file, const std::s
     }
   }
   add_length_stats(file, made, tensors);
-  return tensors;
+  return result;
 }
 
 }  // namespace qcface::model

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,9 +24,13 @@ using MadeTensors = std::deque<std::vector<float>>;
 /// What stands before AdaFace's names in this file ("model."); nothing: it has none of them.
 std::optional<std::string> adaface_prefix(const TensorSource& file);
 
+struct TranslatedTensors {
+  std::vector<TensorView> tensors;
+  std::map<std::string, std::string> refused;  // TensorSource::refused()
+};
 /// All tensors of the file, the network's under the names of iresnet.md with "backbone." in front. `bn_eps`: of the network
 /// that will be built. Throws Error naming file and tensor for blocks of another kind (SE, bottleneck).
-std::vector<TensorView> translate_adaface(const TensorSource& file, const std::string& prefix, float bn_eps,
-                                          MadeTensors& made);
+TranslatedTensors translate_adaface(const TensorSource& file, const std::string& prefix, float bn_eps,
+                                    MadeTensors& made);
 
 }  // namespace qcface::model

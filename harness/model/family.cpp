@@ -33,17 +33,19 @@ struct Spelling {
   std::string_view backbone;  // before the names of iresnet.md
   std::string_view head;      // before "weight", the class weights; empty: the file has none
 };
+constexpr std::string_view kInsightfaceHead = "state_dict_softmax_fc.";
 constexpr Spelling kSpellings[] = {
     {Family::kQcface, "backbone.", "head."},
     {Family::kQcface, "module.backbone.", "module.head."},
     {Family::kMagface, "module.features.", "module.fc."},
     {Family::kMagface, "features.module.", "module.fc."},
     {Family::kMagface, "features.", "fc."},
-    {Family::kInsightface, "module.", "state_dict_softmax_fc."},
-    {Family::kInsightface, "", "state_dict_softmax_fc."},
+    {Family::kInsightface, "module.", kInsightfaceHead},
+    {Family::kInsightface, "", kInsightfaceHead},
 };
-// Enough of them that a file which lacks one is still known.
-constexpr const char* kTelling[] = {"conv1.weight", "bn2.weight", "fc.bias", "layer1.0.conv1.weight"};
+// Tensors that no other residual network has; several, so that a file which lacks one is still known.
+constexpr const char* kTelling[] = {"prelu.weight", "features.weight", "features.running_mean",
+                                    "layer1.0.prelu.weight"};
 
 constexpr std::string_view kOlderSlot = "momentum.";
 // What never is a backbone's, where its names have nothing in front.
@@ -68,28 +70,40 @@ std::string translated(const std::string& name, const Spelling& spelling) {
   return "backbone." + name.substr(spelling.backbone.size());
 }
 
-// What this program wrote into a file's metadata; nothing: it did not.
+// What this program wrote into a file's metadata, of a run or of an export; nothing: it did not.
 struct OwnWords {
   data::Preparation preparation;
   double bn_eps = facts_of(Family::kQcface).bn_eps;  // versions before the option knew no other
+  std::string family;                                // of an export
 };
 std::optional<OwnWords> own_words(const TensorSource& file) {
-  const auto found = file.metadata().find("config");
+  auto found = file.metadata().find("config");
+  if (found == file.metadata().end()) found = file.metadata().find(kExportKey);
   if (found == file.metadata().end()) return std::nullopt;
   try {
     const nlohmann::json config = parse_json(found->second);
     OwnWords words;
     words.preparation = data::preparation_from_json(config);
     words.bn_eps = config.value("bn-eps", words.bn_eps);
+    words.family = config.value("family", words.family);
     require(words.bn_eps > 0 && words.bn_eps < 1, "bn-eps");
     return words;
   } catch (const std::exception&) {
     fail(
         "{}: the configuration in its metadata is damaged: expected a JSON object whose mean and std are "
-        "three numbers, swap-rb and bgr true or false, non-square centre-crop or reject, bn-eps a number from 0 "
+        "three numbers, swap-rb and bgr true or false, non-square centre-crop or reject, bn-eps a number "
+        "from 0 "
         "to 1; take another checkpoint",
         file.path());
   }
+}
+
+// Where the weights of an export came from.
+std::string once(const std::string& family) {
+  for (const FamilyFacts& facts : kFacts) {
+    if (family == facts.name) return fmt::format(", from {}", facts.title);
+  }
+  return "";
 }
 
 // The whole of a view: the file, and tensors that are in no file.
@@ -117,8 +131,9 @@ std::string describe(const data::Preparation& p) {
 }
 
 std::string ModelFile::describe() const {
-  return fmt::format("{}: batch-norm eps {}, {}", origin.empty() ? "names of no program that is known" : origin,
-                     bn_eps, model::describe(preparation));
+  return fmt::format("{}: batch-norm eps {}, {}",
+                     origin.empty() ? "names of no program that is known" : origin, bn_eps,
+                     model::describe(preparation));
 }
 
 ModelFile open_model(TensorSource file, std::optional<Family> wanted, std::optional<double> bn_eps) {
@@ -142,21 +157,27 @@ ModelFile open_model(TensorSource file, std::optional<Family> wanted, std::optio
     const std::string prefix = adaface ? *adaface : std::string(spelling->backbone);
     const std::string names = adaface ? prefix + "body.*" : prefix.empty() ? "of an iresnet" : prefix + "*";
     model.origin = wanted ? fmt::format("{} by --family (names {})", facts.title, printable(names, 100))
-                   : own  ? fmt::format("of this program (names {})", printable(names, 100))
-                          : fmt::format("{} (names {})", facts.title, printable(names, 100));
+                   : own
+                       ? fmt::format("of this program{} (names {})", once(own->family), printable(names, 100))
+                       : fmt::format("{} (names {})", facts.title, printable(names, 100));
   }
   const auto kept = std::make_shared<Kept>(Kept{std::move(model.tensors), {}});
-  std::vector<TensorView> tensors;
+  TranslatedTensors ours;
   if (adaface) {
-    tensors = translate_adaface(kept->file, *adaface,
-                                static_cast<float>(bn_eps.value_or(model.bn_eps)), kept->made);
+    ours = translate_adaface(kept->file, *adaface, static_cast<float>(bn_eps.value_or(model.bn_eps)),
+                             kept->made);
   } else {
-    tensors = kept->file.tensors();
-    if (spelling != nullptr) {
-      for (TensorView& tensor : tensors) tensor.name = translated(tensor.name, *spelling);
-    }
+    const auto our_name = [&](const std::string& name) {
+      return spelling == nullptr ? name : translated(name, *spelling);
+    };
+    ours.tensors = kept->file.tensors();
+    for (TensorView& tensor : ours.tensors) tensor.name = our_name(tensor.name);
+    for (const auto& [name, why] : kept->file.refused()) ours.refused.emplace(our_name(name), why);
   }
-  model.tensors = TensorSource(kept->file.path(), std::move(tensors), kept->file.metadata(), kept);
+  model.classes_are_rows = !adaface && spelling != nullptr && spelling->head == kInsightfaceHead &&
+                           kept->file.find(std::string(kInsightfaceHead) + "weight") != nullptr;
+  model.tensors = TensorSource(kept->file.path(), std::move(ours.tensors), kept->file.metadata(), kept,
+                               std::move(ours.refused));
   return model;
 }
 

@@ -20,6 +20,10 @@
 
 namespace qcface::model {
 
+/// What `qcface export` writes under this key beside the tensors: JSON, mean, std, ... and bn-eps as a run's configuration has
+/// them, and "family".
+inline constexpr const char* kExportKey = "qcface";
+
 enum class Family { kQcface, kMagface, kInsightface, kAdaface };
 
 /// What a program's files leave out. swap_rb and non_square of its preparation say nothing: they belong to a data set.
@@ -39,11 +43,12 @@ inline const Choices<std::optional<Family>> kFamilyChoices{{"auto", std::nullopt
                                                            {"adaface", Family::kAdaface}};
 
 struct ModelFile {
-  TensorSource tensors;           // under our names
-  Family family;                  // whose eps and preparation are taken
-  std::string origin;             // "MagFace (names module.features.*)"; empty: names of no program that is known
-  double bn_eps = 0;              // from the metadata where this program wrote it, else the family's
+  TensorSource tensors;  // under our names
+  Family family;         // whose eps and preparation are taken
+  std::string origin;    // "MagFace (names module.features.*)"; empty: names of no program that is known
+  double bn_eps = 0;     // from the metadata where this program wrote it, else the family's
   data::Preparation preparation;  // likewise
+  bool classes_are_rows = false;  // head.weight is [K, D], also where K = D
   bool known() const { return !origin.empty(); }
   /// "MagFace (names module.features.*): batch-norm eps 2e-05, BGR pixels, mean (0, 0, 0), std (1, 1, 1)"
   std::string describe() const;

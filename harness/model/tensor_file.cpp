@@ -37,14 +37,15 @@ void transpose(const float* in, std::int64_t rows, std::int64_t columns, std::in
 
 }  // namespace
 
-void read_backbone(const TensorSource& file, nn::ParameterStore& parameters, nn::TensorRole role) {
-  const bool slot = role == nn::TensorRole::kSlot;
+std::vector<const TensorView*> backbone_views(const TensorSource& file,
+                                              std::span<const nn::TensorSpec> backbone, nn::TensorRole role) {
+  std::vector<const TensorView*> views;
   std::string missing;
   int missing_count = 0;
-  for (std::size_t i = 0; i < parameters.tensors().size(); ++i) {
-    const nn::TensorSpec& spec = parameters.tensors()[i];
-    if (slot && spec.kind == nn::TensorKind::kBuffer) continue;
-    const TensorView* view = file.find(prefix_of(role) + kBackbone + spec.name);
+  for (const nn::TensorSpec& spec : backbone) {
+    views.push_back(nullptr);
+    if (role == nn::TensorRole::kSlot && spec.kind == nn::TensorKind::kBuffer) continue;
+    const TensorView* const view = file.find(prefix_of(role) + kBackbone + spec.name);
     if (view == nullptr) {
       if (++missing_count <= 3) missing += (missing.empty() ? "" : ", ") + spec.name;
       continue;
@@ -52,13 +53,21 @@ void read_backbone(const TensorSource& file, nn::ParameterStore& parameters, nn:
     require(view->shape == spec.shape,
             "{}: tensor {} has shape {}, the network needs {}; check --arch and --embed_dims", file.path(),
             view->name, shape_text(view->shape), shape_text(spec.shape));
-    parameters.copy_in(i, view->to_float(), role);
+    views.back() = view;
   }
-  require(missing_count == 0,
-          "{}: {} of {} backbone tensors are missing, for example {} (qcface inspect lists them); is it a "
-          "file of this "
-          "architecture?",
-          file.path(), missing_count, parameters.tensors().size(), missing);
+  require(
+      missing_count == 0,
+      "{}: {} of {} backbone tensors are missing, for example {} (qcface inspect lists them); is it a file "
+      "of this architecture?",
+      file.path(), missing_count, backbone.size(), missing);
+  return views;
+}
+
+void read_backbone(const TensorSource& file, nn::ParameterStore& parameters, nn::TensorRole role) {
+  const std::vector<const TensorView*> views = backbone_views(file, parameters.tensors(), role);
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    if (views[i] != nullptr) parameters.copy_in(i, views[i]->to_float(), role);
+  }
 }
 
 BackboneNames compare_names(const TensorSource& file, std::span<const nn::TensorSpec> backbone) {
@@ -85,10 +94,10 @@ std::int64_t classes_of(const TensorView& head_weight, std::int64_t width) {
 }
 
 ClassRows::ClassRows(const TensorSource& file, const TensorView& tensor, std::int64_t classes,
-                     std::int64_t width)
+                     std::int64_t width, bool rows_first)
     : classes_(classes > 0 ? classes : classes_of(tensor, width)), width_(width) {
   const std::vector<std::int64_t> published{width, classes_}, rows{classes_, width};
-  columns_ = tensor.shape == published;
+  columns_ = tensor.shape == published && !(rows_first && tensor.shape == rows);
   require(
       columns_ || (classes_ > 0 && tensor.shape == rows),
       "{}: tensor {} has shape {}, expected [D, K] = {}: the file was trained on another set of identities "
@@ -106,9 +115,9 @@ void ClassRows::copy(std::int64_t first, std::span<float> rows) const {
   }
 }
 
-void read_class_weights(const TensorSource& file, nn::Head& head, nn::TensorRole role) {
+void read_class_weights(const TensorSource& file, nn::Head& head, nn::TensorRole role, bool rows_first) {
   const std::int64_t classes = head.classes(), width = head.width();
-  const ClassRows stored(file, file.at(prefix_of(role) + "head.weight"), classes, width);
+  const ClassRows stored(file, file.at(prefix_of(role) + "head.weight"), classes, width, rows_first);
   std::vector<float> rows;
   for (std::int64_t first = 0; first < classes; first += kRowsAtOnce) {
     const std::int64_t count = std::min(kRowsAtOnce, classes - first);

@@ -14,6 +14,12 @@
 
 namespace qcface::model {
 
+/// The file's tensor of each of these, of their shapes; with role kSlot of weights alone, null for buffers. Throws Error listing
+/// what is missing, or naming the tensor that is of another shape.
+std::vector<const TensorView*> backbone_views(const TensorSource& file,
+                                              std::span<const nn::TensorSpec> backbone,
+                                              nn::TensorRole role = nn::TensorRole::kValue);
+
 /// Copies every backbone tensor in. Throws Error listing what is missing or of another shape. role kSlot reads slot0.<name> and only weights.
 void read_backbone(const TensorSource& file, nn::ParameterStore& parameters,
                    nn::TensorRole role = nn::TensorRole::kValue);
@@ -32,7 +38,9 @@ std::int64_t classes_of(const TensorView& head_weight, std::int64_t width);
 class ClassRows {
  public:
   /// Throws Error naming the file where the tensor is not [D, K] or [K, D]. classes: 0 for as many as it has.
-  ClassRows(const TensorSource& file, const TensorView& tensor, std::int64_t classes, std::int64_t width);
+  /// rows_first: it is [K, D], which the shapes do not say where K = D.
+  ClassRows(const TensorSource& file, const TensorView& tensor, std::int64_t classes, std::int64_t width,
+            bool rows_first = false);
   std::int64_t classes() const { return classes_; }
   /// Rows first, first + 1, ... as many as `rows` has room for.
   void copy(std::int64_t first, std::span<float> rows) const;
@@ -46,7 +54,7 @@ class ClassRows {
 /// head.weight [D, K], or slot0.head.weight, into the head's rows [K, D]. A file of [K, D] is taken too where the shapes
 /// tell them apart. head.loaded() is the caller's.
 void read_class_weights(const TensorSource& file, nn::Head& head,
-                        nn::TensorRole role = nn::TensorRole::kValue);
+                        nn::TensorRole role = nn::TensorRole::kValue, bool rows_first = false);
 
 /// Collects tensors and the memory behind them for write_safetensors.
 class TensorWriter {

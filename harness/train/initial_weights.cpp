@@ -165,7 +165,7 @@ void load_initial_weights(const TrainOptions& o, const Identities& identities, n
     case Taken::kNothing:
       break;
     case Taken::kAll:
-      model::read_class_weights(file.tensors, head);
+      model::read_class_weights(file.tensors, head, nn::TensorRole::kValue, file.classes_are_rows);
       take_state(file.tensors, head);
       head_words = "with head.weight";
       break;
