@@ -33,7 +33,8 @@ if $tests; then
     catch2
     pkgconf doxygen       # tests of the installed library and its reference
     python3               # tests of scripts and documents
-    python3-torch         # test of the PyTorch example
+    python3-torch         # tests of the PyTorch example and of files for and from PyTorch
+    python3-venv          # the Python of install-python.sh
     libboost-context-dev  # tests that run CUDA kernels on the CPU
     clang libclang-rt-dev libomp-dev  # fuzzing
   )

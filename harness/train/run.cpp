@@ -108,8 +108,10 @@ void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_
       set.size(), set.num_classes(), batches_per_epoch, o.batch_size, name_of(kAugmentChoices, o.augment),
       o.workers);
   announce_sets(set, o);
-  log::info("backbone:    {} with {:.2f} M parameters, embedding width {}, dropout {}", o.arch,
-            static_cast<double>(network.parameters().weight_count()) / 1e6, o.embed_dims, o.dropout);
+  log::info("input:       {}", model::describe(o.preparation));
+  log::info("backbone:    {} with {:.2f} M parameters, embedding width {}, dropout {}, batch-norm eps {}",
+            o.arch, static_cast<double>(network.parameters().weight_count()) / 1e6, o.embed_dims, o.dropout,
+            o.bn_eps);
   const qcf_head_config head = head_config(o);
   log::info("head:        {}, phase {}, lambda {}, s {}, m {}, rule {}", qcf_head_name(o.loss_model),
             name_of(kPhaseChoices, o.phase), o.lambda_g, head.s, head.m, qcf_rule_name(head.rule));
@@ -138,7 +140,8 @@ Run::Run(const TrainOptions& o, const nn::DeviceChoice& device, const OptionTabl
       eval_sets(read_eval_sets(o)),
       set(scan_training_set(o)),
       engine(nn::make_backend(device, o.precision, threads),
-             nn::backbone(o.arch).build({.embed_dim = o.embed_dims, .dropout = o.dropout}),
+             nn::backbone(o.arch).build(
+                 {.embed_dim = o.embed_dims, .dropout = o.dropout, .bn_eps = static_cast<float>(o.bn_eps)}),
              engine_options(o, *set), communicator),
       network(engine.network()),
       loader(*set, loader_options(o)),
@@ -161,7 +164,9 @@ Run::Run(const TrainOptions& o, const nn::DeviceChoice& device, const OptionTabl
 void Run::begin() {
   network.parameters().initialise(options.seed);
   engine.head().initialise(options.seed);
-  if (!options.weight_path.empty()) load_initial_weights(options, state.class_list, network, engine.head());
+  if (!options.weight_path.empty()) {
+    load_initial_weights(options, {state.class_list, set->class_names()}, network, engine.head());
+  }
   state.epoch = options.start_epoch;
 }
 

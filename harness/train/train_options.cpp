@@ -32,10 +32,10 @@ void add_published_options(OptionTable& table, TrainOptions& o) {
                    "norm adds the head's loss on magnitudes (the guidance of the qcface heads, MagFace's "
                    "regulariser) to the "
                    "identity loss; id trains the identity loss alone");
-  table.add(
-      "--weight_path", o.weight_path,
-      "Initial weights: a safetensors file with the backbone's tensor names (with or without \"backbone.\") "
-      "and, if wanted, head.weight [D, K]; or a checkpoint of this program");
+  table.add("--weight_path", o.weight_path,
+            "Initial weights: a checkpoint of this program, or of QCFace, MagFace, InsightFace or AdaFace: "
+            "safetensors, "
+            ".pth, .ckpt. --mean, --std, --bgr and --bn-eps that are not given become the file's");
   table.add_number("--gpu_id", o.gpu_id, 0, 1023, "GPU numbers (used with CUDA only)")->expected(1, 64);
   table.add("--data_dirs", o.data_dirs, "Data sets, separated by commas: image folders <root>/<identity>/<picture>, RecordIO files, folders with "
             "train.rec");
@@ -72,8 +72,11 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_choice(
       "--head", o.head,
       {{"auto", ClassWeights::kAuto}, {"keep", ClassWeights::kKeep}, {"new", ClassWeights::kNew}},
-      "Class weights of --weight_path: keep takes them, new starts new ones; auto takes them if they "
-      "are of this set's identities");
+      "Class weights of --weight_path: keep takes them, new starts new ones; auto takes those of this set's "
+      "identities where that is known, by name");
+  table.add_choice(
+      "--family", o.family, model::kFamilyChoices,
+      "Whose batch-norm eps and picture preparation --weight_path needs; auto: told from the file");
   table.add_number("--seed", o.seed, 0, kLargestSeed, "Seed of every random choice");
   table.add_choice("--device", o.device, model::kDeviceChoices, "Where to train");
   table.add_choice(
@@ -103,9 +106,14 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_choice("--non-square", o.preparation.non_square,
                    {std::begin(data::kNonSquareNames), std::end(data::kNonSquareNames)},
                    "What becomes of pictures that are not square");
-  table.add_number("--mean", o.preparation.mean, -1e6, 1e6, "Mean of R, G, B taken off pixels in [0, 1]");
+  table.add_number("--mean", o.preparation.mean, -1e6, 1e6,
+                   "Mean of R, G, B (with --bgr: B, G, R) taken off pixels in [0, 1]");
   table.add_number("--std", o.preparation.std, 1e-6, 1e6,
-                   "Standard deviation of R, G, B that pixels are divided by");
+                   "Standard deviation of R, G, B (with --bgr: B, G, R) that pixels are divided by");
+  table.add_flag("--bgr", o.preparation.bgr,
+                 "The network takes blue first, as MagFace's and AdaFace's do (--swap-rb mends the files)");
+  table.add_number("--bn-eps", o.bn_eps, 0, 0.1,
+                   "Eps of every batch norm; 0: that of --weight_path, else QCFace's 2e-05");
   table.add_number("--dropout", o.dropout, 0, 0.99,
                    "Probability that a channel before the last layer is dropped");
   table.add_choice("--rule", o.rule,
@@ -165,6 +173,8 @@ void check_train_options(const OptionTable& table, const TrainOptions& o) {
       "--lr-min and --lr-schedule step contradict each other: --lr-min belongs to the cosine schedule");
   contradict(o.device == nn::DeviceKind::kCpu && table.given("gpu_id") && table.given("device"),
              "--gpu_id and --device cpu contradict each other: leave one of them out");
+  contradict(table.given("family") && o.weight_path.empty(),
+             "--family without --weight_path: it says which program wrote that file");
   contradict(table.given("head") && o.weight_path.empty(),
              "--head without --weight_path: it says what becomes of that file's class weights");
   contradict(
@@ -182,6 +192,7 @@ void check_train_options(const OptionTable& table, const TrainOptions& o) {
   require_usage(!o.pth_save_fold.empty(), "--pth-save-fold is empty: name the run folder");
   // Beside their range these have one value of another meaning.
   if (o.scale != 0) within("--scale", o.scale, 1e-3, 1e4);
+  if (o.bn_eps != 0) within("--bn-eps", o.bn_eps, 1e-12, 0.1);
   if (o.margin != -1) within("--margin", o.margin, 0, 1.5707);
   within("--lr-min", o.lr_min, 0, o.lr);
   require_usage(o.batch_size >= 2 * o.accumulate,
