@@ -5,11 +5,12 @@
 //                                                        writes FOLDER/train.rec and train.idx: headers with 8 bytes for a
 //                                                        picture; shuffled: keys in random order
 //   qcface_bench_records folders FOLDER IDENTITIES PICTURES FILE
-//                                                        a folder tree of hard links to one file
+//                                                        a folder tree of hard links to copies of one file
 //   qcface_bench_records open PLACE                      opens a set
 //   qcface_bench_records read PLACE [seconds] [rounds]   reads and decodes in random order
 #include <fmt/format.h>
 
+#include <iterator>
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -18,6 +19,7 @@
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <iterator>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -88,8 +90,8 @@ class Writer {
   std::uint64_t offset_ = 0;
 };
 
-int write_headers(const fs::path& folder, std::uint64_t records, std::uint64_t classes, const std::string& layout,
-                  bool shuffled) {
+int write_headers(const fs::path& folder, std::uint64_t records, std::uint64_t classes,
+                  const std::string& layout, bool shuffled) {
   require(layout == "classic" || layout == "im2rec", "layout {}: expected classic or im2rec", layout);
   require(classes >= 1 && records >= classes, "{} records of {} classes", records, classes);
   fs::create_directories(folder);
@@ -105,17 +107,28 @@ int write_headers(const fs::path& folder, std::uint64_t records, std::uint64_t c
   for (std::size_t i = order.size(); shuffled && i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
   for (const std::uint32_t i : order) writer.image(first + i, static_cast<float>(i * classes / records));
   for (std::uint64_t c = 0; classic && c < classes; ++c) {
-    writer.range(records + 1 + c, static_cast<float>(1 + begin_of(c)), static_cast<float>(1 + begin_of(c + 1)));
+    writer.range(records + 1 + c, static_cast<float>(1 + begin_of(c)),
+                 static_cast<float>(1 + begin_of(c + 1)));
   }
   writer.commit();
   return 0;
 }
 
-int make_folders(const fs::path& root, int identities, int pictures, const fs::path& file) {
+int make_folders(const fs::path& root, int identities, int pictures, fs::path file) {
+  constexpr int kLinks = 60'000;  // a file system may allow no more to one file
+  int links = 0;
   for (int i = 0; i < identities; ++i) {
     const fs::path folder = root / fmt::format("id{:07}", i);
     fs::create_directories(folder);
-    for (int p = 0; p < pictures; ++p) fs::create_hard_link(file, folder / fmt::format("{}.jpg", p));
+    for (int p = 0; p < pictures; ++p) {
+      const fs::path picture = folder / fmt::format("{}.jpg", p);
+      if (links++ % kLinks == 0) {
+        fs::copy_file(file, picture);
+        file = picture;
+      } else {
+        fs::create_hard_link(file, picture);
+      }
+    }
   }
   return 0;
 }
@@ -150,7 +163,7 @@ int read_place(const std::string& place, double seconds, int rounds) {
         const std::int64_t index = order[count % order.size()];
         data::DecodeResult result = set->read(index, buffer, picture);
         if (result.ok() && decode) result = decoder.decode(picture, image);
-        require(result.ok(), "{}: {}", set->name(index), result.reason);
+        if (!result.ok()) fail("{}: {}", set->name(index), result.reason);
         bytes += picture.bytes.size();
       }
       elapsed = seconds_since(begin);
@@ -161,8 +174,10 @@ int read_place(const std::string& place, double seconds, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     const double reading = measure(false).first;
     const auto [decoding, mean_bytes] = measure(true);
-    fmt::print("{{\"program\": \"qcface\", \"pictures\": {}, \"mean_bytes\": {}, \"read\": {:.0f}, \"decode\": {:.1f}}}\n",
-               set->size(), mean_bytes, reading, decoding);
+    fmt::print(
+        "{{\"program\": \"qcface\", \"pictures\": {}, \"mean_bytes\": {}, \"read\": {:.0f}, \"decode\": "
+        "{:.1f}}}\n",
+        set->size(), mean_bytes, reading, decoding);
     std::fflush(stdout);
   }
   return 0;

@@ -62,7 +62,8 @@ void add_bench(CLI::App& root, Commands& commands) {
   auto options = std::make_shared<Options>();
   options->bench.loader.augment = data::AugmentMode::kPublished;
   OptionTable& table = *command.table;
-  table.add("--data_dirs", options->data_dirs, "Data sets, separated by commas: image folders, RecordIO files, folders with train.rec");
+  table.add("--data_dirs", options->data_dirs,
+            "Data sets, separated by commas: image folders, RecordIO files, folders with train.rec");
   table.add_number("-j,--workers", options->bench.loader.workers, 0, kMostWorkers, "Data loading threads");
   table.add_number("-b,--batch-size", options->bench.loader.batch_size, 1, 65536, "Pictures a batch");
   table.add_choice("--augment", options->bench.loader.augment, train::kAugmentChoices,

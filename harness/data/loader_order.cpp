@@ -16,8 +16,9 @@ EpochPlan::EpochPlan(std::span<const PicturePart> parts, std::span<const double>
           "{} weights for {} data sets: expected one a set", weights.size(), parts.size());
   for (std::size_t p = 0; p < parts.size(); ++p) {
     const double weight = weights.empty() ? 1.0 : weights[p];
-    require(weight > 0 && weight <= kLargestDataWeight, "weight {} of {}: expected more than 0 and at most {}",
-            weight, parts[p].what, kLargestDataWeight);
+    require(weight > 0 && weight <= kLargestDataWeight,
+            "weight {} of {}: expected more than 0 and at most {}", weight, parts[p].what,
+            kLargestDataWeight);
     const double whole = std::floor(weight);
     const auto rest = std::llround((weight - whole) * static_cast<double>(parts[p].size));
     parts_.push_back({pictures_, parts[p].size, static_cast<std::int64_t>(whole), rest});

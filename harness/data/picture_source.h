@@ -44,9 +44,7 @@ class PictureSource {
   /// only.
   const std::vector<std::string>& warnings() const { return warnings_; }
   /// The sets that it is made of: itself, or several.
-  virtual std::vector<PicturePart> parts() const {
-    return {{what_, size(), num_classes(), named_classes_}};
-  }
+  virtual std::vector<PicturePart> parts() const { return {{what_, size(), num_classes(), named_classes_}}; }
 
   /// What messages call a picture: a path that ends in <identity>/<picture>, or the file and its place in it.
   virtual std::string name(std::int64_t index) const = 0;

@@ -67,9 +67,8 @@ Record read_record(std::span<const std::uint8_t> file, std::uint64_t offset,
     const std::uint8_t* const head = file.data() + at;
     const auto magic = read_as<std::uint32_t>(head), word = read_as<std::uint32_t>(head + 4);
     if (magic != kRecordMagic) {
-      return refuse_record(
-          at, fmt::format("magic word 0x{:08X}, expected 0x{:08X}: no record begins here", magic,
-                          kRecordMagic));
+      return refuse_record(at, fmt::format("magic word 0x{:08X}, expected 0x{:08X}: no record begins here",
+                                           magic, kRecordMagic));
     }
     const std::uint32_t cflag = word >> 29, length = word & 0x1FFFFFFF;
     const bool in_order = part == 0 ? cflag <= 1 : cflag == 2 || cflag == 3;
@@ -80,9 +79,9 @@ Record read_record(std::span<const std::uint8_t> file, std::uint64_t offset,
     }
     const std::uint64_t room = left - kPartHead, padded = (std::uint64_t{length} + 3) & ~std::uint64_t{3};
     if (padded > room) {
-      return refuse_record(at + 4,
-                           fmt::format("a part of {} bytes with its padding, but the file ends after {}",
-                                       padded, room));
+      return refuse_record(
+          at + 4,
+          fmt::format("a part of {} bytes with its padding, but the file ends after {}", padded, room));
     }
     const std::uint8_t* const data = head + kPartHead;
     at += kPartHead + padded;

@@ -21,8 +21,8 @@ std::string RecordSet::name_in_set(std::int64_t index) const {
 std::uint64_t RecordSet::stored_bytes(std::int64_t index) const {
   std::vector<std::uint8_t> buffer;
   RecordHeader header;
-  const Record record = read_record(bytes_, table_.offset(static_cast<std::size_t>(index)), buffer,
-                                    RecordHeader::kEnough);
+  const Record record =
+      read_record(bytes_, table_.offset(static_cast<std::size_t>(index)), buffer, RecordHeader::kEnough);
   return record.ok() && parse_record_header(record, header).empty() ? record.length - header.picture : 0;
 }
 

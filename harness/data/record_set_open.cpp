@@ -27,7 +27,7 @@ namespace {
 // From here on a float skips whole numbers: classes and keys are no longer what was meant.
 constexpr float kExactBelow = 16777216.0f;
 constexpr std::size_t kSample = 1000;
-constexpr std::size_t kLookEvery = 4096;                    // records between looks at the clock
+constexpr std::size_t kLookEvery = 4096;                      // records between looks at the clock
 constexpr std::uint64_t kHeldBytes = std::uint64_t{1} << 24;  // mapped pages count as memory of this process
 
 // In place of a label.
@@ -66,8 +66,7 @@ class RecordSetOpener {
     std::error_code error;
     path_ = fs::is_directory(place, error) ? place / "train.rec" : place;
     set_.file_ = map_file(path_);
-    set_.bytes_ = {reinterpret_cast<const std::uint8_t*>(set_.file_.bytes.data()),
-                   set_.file_.bytes.size()};
+    set_.bytes_ = {reinterpret_cast<const std::uint8_t*>(set_.file_.bytes.data()), set_.file_.bytes.size()};
     bytes_ = set_.bytes_;
     require(!bytes_.empty(), "{}: the file is empty, expected RecordIO", path_.string());
     require(bytes_.size() < RecordTable::kEnd, "{}: {} bytes, expected fewer than 2^42", path_.string(),
@@ -110,7 +109,8 @@ class RecordSetOpener {
     static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
     begin = begin / page * page;
     // Only a hint: what fails here costs memory or time.
-    ::madvise(const_cast<std::uint8_t*>(bytes_.data()) + begin, static_cast<std::size_t>(end - begin), advice);
+    ::madvise(const_cast<std::uint8_t*>(bytes_.data()) + begin, static_cast<std::size_t>(end - begin),
+              advice);
   }
 
   // Record and header at an offset; a fault is thrown, with the file and its byte.
@@ -173,7 +173,8 @@ class RecordSetOpener {
 
   void reserve_for(std::uint64_t done, std::uint64_t total) {
     if (done == 0 || total <= done) return;
-    const double guess = static_cast<double>(table_.size()) * static_cast<double>(total) / static_cast<double>(done);
+    const double guess =
+        static_cast<double>(table_.size()) * static_cast<double>(total) / static_cast<double>(done);
     table_.reserve(static_cast<std::size_t>(guess * 1.02) + 1000);
   }
 
@@ -317,14 +318,16 @@ class RecordSetOpener {
       const std::int32_t own = read_label(table_.offset(i));
       agrees = own == kDamaged || own == kNoPicture || own == labels_[i];
       if (agrees) continue;
-      warn(fmt::format("the label of key {} is {}, the identity records say {}: every label is read from its "
-                       "picture",
-                       table_.key(i), own == kNoClass ? "no class" : std::to_string(own), labels_[i]));
+      warn(
+          fmt::format("the label of key {} is {}, the identity records say {}: every label is read from its "
+                      "picture",
+                      table_.key(i), own == kNoClass ? "no class" : std::to_string(own), labels_[i]));
     }
-    require(damaged_.count * 100 <= static_cast<std::int64_t>(count),
-            "{}: {} of {} records that were looked at cannot be read, for example {}. Does the index belong to "
-            "this file?",
-            path_.string(), damaged_.count, count, damaged_.first);
+    require(
+        damaged_.count * 100 <= static_cast<std::int64_t>(count),
+        "{}: {} of {} records that were looked at cannot be read, for example {}. Does the index belong to "
+        "this file?",
+        path_.string(), damaged_.count, count, damaged_.first);
     // Such a picture is skipped when its turn comes, or all are looked at once more.
     damaged_ = no_class_ = {};
     several_ = 0;
@@ -372,8 +375,7 @@ class RecordSetOpener {
             "{}: {} of {} records cannot be read, for example {}. Does the index belong to this file?",
             path_.string(), damaged_.count, before, damaged_.first);
     drop_records([&](std::size_t i) {
-      if (labels_[i] == kNoPicture)
-        no_picture_.note([&] { return fmt::format("key {}", table_.key(i)); });
+      if (labels_[i] == kNoPicture) no_picture_.note([&] { return fmt::format("key {}", table_.key(i)); });
       return labels_[i] >= 0;
     });
     require(!labels_.empty(), "{}: none of the {} records holds a picture with a class{}", path_.string(),
@@ -389,16 +391,18 @@ class RecordSetOpener {
       const auto claimed = read_property(property);
       if (claimed && *claimed >= needed && !classic) classes = *claimed;
       if (!claimed || *claimed != classes) {
-        warn(fmt::format("{}: expected `classes,height,width` with {} classes, as the labels have it; it is "
-                         "not followed",
-                         property.string(), classes));
+        warn(
+            fmt::format("{}: expected `classes,height,width` with {} classes, as the labels have it; it is "
+                        "not followed",
+                        property.string(), classes));
       }
     }
     const std::uint64_t limit = std::min(kMostClasses, (std::uint64_t{1} << 20) + 64 * labels_.size());
-    require(classes <= limit,
-            "{}: {} classes for {} pictures (the largest label is {}), expected at most {}: number the classes "
-            "from 0 without such gaps",
-            path_.string(), classes, labels_.size(), needed - 1, limit);
+    require(
+        classes <= limit,
+        "{}: {} classes for {} pictures (the largest label is {}), expected at most {}: number the classes "
+        "from 0 without such gaps",
+        path_.string(), classes, labels_.size(), needed - 1, limit);
     set_.num_classes_ = static_cast<std::int64_t>(classes);
     set_.class_names_.reserve(classes);
     for (std::uint64_t c = 0; c < classes; ++c) set_.class_names_.push_back(std::to_string(c));
@@ -414,7 +418,9 @@ class RecordSetOpener {
     return static_cast<std::uint64_t>(*classes);
   }
 
-  void warn(const std::string& text) { set_.warnings_.push_back(fmt::format("{}: {}", path_.string(), text)); }
+  void warn(const std::string& text) {
+    set_.warnings_.push_back(fmt::format("{}: {}", path_.string(), text));
+  }
 
   void finish_warnings(bool classic) {
     if (missing_ > 0) {
@@ -431,8 +437,8 @@ class RecordSetOpener {
                        no_class_.count, no_class_.first));
     }
     if (damaged_.count > 0) {
-      warn(fmt::format("{} records are damaged and left out, for example {}", damaged_.count,
-                       damaged_.first));
+      warn(
+          fmt::format("{} records are damaged and left out, for example {}", damaged_.count, damaged_.first));
     }
     // The second label of the classic layout is a mark of no use here.
     if (several_ > 0 && most_labels_ > (classic ? 2u : 1u)) {

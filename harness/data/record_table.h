@@ -13,9 +13,7 @@ class RecordTable {
   static constexpr std::uint64_t kEnd = std::uint64_t{1} << 42;
 
   std::size_t size() const { return low_.size(); }
-  std::uint64_t offset(std::size_t i) const {
-    return ((std::uint64_t{high_[i]} << 32) | low_[i]) * 4;
-  }
+  std::uint64_t offset(std::size_t i) const { return ((std::uint64_t{high_[i]} << 32) | low_[i]) * 4; }
   std::uint64_t key(std::size_t i) const {
     if (!wide_keys_.empty()) return wide_keys_[i];
     return keys_.empty() ? first_key_ + i : keys_[i];
@@ -84,7 +82,7 @@ class RecordTable {
 
   std::vector<std::uint32_t> low_;  // of offset / 4
   std::vector<std::uint8_t> high_;
-  std::uint64_t first_key_ = 0;     // where both columns of keys are empty key i is first_key_ + i
+  std::uint64_t first_key_ = 0;  // where both columns of keys are empty key i is first_key_ + i
   std::vector<std::uint32_t> keys_;
   std::vector<std::uint64_t> wide_keys_;
   std::size_t reserved_ = 0;

@@ -84,7 +84,8 @@ nn::ScheduleConfig schedule_config(const TrainOptions& o, std::int64_t steps_per
 void check_batches(const TrainOptions& o, std::int64_t size, std::int64_t batches_per_epoch) {
   const std::int64_t batch = o.batch_size;
   require(batches_per_epoch > 0,
-          "--drop-last leaves no batch: the {} pictures of an epoch are fewer than --batch-size {}; use a smaller batch",
+          "--drop-last leaves no batch: the {} pictures of an epoch are fewer than --batch-size {}; use a "
+          "smaller batch",
           size, batch);
   require(o.drop_last || size % batch != 1,
           "the last batch of an epoch would hold one picture ({} pictures, --batch-size {}), for which batch "

@@ -37,7 +37,9 @@ void add_published_options(OptionTable& table, TrainOptions& o) {
             "safetensors, "
             ".pth, .ckpt. --mean, --std, --bgr and --bn-eps that are not given become the file's");
   table.add_number("--gpu_id", o.gpu_id, 0, 1023, "GPU numbers (used with CUDA only)")->expected(1, 64);
-  table.add("--data_dirs", o.data_dirs, "Data sets, separated by commas: image folders <root>/<identity>/<picture>, RecordIO files, folders with "
+  table.add("--data_dirs", o.data_dirs,
+            "Data sets, separated by commas: image folders <root>/<identity>/<picture>, RecordIO files, "
+            "folders with "
             "train.rec");
   table.add_number("-j,--workers", o.workers, 0, kMostWorkers, "Data loading threads");
   table.add_number("--epochs", o.epochs, 1, kMostEpochs, "Epochs to run in all");
@@ -97,9 +99,10 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_flag("--merge-by-name", o.merge_by_name,
                  "Identities of the same name in several data sets are one class");
   table
-      .add_number("--data-weights", o.data_weights, 0.001, data::kLargestDataWeight,
-                  "How often an epoch shows the pictures of each of --data_dirs, separated by commas: 1,0.5 shows "
-                  "half of the second set, drawn anew each epoch; without it: 1 each")
+      .add_number(
+          "--data-weights", o.data_weights, 0.001, data::kLargestDataWeight,
+          "How often an epoch shows the pictures of each of --data_dirs, separated by commas: 1,0.5 shows "
+          "half of the second set, drawn anew each epoch; without it: 1 each")
       ->expected(0, 4096)
       ->delimiter(',');
   table.add_flag("--swap-rb", o.preparation.swap_rb, "Exchange red and blue of every picture");
@@ -187,8 +190,8 @@ void check_train_options(const OptionTable& table, const TrainOptions& o) {
   require_usage(!o.data_dirs.empty(), "--data_dirs is missing: give the data set(s) to train on");
   const std::size_t sets = data::split_places(o.data_dirs).size();
   require_usage(o.data_weights.empty() || o.data_weights.size() == sets,
-                "--data-weights has {} values, --data_dirs {} data sets: give one a set", o.data_weights.size(),
-                sets);
+                "--data-weights has {} values, --data_dirs {} data sets: give one a set",
+                o.data_weights.size(), sets);
   require_usage(!o.pth_save_fold.empty(), "--pth-save-fold is empty: name the run folder");
   // Beside their range these have one value of another meaning.
   if (o.scale != 0) within("--scale", o.scale, 1e-3, 1e4);

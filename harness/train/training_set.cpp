@@ -86,10 +86,9 @@ void announce_sets(const data::PictureSource& set, const TrainOptions& o) {
   const data::EpochPlan plan(parts, o.data_weights);
   for (std::size_t p = 0; p < parts.size(); ++p) {
     const data::PicturePart& part = parts[p];
-    const std::string weight =
-        o.data_weights.empty()
-            ? ""
-            : fmt::format(", weight {}: {} shown an epoch", o.data_weights[p], plan.shown(p));
+    const std::string weight = o.data_weights.empty() ? ""
+                                                      : fmt::format(", weight {}: {} shown an epoch",
+                                                                    o.data_weights[p], plan.shown(p));
     log::info("data set {}:  {}: {} pictures of {} identities{}", p + 1, part.what, part.size, part.classes,
               weight);
   }

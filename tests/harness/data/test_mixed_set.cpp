@@ -120,7 +120,8 @@ TEST_CASE("a folder and records in one set: labels one after the other, or one a
     REQUIRE(apart->read(i, buffer, picture).ok());
     REQUIRE(apart->stored_bytes(i) == picture.bytes.size());
     REQUIRE(decoder.decode(picture, image).ok());
-    REQUIRE(test::difference(image, test::make_picture(static_cast<std::uint32_t>(i), kSide, kSide)).count == 0);
+    REQUIRE(test::difference(image, test::make_picture(static_cast<std::uint32_t>(i), kSide, kSide)).count ==
+            0);
   }
 }
 
@@ -138,7 +139,8 @@ TEST_CASE("weights: whole passes, and a subset that is drawn anew each epoch") {
     const auto order = plan.order(9, epoch, true);
     REQUIRE(order.size() == 24);
     REQUIRE(order == plan.order(9, epoch, true));
-    REQUIRE(std::set<std::int64_t>(order.begin(), order.end()).size() == 24);  // a repeat has another augmentation
+    REQUIRE(std::set<std::int64_t>(order.begin(), order.end()).size() ==
+            24);  // a repeat has another augmentation
     std::vector<std::int64_t> subset;
     int of_last = 0;
     for (const auto& [index, times] : counts(order, plan)) {

@@ -1,6 +1,8 @@
 // Framing, header and index of RecordIO: the vectors, and every way to be refused.
 #include "harness/data/record_file.h"
 
+#include <algorithm>
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -63,7 +65,8 @@ Record faulty(const std::string& file, std::uint64_t offset = 0) {
 
 TEST_CASE("vector: SHA-256 of nothing and of abc") {
   REQUIRE(test::sha256({}) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  REQUIRE(test::sha256(bytes_of("abc")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  REQUIRE(test::sha256(bytes_of("abc")) ==
+          "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 TEST_CASE("vector: split records are joined with the magic word between their parts") {
@@ -184,7 +187,8 @@ TEST_CASE("records that are not whole are refused with their byte") {
     }
     std::string unpadded = with_part(0, "abcde");
     unpadded.resize(unpadded.size() - 1);
-    REQUIRE_THAT(faulty(unpadded, 16).fault, test::contains("8 bytes with its padding, but the file ends after 7"));
+    REQUIRE_THAT(faulty(unpadded, 16).fault,
+                 test::contains("8 bytes with its padding, but the file ends after 7"));
   }
   SECTION("headers") {
     std::vector<std::uint8_t> buffer;
@@ -202,7 +206,8 @@ TEST_CASE("records that are not whole are refused with their byte") {
     REQUIRE(header.labels[1] == 2.0f);
     for (const std::uint32_t flag : {3u, 0x40000000u, 0xFFFFFFFFu}) {
       std::memcpy(many.data(), &flag, 4);
-      REQUIRE_THAT(fault_of(many), test::contains(fmt::format("{} labels, but the record ends after 32", flag)));
+      REQUIRE_THAT(fault_of(many),
+                   test::contains(fmt::format("{} labels, but the record ends after 32", flag)));
     }
   }
 }
@@ -236,7 +241,8 @@ TEST_CASE("malformed lines of an index are named") {
   const auto refused = [](const std::string& text, const std::string& why) {
     INFO(text);
     for (const std::size_t block : {std::size_t{3}, SIZE_MAX})
-      REQUIRE_THROWS_WITH(parse_index(text, 1000, block), test::contains(why) && test::contains("train.idx: line "));
+      REQUIRE_THROWS_WITH(parse_index(text, 1000, block),
+                          test::contains(why) && test::contains("train.idx: line "));
   };
   refused("1\t0\n2;8\n", "line 2: '2;8', expected a key, a tab and an offset");
   refused("1\t0\n2\n", "line 2: '2'");
@@ -244,7 +250,8 @@ TEST_CASE("malformed lines of an index are named") {
   refused("1\t0\n2\t8 x\n", "line 2");
   refused("1.0\t0\n", "line 1: '1.0");
   refused("18446744073709551616\t0\n", "expected a key");
-  refused("1\t0\n2\t996\n3\t1000\n", "line 3: offset 1000 lies beyond the end of the record file (1000 bytes)");
+  refused("1\t0\n2\t996\n3\t1000\n",
+          "line 3: offset 1000 lies beyond the end of the record file (1000 bytes)");
   refused("1\t6\n", "line 1: offset 6, expected a multiple of 4");
   refused("1\t4" + std::string(500, ' ') + "x\n", "line 1");
   refused(std::string(2000, '\0'), "line 1: '\\x00");

@@ -1,7 +1,9 @@
 // A RecordIO file as a training set: layouts, labels, what is left out, and files that other programs wrote.
 #include "harness/data/record_set.h"
 
+#include <limits>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -154,7 +156,8 @@ TEST_CASE("a classic set takes its labels from the identity records, and checks 
   SECTION("identities that claim the same pictures are not believed") {
     RecordWriter overlap;
     overlap.add(0, {4.0f, 6.0f}, "");
-    for (int key = 1; key < 4; ++key) overlap.add(static_cast<std::uint64_t>(key), {key == 3 ? 1.0f : 0.0f}, "x");
+    for (int key = 1; key < 4; ++key)
+      overlap.add(static_cast<std::uint64_t>(key), {key == 3 ? 1.0f : 0.0f}, "x");
     overlap.add(4, {1.0f, 4.0f}, "");
     overlap.add(5, {3.0f, 4.0f}, "");
     const auto set = open_record_set(overlap.write(folder / "s"));
@@ -205,7 +208,8 @@ TEST_CASE("what is no picture of a class is left out, counted and named") {
   const auto set = open_record_set(writer.write(folder / "s", indexed));
   REQUIRE(labels(set) == std::vector<std::int64_t>{1, 0});
   REQUIRE(warns(set, "1 records without a picture are left out, for example key 8"));
-  REQUIRE(warns(set, "3 records are left out because their label is no class number, for example -1 of key 9"));
+  REQUIRE(
+      warns(set, "3 records are left out because their label is no class number, for example -1 of key 9"));
   REQUIRE(warns(set, "1 records hold several labels (up to 3): the first is taken for the class"));
   REQUIRE(set.warnings().size() == 3);
   REQUIRE(stored(set, 1) == "eleven");
@@ -240,7 +244,8 @@ TEST_CASE("damaged records: few are left out, many refuse the set") {
   damage(200);
   const auto set = open_record_set(writer.write(folder / "few"));
   REQUIRE(set.size() == 298);
-  REQUIRE(warns(set, fmt::format("2 records are damaged and left out, for example byte {}: magic word", offsets[100])));
+  REQUIRE(warns(
+      set, fmt::format("2 records are damaged and left out, for example byte {}: magic word", offsets[100])));
   // Without an index nobody knows where the next record begins.
   REQUIRE_THROWS_WITH(open_record_set(writer.write(folder / "scan", false)),
                       test::contains(fmt::format("train.rec: byte {}: magic word", offsets[100])));
@@ -253,7 +258,9 @@ TEST_CASE("damaged records: few are left out, many refuse the set") {
   const auto path = classic_set.write(folder / "classic");
   const auto sound = open_record_set(path);
   REQUIRE(sound.size() == 400);
-  std::fstream(path, std::ios::in | std::ios::out | std::ios::binary).seekp(40).write("x", 1);  // record of key 1
+  std::fstream(path, std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(40)
+      .write("x", 1);  // record of key 1
   const auto damaged = open_record_set(path);
   REQUIRE(damaged.size() == 400);
   REQUIRE_THAT(reason(damaged, 0), test::contains("byte 40: magic word"));
@@ -262,7 +269,8 @@ TEST_CASE("damaged records: few are left out, many refuse the set") {
 TEST_CASE("sets that make no sense are refused with file and byte") {
   const test::TemporaryFolder folder;
   const auto refused = [&](const RecordWriter& writer, const char* why) {
-    REQUIRE_THROWS_WITH(open_record_set(writer.write(folder / "s")), test::contains(why) && test::contains("train."));
+    REQUIRE_THROWS_WITH(open_record_set(writer.write(folder / "s")),
+                        test::contains(why) && test::contains("train."));
   };
   RecordWriter writer;
   SECTION("empty") {
@@ -294,7 +302,8 @@ TEST_CASE("sets that make no sense are refused with file and byte") {
   SECTION("labels that would make a head of a size without sense") {
     writer.add(1, {0.0f}, "x");
     writer.add(2, {16000000.0f}, "x");
-    refused(writer, "16000001 classes for 2 pictures (the largest label is 16000000), expected at most 1048704");
+    refused(writer,
+            "16000001 classes for 2 pictures (the largest label is 16000000), expected at most 1048704");
   }
   SECTION("nothing but records without a class") {
     writer.add(1, {-1.0f}, "x");
@@ -316,7 +325,8 @@ TEST_CASE("a place is told by its content") {
   REQUIRE_FALSE(is_record_set(folder / "absent"));
   REQUIRE_THROWS_WITH(open_pictures((folder / "text").string()), test::contains("RecordIO"));
   test::write_text(folder / "broken.rec", "no records");
-  REQUIRE_THROWS_WITH(open_pictures((folder / "broken.rec").string()), test::contains("broken.rec: byte 0: magic word"));
+  REQUIRE_THROWS_WITH(open_pictures((folder / "broken.rec").string()),
+                      test::contains("broken.rec: byte 0: magic word"));
 }
 
 TEST_CASE("vectors decode, and training's loader takes a set of records") {
@@ -361,8 +371,8 @@ TEST_CASE("files that MXNet's im2rec wrote are what their lists say") {
     const char* name;
     std::int64_t pictures, classes, side;
   };
-  for (const auto& [name, pictures, classes, side] : {Expected{"faces64", 1632, 1, 64}, {"small28", 392, 35, 28},
-                                                      {"flag9", 12, 5, 0}}) {
+  for (const auto& [name, pictures, classes, side] :
+       {Expected{"faces64", 1632, 1, 64}, {"small28", 392, 35, 28}, {"flag9", 12, 5, 0}}) {
     INFO(name);
     const auto set = open_record_set(folder / (std::string(name) + ".rec"));
     REQUIRE(set.size() == pictures);

@@ -139,7 +139,8 @@ TEST_CASE("a resumed run says what changed in its records and weights") {
     RecordWriter half;
     const auto faces = data::open_pictures(small_folder());
     for (std::int64_t i = 0; i < faces->size(); i += 2)
-      half.add(static_cast<std::uint64_t>(i), {static_cast<float>(faces->label(i))}, read_file(faces->name(i)));
+      half.add(static_cast<std::uint64_t>(i), {static_cast<float>(faces->label(i))},
+               read_file(faces->name(i)));
     half.write(set);
     const auto resumed = resume({}, "4");
     INFO(resumed.output);
@@ -158,8 +159,8 @@ TEST_CASE("names that are numbers give no hint to merge, and merging merges them
   as_records(5).write(folder / "a");
   as_records(3).write(folder / "b");
   const std::string places = (folder / "a").string() + "," + (folder / "b").string();
-  const auto apart =
-      test::train(folder / "run", {"--data_dirs", places, "--max-steps", "1", "--epochs", "1", "--no-report"});
+  const auto apart = test::train(folder / "run",
+                                 {"--data_dirs", places, "--max-steps", "1", "--epochs", "1", "--no-report"});
   require_says(apart, 0, "48 pictures of 8 identities");
   REQUIRE_FALSE(apart.says("--merge-by-name makes them one class"));
   REQUIRE(apart.says("those of each set follow those of the one before"));
@@ -181,11 +182,12 @@ TEST_CASE("corrupt pictures in records are skipped up to one in a hundred") {
   RecordWriter writer;
   for (std::uint64_t key = 0; key < 120; ++key) {
     const auto i = static_cast<std::int64_t>(key) % faces->size();
-    writer.add(key, {static_cast<float>(faces->label(i))}, key == 50 ? "no picture" : read_file(faces->name(i)));
+    writer.add(key, {static_cast<float>(faces->label(i))},
+               key == 50 ? "no picture" : read_file(faces->name(i)));
   }
   const fs::path file = writer.write(folder / "set");
-  const auto result = test::train(folder / "run", {"--data_dirs", (folder / "set").string(), "--epochs", "1",
-                                                   "--no-report"});
+  const auto result =
+      test::train(folder / "run", {"--data_dirs", (folder / "set").string(), "--epochs", "1", "--no-report"});
   INFO(result.output);
   REQUIRE(result.ok());
   REQUIRE(result.says(file.string() + "#key 50 (class "));
@@ -199,11 +201,14 @@ TEST_CASE("training runs on the files that MXNet's im2rec wrote") {
     return;
   }
   test::TemporaryFolder folder;
-  const auto result = test::train(
-      folder / "run", {"--data_dirs", (records / "flag9.rec").string() + "," + (records / "small28.rec").string(),
-                       "--batch-size", "16", "--max-steps", "2", "--epochs", "1", "--no-report"});
+  const auto result =
+      test::train(folder / "run",
+                  {"--data_dirs", (records / "flag9.rec").string() + "," + (records / "small28.rec").string(),
+                   "--batch-size", "16", "--max-steps", "2", "--epochs", "1", "--no-report"});
   INFO(result.output);
   REQUIRE(result.ok());
-  REQUIRE(result.says("RecordIO (im2rec) " + (records / "flag9.rec").string() + ": 12 pictures of 5 identities"));
-  REQUIRE(result.says("RecordIO (im2rec, no index) " + (records / "small28.rec").string() + ": 392 pictures of 35"));
+  REQUIRE(
+      result.says("RecordIO (im2rec) " + (records / "flag9.rec").string() + ": 12 pictures of 5 identities"));
+  REQUIRE(result.says("RecordIO (im2rec, no index) " + (records / "small28.rec").string() +
+                      ": 392 pictures of 35"));
 }
