@@ -1,7 +1,6 @@
 // A RecordIO file as a training set: layouts, labels, what is left out, and files that other programs wrote.
 #include "harness/data/record_set.h"
 
-#include <limits>
 #include <fstream>
 #include <limits>
 #include <map>
