@@ -24,7 +24,8 @@ packages=(
   g++ cmake ninja-build
   libdnnl-dev                                                  # convolutions on the CPU
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev  # pictures
-  libjpeg-dev libpng-dev libtiff-dev libwebp-dev               # the same formats with damage reports
+  libjpeg-dev libpng-dev libtiff-dev libwebp-dev zlib1g-dev    # the same formats with damage reports
+  libmatio-dev                                                 # lists in MAT-files
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev     # configuration, command line, logging
 )
 if $tests; then
