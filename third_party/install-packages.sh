@@ -25,7 +25,8 @@ packages=(
   libdnnl-dev                                                  # convolutions on the CPU
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev  # pictures
   libjpeg-dev libpng-dev libtiff-dev libwebp-dev               # the same formats with damage reports
-  zlib1g-dev                                                   # checksums of PyTorch's archives
+  zlib1g-dev                                                   # checksums of archives, compressed MAT-files
+  libmatio-dev                                                 # lists in MAT-files
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev     # configuration, command line, logging
 )
 if $tests; then

@@ -5,7 +5,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <cmath>
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
