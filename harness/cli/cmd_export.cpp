@@ -56,8 +56,9 @@ void add_export(CLI::App& root, Commands& commands) {
                                  "Write a checkpoint of any family for PyTorch, safetensors or ONNX Runtime");
   auto flags = std::make_shared<Flags>();
   OptionTable& table = *command.table;
-  table.add("--weights", flags->weights,
-            "Checkpoint of this program, or of QCFace, MagFace, InsightFace or AdaFace: safetensors, .pth, .ckpt");
+  table.add(
+      "--weights", flags->weights,
+      "Checkpoint of this program, or of QCFace, MagFace, InsightFace or AdaFace: safetensors, .pth, .ckpt");
   table.add_choice("--family", flags->family, model::kFamilyChoices,
                    "Whose batch-norm eps and picture preparation the weights need; auto: told from the file");
   table.add("--out", flags->out, "File to write; its suffix says the format");
@@ -68,8 +69,9 @@ void add_export(CLI::App& root, Commands& commands) {
                     {"onnx", Format::kOnnx}},
                    "Format; auto: by the suffix of --out");
   table.add_flag("--no-head", flags->no_head, "Leave head.weight out");
-  table.add_flag("--bare", flags->bare,
-                 "Names as InsightFace's, without \"backbone.\" and without head; a .pth also gets its batch-norm eps");
+  table.add_flag(
+      "--bare", flags->bare,
+      "Names as InsightFace's, without \"backbone.\" and without head; a .pth also gets its batch-norm eps");
   table.add_flag("--normalise", flags->normalise,
                  "ONNX: the graph takes RGB pixels 0..255 and prepares them itself");
   table.add_flag("--magnitude", flags->magnitude, "ONNX: a second output, the length of each embedding");

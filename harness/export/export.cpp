@@ -47,7 +47,8 @@ void write_safetensors_of(const std::filesystem::path& path, const Weights& weig
   std::vector<SafeTensorOut> tensors;
   for (const ExportTensor& tensor : weights.tensors) {
     const Dtype dtype = tensor.is_scalar() ? Dtype::kI64 : Dtype::kF32;
-    const bool as_it_is = !tensor.is_scalar() && tensor.from->dtype == dtype && !tensor.transposed && tensor.shift == 0;
+    const bool as_it_is =
+        !tensor.is_scalar() && tensor.from->dtype == dtype && !tensor.transposed && tensor.shift == 0;
     const void* data = as_it_is ? tensor.from->data : nullptr;
     if (!as_it_is) {
       std::vector<std::byte>& bytes = made.emplace_back();
@@ -57,18 +58,21 @@ void write_safetensors_of(const std::filesystem::path& path, const Weights& weig
     }
     tensors.push_back({tensor.name, dtype, tensor.shape, data});
   }
-  write_safetensors(path, tensors, {{"format", "pt"}, {"arch", weights.backbone.name}, {model::kExportKey, own}});
+  write_safetensors(path, tensors,
+                    {{"format", "pt"}, {"arch", weights.backbone.name}, {model::kExportKey, own}});
 }
 
 }  // namespace
 
-void export_model(const model::ModelFile& file, const std::filesystem::path& out, const ExportOptions& options) {
+void export_model(const model::ModelFile& file, const std::filesystem::path& out,
+                  const ExportOptions& options) {
   WeightChoice choice{.head = options.head, .bare = options.bare};
   if (options.format == Format::kOnnx) {
     choice.bare = true;
     choice.counters = false;
   } else if (options.format == Format::kPytorch) {
-    choice.bn_eps = model::facts_of(options.bare ? model::Family::kInsightface : model::Family::kQcface).bn_eps;
+    choice.bn_eps =
+        model::facts_of(options.bare ? model::Family::kInsightface : model::Family::kQcface).bn_eps;
   }
   const Weights weights = collect_weights(file, choice);
   const std::string own = own_words(weights);
@@ -90,9 +94,10 @@ void export_model(const model::ModelFile& file, const std::filesystem::path& out
             with_head ? " with head.weight" : "",
             static_cast<double>(std::filesystem::file_size(out, error)) / (1 << 20));
   if (weights.bn_eps != file.bn_eps) {
-    log::info("the weights need batch-norm eps {} and the code that reads this file has {}: running variances are "
-              "shifted by the difference, embeddings stay the same",
-              file.bn_eps, weights.bn_eps);
+    log::info(
+        "the weights need batch-norm eps {} and the code that reads this file has {}: running variances are "
+        "shifted by the difference, embeddings stay the same",
+        file.bn_eps, weights.bn_eps);
   }
   log::info("input: {}", options.format == Format::kOnnx && options.normalise
                              ? "pixels 0..255 in RGB order"

@@ -22,6 +22,7 @@ struct ExportOptions {
 /// backbone that is known, NaN or infinity, an ONNX file of 2 GiB and more.
 /// A .pth carries no eps that the published code would read, so running variances are shifted where the weights need
 /// another than its own: variance + eps stays what it was, and with it every embedding.
-void export_model(const model::ModelFile& file, const std::filesystem::path& out, const ExportOptions& options);
+void export_model(const model::ModelFile& file, const std::filesystem::path& out,
+                  const ExportOptions& options);
 
 }  // namespace qcface::exports

@@ -20,14 +20,22 @@ constexpr std::uint64_t kLargestFile = 0x7FFFFFFF;  // protobuf's own bound
 enum ElementType : std::int64_t { kFloat = 1, kInt64 = 7 };
 
 // Fields of onnx.proto.
-namespace model_proto { enum { kIr = 1, kProducer = 2, kProducerVersion = 3, kGraph = 7, kOpsets = 8, kMetadata = 14 }; }
-namespace graph_proto { enum { kNode = 1, kName = 2, kInitializer = 5, kInput = 11, kOutput = 12 }; }
-namespace node_proto { enum { kInput = 1, kOutput = 2, kName = 3, kOp = 4, kAttribute = 5 }; }
+namespace model_proto {
+enum { kIr = 1, kProducer = 2, kProducerVersion = 3, kGraph = 7, kOpsets = 8, kMetadata = 14 };
+}
+namespace graph_proto {
+enum { kNode = 1, kName = 2, kInitializer = 5, kInput = 11, kOutput = 12 };
+}
+namespace node_proto {
+enum { kInput = 1, kOutput = 2, kName = 3, kOp = 4, kAttribute = 5 };
+}
 namespace attribute_proto {
 enum { kName = 1, kReal = 2, kInteger = 3, kIntegers = 8, kType = 20 };
 enum Type { kTypeReal = 1, kTypeInteger = 2, kTypeIntegers = 7 };
 }  // namespace attribute_proto
-namespace tensor_proto { enum { kDims = 1, kType = 2, kName = 8, kRaw = 9 }; }
+namespace tensor_proto {
+enum { kDims = 1, kType = 2, kName = 8, kRaw = 9 };
+}
 
 Message attribute(const char* name, std::int64_t value) {
   Message m;
@@ -141,7 +149,8 @@ class GraphWriter {
         break;
       case nn::NodeKind::kConv:
         node("Conv", out, inputs,
-             {attribute("kernel_shape", std::vector{kernel, kernel}), attribute("strides", std::vector{stride, stride}),
+             {attribute("kernel_shape", std::vector{kernel, kernel}),
+              attribute("strides", std::vector{stride, stride}),
               attribute("pads", std::vector{pad, pad, pad, pad})});
         break;
       case nn::NodeKind::kBatchNorm:
@@ -211,10 +220,11 @@ void write_onnx(const std::filesystem::path& path, const Weights& weights, const
   add_metadata(model, weights, options);
   model.begin(model_proto::kGraph, graph_bytes);
   const std::uint64_t all = model.bytes().size() + graph_bytes;
-  require(all <= kLargestFile,
-          "{}: the network has {} bytes and an ONNX file may have {}: export .safetensors or .pth, or a narrower "
-          "embedding",
-          path.string(), all, kLargestFile);
+  require(
+      all <= kLargestFile,
+      "{}: the network has {} bytes and an ONNX file may have {}: export .safetensors or .pth, or a narrower "
+      "embedding",
+      path.string(), all, kLargestFile);
   require_finite(weights);
   AtomicFile file(path);
   file.write(model.bytes());

@@ -12,7 +12,8 @@
 namespace qcface::exports {
 
 struct OnnxOptions {
-  bool normalise = false;  // images are pixels 0..255 in RGB order; else they are prepared as the metadata says
+  bool normalise =
+      false;  // images are pixels 0..255 in RGB order; else they are prepared as the metadata says
   bool magnitude = false;
 };
 

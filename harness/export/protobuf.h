@@ -42,7 +42,9 @@ class Message {
   const std::string& bytes() const { return bytes_; }
 
  private:
-  void tag(int field, int type) { varint(static_cast<std::uint64_t>(field) << 3 | static_cast<unsigned>(type)); }
+  void tag(int field, int type) {
+    varint(static_cast<std::uint64_t>(field) << 3 | static_cast<unsigned>(type));
+  }
   void varint(std::uint64_t value) {
     for (; value >= 0x80; value >>= 7) bytes_ += static_cast<char>(value | 0x80);
     bytes_ += static_cast<char>(value);

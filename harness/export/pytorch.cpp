@@ -20,7 +20,8 @@ class Pickle {
   Pickle& text(std::string_view value) { return code('X').number(value.size(), 4).raw(value); }
   Pickle& integer(std::int64_t value) {
     if (value >= 0 && value < 256) return code('K').number(static_cast<std::uint64_t>(value), 1);
-    if (value >= INT32_MIN && value <= INT32_MAX) return code('J').number(static_cast<std::uint64_t>(value), 4);
+    if (value >= INT32_MIN && value <= INT32_MAX)
+      return code('J').number(static_cast<std::uint64_t>(value), 4);
     return code('\x8a').number(8, 1).number(static_cast<std::uint64_t>(value), 8);
   }
   Pickle& global(std::string_view module, std::string_view name) {
@@ -62,7 +63,9 @@ void put_tensor(Pickle& pickle, const ExportTensor& tensor, std::size_t key) {
   std::int64_t count = 1;
   for (const std::int64_t extent : tensor.shape) count *= extent;
   pickle.global("torch._utils", "_rebuild_tensor_v2").code('(').code('(').text("storage");
-  pickle.global("torch", tensor.is_scalar() ? "LongStorage" : "FloatStorage").text(std::to_string(key)).text("cpu");
+  pickle.global("torch", tensor.is_scalar() ? "LongStorage" : "FloatStorage")
+      .text(std::to_string(key))
+      .text("cpu");
   pickle.integer(count).code('t').code('Q').integer(0).tuple(tensor.shape).tuple(strides_of(tensor.shape));
   pickle.code('\x89').empty_ordered_dict().code('t').code('R');
 }

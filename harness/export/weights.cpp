@@ -44,10 +44,12 @@ void add_head(Weights& weights) {
   const TensorView* const rows = file.find("head.weight");
   if (rows == nullptr) return;
   const std::int64_t width = weights.embed_dim, classes = model::classes_of(*rows, width);
-  require(classes > 0, "{}: tensor head.weight has shape [{}], expected [D, K] with D = {}; --no-head leaves it out",
+  require(classes > 0,
+          "{}: tensor head.weight has shape [{}], expected [D, K] with D = {}; --no-head leaves it out",
           file.path(), fmt::join(rows->shape, ", "), width);
   const std::vector<std::int64_t> published{width, classes};
-  weights.tensors.push_back({"head.weight", published, rows, 0, 0, weights.file.classes_are_rows || rows->shape != published});
+  weights.tensors.push_back(
+      {"head.weight", published, rows, 0, 0, weights.file.classes_are_rows || rows->shape != published});
   if (const TensorView* const t = file.find("head.t"); t != nullptr && t->elements() == 1)
     weights.tensors.push_back({"head.t", {1}, t, 0, 0, false});
 }
@@ -62,12 +64,13 @@ std::uint64_t ExportTensor::bytes() const {
 
 Weights collect_weights(const model::ModelFile& file, const WeightChoice& choice) {
   const auto [backbone, embed_dim] = model::backbone_of(file.tensors);
-  Weights weights{file,
-                  backbone,
-                  embed_dim,
-                  backbone.build({.embed_dim = embed_dim, .dropout = 0, .bn_eps = static_cast<float>(file.bn_eps)}),
-                  choice.bn_eps > 0 ? choice.bn_eps : file.bn_eps,
-                  {}};
+  Weights weights{
+      file,
+      backbone,
+      embed_dim,
+      backbone.build({.embed_dim = embed_dim, .dropout = 0, .bn_eps = static_cast<float>(file.bn_eps)}),
+      choice.bn_eps > 0 ? choice.bn_eps : file.bn_eps,
+      {}};
   add_backbone(weights, choice);
   if (choice.head && !choice.bare) add_head(weights);
   return weights;
@@ -79,7 +82,8 @@ void stream(const Weights& weights, const ExportTensor& tensor,
   const TensorView& view = *tensor.from;
   const auto give = [&](std::span<float> values) {
     stop_if_interrupted();
-    require(nn::all_finite(values), "{}: tensor {} holds NaN or infinity: nothing was written; take another checkpoint",
+    require(nn::all_finite(values),
+            "{}: tensor {} holds NaN or infinity: nothing was written; take another checkpoint",
             weights.file.tensors.path(), view.name);
     if (tensor.shift != 0) {
       for (float& value : values) value += tensor.shift;
@@ -105,7 +109,8 @@ void stream(const Weights& weights, const ExportTensor& tensor,
     block.resize(static_cast<std::size_t>(rows * classes));
     for (std::int64_t k = 0; k < classes; ++k) {
       for (std::int64_t i = 0; i < rows; ++i)
-        block[static_cast<std::size_t>(i * classes + k)] = stored[static_cast<std::size_t>(k * width + d + i)];
+        block[static_cast<std::size_t>(i * classes + k)] =
+            stored[static_cast<std::size_t>(k * width + d + i)];
     }
     give(block);
   }

@@ -80,7 +80,8 @@ std::vector<Block> find_blocks(const TensorSource& file, const std::string& pref
   }
 }
 
-std::string translated(std::string_view name, const std::vector<Block>& blocks) {
+// Our name without "backbone."; empty: the network has no such part; nothing: it belongs to a block that is not whole.
+std::optional<std::string> translated(std::string_view name, const std::vector<Block>& blocks) {
   const auto take = [&](std::string_view part) {
     if (!name.starts_with(part)) return false;
     name.remove_prefix(part.size());
@@ -96,9 +97,9 @@ std::string translated(std::string_view name, const std::vector<Block>& blocks) 
   }
   if (!take("body.")) return "";
   const int n = take_number(name);
-  if (n < 0 || n >= static_cast<int>(blocks.size())) return "";
+  if (n >= static_cast<int>(blocks.size())) return std::nullopt;
   const bool residual = take("res_layer.");
-  if (!residual && !take("shortcut_layer.")) return "";
+  if (n < 0 || (!residual && !take("shortcut_layer."))) return "";
   const int part = take_number(name);
   const std::string ours = part_name(part, name, residual ? kResidual : kShortcut);
   return ours.empty() ? "" : blocks[static_cast<std::size_t>(n)].name + ours;
@@ -149,12 +150,13 @@ TranslatedTensors translate_adaface(const TensorSource& file, const std::string&
   const auto our_name = [&](const std::string& name) -> std::string {
     if (name == "head.kernel") return "head.weight";
     if (!name.starts_with(prefix) || !is_network(std::string_view(name).substr(prefix.size()))) return name;
-    const std::string ours = translated(std::string_view(name).substr(prefix.size()), blocks);
-    require(!ours.empty(),
+    const std::optional<std::string> ours = translated(std::string_view(name).substr(prefix.size()), blocks);
+    if (!ours) return name;
+    require(!ours->empty(),
             "{}: tensor {} is no part of AdaFace's IR-18, 34, 50 or 101; networks with other blocks (IR-152, "
             "IR-SE) cannot be read",
             file.path(), printable(name, 200));
-    return "backbone." + ours;
+    return "backbone." + *ours;
   };
   TranslatedTensors result;
   std::vector<TensorView>& tensors = result.tensors;

@@ -111,6 +111,8 @@ def randomise(network, images, seed=1):
     with torch.no_grad():
         network.train()(images)
         for norm in norms:
+            if isinstance(norm, nn.BatchNorm1d):  # so few pictures hardly differ in some values, which would become huge
+                norm.running_var[:] = norm.running_var.mean()
             norm.running_mean += 0.1 * torch.randn_like(norm.running_mean) * norm.running_var.sqrt()
             norm.running_var *= 0.75 + 0.5 * torch.rand_like(norm.running_var)
             norm.num_batches_tracked += 7
