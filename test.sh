@@ -14,6 +14,7 @@ if [[ $# -gt 0 && $1 != -* ]]; then preset=$1; shift; fi
 if [[ $# -gt 0 && $1 != -* ]]; then label=$1; shift; fi
 
 ./third_party/install-packages.sh --tests
+./third_party/install-python.sh
 jobs=$(nproc)
 cmake --preset "$preset"
 cmake --build --preset "$preset" -j "$jobs"

@@ -57,9 +57,9 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
   }
 }
 
-void AtomicFile::finish() {
-  require(::fsync(fd_) == 0, "{}: sync failed: {}; the previous {} is untouched", temporary_.string(),
-          std::strerror(errno), path_.filename().string());
+void AtomicFile::finish(bool sync) {
+  require(!sync || ::fsync(fd_) == 0, "{}: sync failed: {}; the previous {} is untouched",
+          temporary_.string(), std::strerror(errno), path_.filename().string());
   // The descriptor is closed before the rename: a network file system may report a late write error here.
   const int fd = std::exchange(fd_, -1);
   if (::close(fd) == 0) {
@@ -91,6 +91,11 @@ void AtomicFile::commit() {
   finish();
   put_in_place();
   sync_folder();
+}
+
+void AtomicFile::commit_unsynced() {
+  finish(false);
+  put_in_place();
 }
 
 void FileGroup::commit() {

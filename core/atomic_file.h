@@ -26,11 +26,14 @@ class AtomicFile {
   void write(std::string_view text) { write(text.data(), text.size()); }
   /// Sync, rename over path, sync the folder.
   void commit();
+  /// The rename alone, for one of very many files: whole after a kill or on a full disk, but after a power cut it may be
+  /// there with other content. Somebody must be able to tell, by a checksum kept elsewhere.
+  void commit_unsynced();
 
  private:
   friend class FileGroup;
-  void finish();        // sync and close: from here on the rename is all that can fail
-  void put_in_place();  // rename over path
+  void finish(bool sync = true);  // and close: from here on the rename is all that can fail
+  void put_in_place();            // rename over path
   void sync_folder() const;
 
   std::filesystem::path path_;

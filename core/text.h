@@ -18,6 +18,9 @@ std::string from_json_text(std::string_view text);
 /// " ... (N bytes)". A foreign file's names cannot move the cursor or fill the screen.
 std::string printable(std::string_view bytes, std::size_t limit = 4096);
 
+/// A field of a CSV row as it stands in the file, quoted where RFC 4180 says so.
+std::string csv_field(const std::string& text);
+
 /// The code point of a valid sequence, and the sequence of a code point (U+0000 to U+10FFFF) put behind `out`.
 std::uint32_t code_point(std::string_view sequence);
 void append_utf8(std::string& out, std::uint32_t code_point);

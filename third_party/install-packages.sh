@@ -25,7 +25,8 @@ packages=(
   libdnnl-dev                                                  # convolutions on the CPU
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev  # pictures
   libjpeg-dev libpng-dev libtiff-dev libwebp-dev               # the same formats with damage reports
-  zlib1g-dev                                                   # checksums of PyTorch's archives
+  zlib1g-dev                                                   # checksums of archives, compressed MAT-files
+  libmatio-dev                                                 # lists in MAT-files
   libxxhash-dev                                                # checksums of packed data sets
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev     # configuration, command line, logging
 )
@@ -34,7 +35,8 @@ if $tests; then
     catch2
     pkgconf doxygen       # tests of the installed library and its reference
     python3               # tests of scripts and documents
-    python3-torch         # test of the PyTorch example
+    python3-torch         # tests of the PyTorch example and of files for and from PyTorch
+    python3-venv          # the Python of install-python.sh
     libboost-context-dev  # tests that run CUDA kernels on the CPU
     clang libclang-rt-dev libomp-dev  # fuzzing
   )

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Sets random access and decoding of a RecordIO file beside Python: the same file, one thread each, taking turns in one run.
 
-usage: compare.py --program build/bench/bin/qcface_bench_records --faces FOLDER [--python PYTHON] [--seconds 1] [--rounds 5]
-                  [--json OUT]
+usage: compare.py --program build/bench/bin/qcface_bench_records --faces FOLDER [--python PYTHON ...] [--seconds 1]
+                  [--rounds 5] [--json OUT]
 FOLDER holds <identity>/<picture>, written as one RecordIO file first (recordio.py). PYTHON has Pillow, OpenCV or MXNet
-(default: this one).
+(default: this one); several may be given, because MXNet 1.9.1 needs numpy 1.23.
 """
 import argparse
 import json
@@ -23,7 +23,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
     parser.add_argument("--faces", required=True)
-    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--python", nargs="+", default=[sys.executable])
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json")
@@ -37,11 +37,10 @@ def main():
             ours = run_json([options.program, "read", file, str(options.seconds), "1"], environment)[0]
             rates.setdefault("qcface", []).append(ours["decode"])
             rates.setdefault("qcface, reading alone", []).append(ours["read"])
-            theirs = run_json([options.python, "-W", "ignore", os.path.join(HERE, "peer_python.py"), file,
-                               str(options.seconds), "1"], environment)
-            for row in theirs:
-                name = "Python, " + row["program"]
-                rates.setdefault(name, []).append(row["rate"])
+            for python in options.python:
+                for row in run_json([python, "-W", "ignore", os.path.join(HERE, "peer_python.py"), file,
+                                     str(options.seconds), "1"], environment):
+                    rates.setdefault("Python, " + row["program"], []).append(row["rate"])
     result = {"processor": processor(), "pictures": ours["pictures"], "mean_bytes": ours["mean_bytes"],
               "rounds": options.rounds, "rates": {}}
     print(f"{result['processor']}; {ours['pictures']} pictures of {ours['mean_bytes']} bytes, one thread, {options.rounds} "

@@ -92,6 +92,7 @@ void add_bench(CLI::App& root, Commands& commands) {
 void add_data(CLI::App& root, Commands& commands) {
   add_synth(root, commands);
   add_bench(root, commands);
+  add_data_align(root, commands);
   add_data_pack(root, commands);
   add_data_convert(root, commands);
   add_data_verify(root, commands);

@@ -20,7 +20,7 @@
 #include "core/text.h"
 #include "harness/cli/command.h"
 #include "harness/console/interrupt.h"
-#include "harness/model/model.h"
+#include "harness/model/family.h"
 
 namespace qcface::cli {
 namespace {
@@ -121,12 +121,7 @@ int inspect(const std::string& path, bool all, bool checksums) {
     }
     print_metadata(key, value, all ? value.size() + 1 : kMostLines);
   }
-  try {
-    const auto [backbone, embed_dim] = model::backbone_of(file);
-    fmt::print("backbone: {}, embedding width {}\n", backbone.name, embed_dim);
-  } catch (const Error&) {
-    fmt::print("backbone: none that is known\n");
-  }
+  fmt::print("{}", model::describe_family(file, all ? SIZE_MAX : kMostKeys));
   std::size_t hidden = 0, shown = 0, more = 0;
   for (const TensorView& view : file.tensors()) {
     const bool detail = view.name.starts_with("slot0.") || view.name.starts_with("momentum.") ||

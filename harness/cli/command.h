@@ -26,9 +26,11 @@ Command& add_command(CLI::App& root, Commands& commands, const std::string& name
 void add_train(CLI::App& root, Commands& commands);
 void add_eval(CLI::App& root, Commands& commands);
 void add_embed(CLI::App& root, Commands& commands);
+void add_export(CLI::App& root, Commands& commands);
 void add_inspect(CLI::App& root, Commands& commands);
 void add_report(CLI::App& root, Commands& commands);
 void add_data(CLI::App& root, Commands& commands);
+void add_data_align(CLI::App& root, Commands& commands);
 void add_data_pack(CLI::App& root, Commands& commands);
 void add_data_convert(CLI::App& root, Commands& commands);
 void add_data_verify(CLI::App& root, Commands& commands);

@@ -43,6 +43,7 @@ int run(int argc, char** argv) {
   add_train(root, commands);
   add_eval(root, commands);
   add_embed(root, commands);
+  add_export(root, commands);
   add_inspect(root, commands);
   add_report(root, commands);
   add_data(root, commands);

@@ -9,7 +9,11 @@
 namespace qcface::cli {
 
 void ModelFlags::add_to(OptionTable& table) {
-  table.add("--weights", weights, "Checkpoint, or a safetensors file with a backbone");
+  table.add(
+      "--weights", weights,
+      "Checkpoint of this program, or of QCFace, MagFace, InsightFace or AdaFace: safetensors, .pth, .ckpt");
+  table.add_choice("--family", family, model::kFamilyChoices,
+                   "Whose batch-norm eps and picture preparation the weights need; auto: told from the file");
   table.add("--arch", arch, "Architecture that the file must hold; empty: told from the file");
   table.add_choice("--device", device, model::kDeviceChoices, "Where to run");
   table.add_number("--threads", threads, 0, kMostThreads, "Compute threads; 0 takes all cores");
@@ -25,8 +29,8 @@ nn::DeviceChoice ModelFlags::chosen_device() const {
 }
 
 model::Model ModelFlags::load(const nn::DeviceChoice& chosen) const {
-  require_usage(!weights.empty(), "--weights is missing: give a checkpoint or a safetensors file");
-  return model::load_model(weights, settle_threads(threads, workers), arch, chosen);
+  require_usage(!weights.empty(), "--weights is missing: give a checkpoint");
+  return model::load_model(weights, family, settle_threads(threads, workers), arch, chosen);
 }
 
 eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {

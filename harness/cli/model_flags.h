@@ -16,6 +16,7 @@ namespace qcface::cli {
 struct ModelFlags {
   std::string weights;
   std::string arch;
+  std::optional<model::Family> family;
   std::optional<nn::DeviceKind> device;
   int threads = 0;
   int workers = 2;

@@ -141,20 +141,29 @@ void swap_red_blue(Image& image) {
   for (std::uint8_t* pixel = image.data(); pixel != end; pixel += 3) std::swap(pixel[0], pixel[2]);
 }
 
-void write_image(const std::string& path, const Image& image, int quality) {
-  require(image.width() > 0 && image.height() > 0, "{}: cannot write an empty picture", path);
+std::vector<std::uint8_t> encode_image(const std::string& suffix, const Image& image, int quality) {
+  require(image.width() > 0 && image.height() > 0, "cannot encode an empty picture");
   cv::Mat bgr;
   cv::cvtColor(cv::Mat(image.height(), image.width(), CV_8UC3, const_cast<std::uint8_t*>(image.data())), bgr,
                cv::COLOR_RGB2BGR);
-  const std::size_t dot = path.rfind('.');
   std::vector<std::uint8_t> bytes;
   try {
-    require(dot != std::string::npos &&
-                cv::imencode(path.substr(dot), bgr, bytes,
-                             {cv::IMWRITE_JPEG_QUALITY, quality, cv::IMWRITE_PNG_COMPRESSION, 1}),
-            "{}: cannot encode the picture", path);
+    require(
+        cv::imencode(suffix, bgr, bytes, {cv::IMWRITE_JPEG_QUALITY, quality, cv::IMWRITE_PNG_COMPRESSION, 1}),
+        "cannot encode the picture");
   } catch (const cv::Exception& error) {
-    fail("{}: cannot encode the picture ({}); use a suffix such as .png or .jpg", path, error.err);
+    fail("cannot encode the picture ({}); use a suffix such as .png or .jpg", error.err);
+  }
+  return bytes;
+}
+
+void write_image(const std::string& path, const Image& image, int quality) {
+  std::vector<std::uint8_t> bytes;
+  try {
+    const std::size_t dot = path.rfind('.');
+    bytes = encode_image(dot == std::string::npos ? "" : path.substr(dot), image, quality);
+  } catch (const Error& error) {
+    fail("{}: {}", path, error.what());
   }
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));

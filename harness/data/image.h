@@ -88,6 +88,9 @@ class ImageDecoder {
 /// Exchanges red and blue in place.
 void swap_red_blue(Image& image);
 
+/// The file of a picture, by suffix (.png, .jpg, .bmp). quality is for JPEG only. Throws Error.
+std::vector<std::uint8_t> encode_image(const std::string& suffix, const Image& image, int quality = 95);
+
 /// Writes a picture as .png, .jpg or .bmp by suffix; throws Error naming the file. quality is for JPEG only.
 void write_image(const std::string& path, const Image& image, int quality = 95);
 

@@ -8,6 +8,10 @@ namespace qcface::data {
 namespace fs = std::filesystem;
 
 void LeftOut::note(Kind kind, const fs::path& entry) {
+  // What `qcface data align` puts beside its crops.
+  if ((kind == kUnexpectedPlace || kind == kUnknownSuffix) && entry.stem() == "align" &&
+      (entry.extension() == ".csv" || entry.extension() == ".json" || entry.extension() == ".journal"))
+    return;
   Entry& noted = entries_[kind];
   if (noted.count++ == 0) noted.example = entry.string();
 }

@@ -21,6 +21,7 @@ class MixedSet final : public PictureSource {
   std::string name(std::int64_t index) const override;
   std::string file_name(std::int64_t index) const override;
   std::string name_in_set(std::int64_t index) const override;
+  std::string file(std::int64_t index) const override;
   std::uint64_t stored_bytes(std::int64_t index) const override;
   DecodeResult read(std::int64_t index, std::vector<std::uint8_t>& buffer,
                     StoredPicture& picture) const override;

@@ -23,8 +23,8 @@ struct PicturePart {
 
 class PictureSource;
 /// The pictures of `places`, "a,b", each told by its content: an image folder (image_folder.h), a RecordIO file or a folder
-/// with train.rec (record_set.h), a pack (pack_set.h). Several stand one after the other (mixed_set.h); with merge_by_name classes of one name
-/// are one class. Throws Error naming the place.
+/// with train.rec (record_set.h), a pack (pack_set.h). Several stand one after the other (mixed_set.h); with merge_by_name
+/// classes of one name are one class. Throws Error naming the place.
 std::unique_ptr<PictureSource> open_pictures(std::string_view places, bool merge_by_name = false);
 /// "a,b" -> {a, b}; throws Error for an empty list or an empty entry.
 std::vector<std::filesystem::path> split_places(std::string_view comma_separated);

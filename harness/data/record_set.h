@@ -21,6 +21,7 @@ class RecordSet final : public PictureSource {
   /// "ms1m/train.rec#key 17 (class 3)".
   std::string name(std::int64_t index) const override;
   std::string name_in_set(std::int64_t index) const override;
+  std::string file(std::int64_t) const override { return file_.path; }
   std::uint64_t stored_bytes(std::int64_t index) const override;
   /// A record whose own label is not the one that the set was opened with is a corrupt picture.
   DecodeResult read(std::int64_t index, std::vector<std::uint8_t>& buffer,

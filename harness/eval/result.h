@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/text.h"  // csv_field()
 #include "harness/plot/svg_plot.h"
 
 namespace qcface::eval {

@@ -6,40 +6,24 @@
 
 #include "core/error.h"
 #include "core/hash.h"
-#include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "harness/model/tensor_file.h"
 
 namespace qcface::model {
-namespace {
-
-data::Preparation preparation_of(const TensorSource& file) {
-  const auto found = file.metadata().find("config");
-  if (found == file.metadata().end()) return {};
-  try {
-    return data::preparation_from_json(parse_json(found->second));
-  } catch (const std::exception&) {
-    fail(
-        "{}: the configuration in its metadata is damaged: expected a JSON object whose mean and std are "
-        "three numbers, swap-rb true or false, non-square centre-crop or reject; take another checkpoint",
-        file.path());
-  }
-}
-
-}  // namespace
-
 FoundBackbone backbone_of(const TensorSource& file) {
   const auto shape_of = [&](const std::string& name) {
-    const TensorView* const view = find_backbone_tensor(file, name);
+    const TensorView* const view = file.find("backbone." + name);
     return view == nullptr ? nullptr : &view->shape;
   };
+  const nn::Backbone* found = nn::matching_backbone(shape_of);
   const auto named = file.metadata().find("arch");
-  const nn::Backbone* found = nullptr;
-  try {
-    found = named != file.metadata().end() ? &nn::backbone(named->second) : nn::matching_backbone(shape_of);
-  } catch (const Error& error) {
-    fail("{}: its metadata names a backbone that is unknown: {}", file.path(), error.what());
+  if (found == nullptr && named != file.metadata().end() && shape_of("conv1.weight") != nullptr) {
+    try {
+      found = &nn::backbone(named->second);
+    } catch (const Error& error) {
+      fail("{}: its metadata names a backbone that is unknown: {}", file.path(), error.what());
+    }
   }
   require(found != nullptr, "{}: its tensors are those of no backbone that is known; known are {}",
           file.path(), fmt::join(nn::backbone_names(), ", "));
@@ -50,25 +34,35 @@ FoundBackbone backbone_of(const TensorSource& file) {
   return {*found, static_cast<int>(width->front())};
 }
 
-Model load_model(const std::filesystem::path& path, int threads, const std::string& arch,
-                 const nn::DeviceChoice& device) {
-  const TensorSource file = open_tensors(path);
-  const auto [backbone, embed_dim] = backbone_of(file);
+Model load_model(const std::filesystem::path& path, std::optional<Family> family, int threads,
+                 const std::string& arch, const nn::DeviceChoice& device) {
+  const ModelFile file = open_model(path, family);
+  const auto [backbone, embed_dim] = backbone_of(file.tensors);
   require(arch.empty() || arch == backbone.name, "{}: holds a {} backbone, but --arch {} was asked for",
-          file.path(), backbone.name, arch);
+          path.string(), backbone.name, arch);
   Model model;
   model.arch = backbone.name;
-  model.preparation = preparation_of(file);
+  model.preparation = file.preparation;
   model.backend = nn::make_backend(device, nn::Precision::kFp32, threads);
   nn::BackboneSettings settings;
   settings.embed_dim = embed_dim;
+  settings.bn_eps = static_cast<float>(file.bn_eps);
   model.network = std::make_unique<nn::Network>(backbone.build(settings), *model.backend);
-  read_backbone(file, model.network->parameters());
-  if (const auto extra = unexpected_tensors(file, model.network->parameters()); !extra.empty()) {
-    log::warn("{}: {} tensors are not part of {} and were left out, for example {}", file.path(),
-              extra.size(), backbone.name, printable(extra.front(), 200));
-  }
+  read_backbone(file.tensors, model.network->parameters());
+  log::info("weights: {}: {}, {}", path.string(), backbone.name, file.describe());
+  warn_of_unexpected(file.tensors, model.network->parameters().tensors(), backbone.name);
   return model;
+}
+
+void warn_of_unexpected(const TensorSource& file, std::span<const nn::TensorSpec> backbone,
+                        const std::string& arch) {
+  const std::vector<std::string> extra = compare_names(file, backbone).unexpected;
+  if (extra.empty()) return;
+  std::string examples;
+  for (std::size_t i = 0; i < std::min<std::size_t>(extra.size(), 3); ++i)
+    examples += (i > 0 ? ", " : "") + printable(extra[i], 200);
+  log::warn("{}: {} tensors are not part of {} and were left out, for example {} (qcface inspect lists them)",
+            file.path(), extra.size(), arch, examples);
 }
 
 void NetworkEmbedder::embed(const float* images, std::int64_t n, float* out) {

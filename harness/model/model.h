@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 
 #include "core/tensors/source.h"
 #include "harness/data/preparation.h"
 #include "harness/eval/embedder.h"
+#include "harness/model/family.h"
 #include "nn/backbones/table.h"
 #include "nn/backend.h"
 #include "nn/network.h"
@@ -26,14 +29,18 @@ struct FoundBackbone {
   const nn::Backbone& backbone;
   int embed_dim = 0;
 };
-/// The backbone of the tensors in a file: from its metadata ("arch"), else told from the names and shapes. Throws Error
-/// naming the file when they are no known backbone.
+/// The backbone of the tensors of a file, under our names (family.h): told from names and shapes, and where some are missing
+/// from the metadata ("arch"). Throws Error naming the file when they are no known backbone.
 FoundBackbone backbone_of(const TensorSource& file);
 
-/// Backbone of a checkpoint or of a bare safetensors file, ready for forward_eval (fp32). arch empty: found out.
-/// threads: on the CPU.
-Model load_model(const std::filesystem::path& path, int threads, const std::string& arch = "",
-                 const nn::DeviceChoice& device = {});
+/// Backbone of a checkpoint of any family, ready for forward_eval (fp32); the log says which family and how pictures are
+/// prepared. arch empty: found out. threads: on the CPU.
+Model load_model(const std::filesystem::path& path, std::optional<Family> family, int threads,
+                 const std::string& arch = "", const nn::DeviceChoice& device = {});
+
+/// Warns of tensors that are neither the backbone's nor a head's: how many, and examples.
+void warn_of_unexpected(const TensorSource& file, std::span<const nn::TensorSpec> backbone,
+                        const std::string& arch);
 
 /// A network behind the interface of evaluation.
 class NetworkEmbedder final : public eval::Embedder {

@@ -1,14 +1,14 @@
 #include "harness/model/tensor_file.h"
 
 #include <algorithm>
-#include <array>
+#include <string_view>
+#include <unordered_set>
 
 #include "core/error.h"
 
 namespace qcface::model {
 namespace {
 
-constexpr std::array<const char*, 4> kPrefixes{"backbone.", "", "module.backbone.", "module."};
 constexpr const char* kCounter = ".num_batches_tracked";
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
@@ -16,16 +16,10 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 }
 
 constexpr const char* kSlot = "slot0.";
-constexpr const char* kSlotOfOlderVersions = "momentum.";
+constexpr const char* kBackbone = "backbone.";
 constexpr std::int64_t kRowsAtOnce = 1024;  // of class weights, on their way from and to the backend
 
 std::string prefix_of(nn::TensorRole role) { return role == nn::TensorRole::kSlot ? kSlot : ""; }
-
-// The tensor of a role, of its own name or an older version's.
-const TensorView* find_role(const TensorSource& file, nn::TensorRole role, const std::string& name) {
-  const TensorView* const view = file.find(prefix_of(role) + name);
-  return view != nullptr || role != nn::TensorRole::kSlot ? view : file.find(kSlotOfOlderVersions + name);
-}
 
 // [rows, columns] -> [columns, rows], in squares that stay in the cache; strides between the lines of each.
 void transpose(const float* in, std::int64_t rows, std::int64_t columns, std::int64_t in_stride, float* out,
@@ -43,22 +37,15 @@ void transpose(const float* in, std::int64_t rows, std::int64_t columns, std::in
 
 }  // namespace
 
-const TensorView* find_backbone_tensor(const TensorSource& file, const std::string& name) {
-  for (const char* prefix : kPrefixes) {
-    if (const TensorView* view = file.find(prefix + name)) return view;
-  }
-  return nullptr;
-}
-
-void read_backbone(const TensorSource& file, nn::ParameterStore& parameters, nn::TensorRole role) {
-  const bool slot = role == nn::TensorRole::kSlot;
+std::vector<const TensorView*> backbone_views(const TensorSource& file,
+                                              std::span<const nn::TensorSpec> backbone, nn::TensorRole role) {
+  std::vector<const TensorView*> views;
   std::string missing;
   int missing_count = 0;
-  for (std::size_t i = 0; i < parameters.tensors().size(); ++i) {
-    const nn::TensorSpec& spec = parameters.tensors()[i];
-    if (slot && spec.kind == nn::TensorKind::kBuffer) continue;
-    const TensorView* view =
-        slot ? find_role(file, role, "backbone." + spec.name) : find_backbone_tensor(file, spec.name);
+  for (const nn::TensorSpec& spec : backbone) {
+    views.push_back(nullptr);
+    if (role == nn::TensorRole::kSlot && spec.kind == nn::TensorKind::kBuffer) continue;
+    const TensorView* const view = file.find(prefix_of(role) + kBackbone + spec.name);
     if (view == nullptr) {
       if (++missing_count <= 3) missing += (missing.empty() ? "" : ", ") + spec.name;
       continue;
@@ -66,23 +53,36 @@ void read_backbone(const TensorSource& file, nn::ParameterStore& parameters, nn:
     require(view->shape == spec.shape,
             "{}: tensor {} has shape {}, the network needs {}; check --arch and --embed_dims", file.path(),
             view->name, shape_text(view->shape), shape_text(spec.shape));
-    parameters.copy_in(i, view->to_float(), role);
+    views.back() = view;
   }
-  require(missing_count == 0,
-          "{}: {} of {} backbone tensors are missing, for example {}; is it a file of this architecture?",
-          file.path(), missing_count, parameters.tensors().size(), missing);
+  require(
+      missing_count == 0,
+      "{}: {} of {} backbone tensors are missing, for example {} (qcface inspect lists them); is it a file "
+      "of this architecture?",
+      file.path(), missing_count, backbone.size(), missing);
+  return views;
 }
 
-std::vector<std::string> unexpected_tensors(const TensorSource& file, const nn::ParameterStore& parameters) {
-  std::vector<std::string> names;
+void read_backbone(const TensorSource& file, nn::ParameterStore& parameters, nn::TensorRole role) {
+  const std::vector<const TensorView*> views = backbone_views(file, parameters.tensors(), role);
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    if (views[i] != nullptr) parameters.copy_in(i, views[i]->to_float(), role);
+  }
+}
+
+BackboneNames compare_names(const TensorSource& file, std::span<const nn::TensorSpec> backbone) {
+  BackboneNames names;
+  std::unordered_set<std::string> expected;
+  for (const nn::TensorSpec& spec : backbone) {
+    expected.insert(spec.name);
+    if (file.find(kBackbone + spec.name) == nullptr) names.missing.push_back(spec.name);
+  }
   for (const TensorView& view : file.tensors()) {
-    std::string name = view.name;
-    if (name.starts_with("module.")) name = name.substr(7);
-    if (name.starts_with(kSlot) || name.starts_with(kSlotOfOlderVersions) || name.starts_with("head.") ||
-        name.ends_with(kCounter))
-      continue;
-    if (name.starts_with("backbone.")) name = name.substr(9);
-    if (!parameters.contains(name)) names.push_back(view.name);
+    const std::string_view name = view.name;
+    if (name.starts_with(kSlot) || name.starts_with("head.") || name.ends_with(kCounter)) continue;
+    const bool ours = name.starts_with(kBackbone);
+    if (!ours || !expected.contains(view.name.substr(std::string_view(kBackbone).size())))
+      names.unexpected.push_back(view.name);
   }
   return names;
 }
@@ -93,23 +93,36 @@ std::int64_t classes_of(const TensorView& head_weight, std::int64_t width) {
   return shape[0] == width ? shape[1] : shape[1] == width ? shape[0] : 0;
 }
 
-void read_class_weights(const TensorSource& file, nn::Head& head, nn::TensorRole role) {
-  const std::int64_t classes = head.classes(), width = head.width();
-  const TensorView* const found = find_role(file, role, "head.weight");
-  const TensorView& view = found != nullptr ? *found : file.at(prefix_of(role) + "head.weight");
-  const std::vector<std::int64_t> published{width, classes}, ours{classes, width};
-  const std::vector<float> values = view.to_float();
-  if (view.shape == ours && view.shape != published) return head.copy_in(role, 0, values);
+ClassRows::ClassRows(const TensorSource& file, const TensorView& tensor, std::int64_t classes,
+                     std::int64_t width, bool rows_first)
+    : classes_(classes > 0 ? classes : classes_of(tensor, width)), width_(width) {
+  const std::vector<std::int64_t> published{width, classes_}, rows{classes_, width};
+  columns_ = tensor.shape == published && !(rows_first && tensor.shape == rows);
   require(
-      view.shape == published,
+      columns_ || (classes_ > 0 && tensor.shape == rows),
       "{}: tensor {} has shape {}, expected [D, K] = {}: the file was trained on another set of identities "
       "or another embedding width",
-      file.path(), view.name, shape_text(view.shape), shape_text(published));
+      file.path(), tensor.name, shape_text(tensor.shape), shape_text(published));
+  values_ = tensor.to_float();
+}
+
+void ClassRows::copy(std::int64_t first, std::span<float> rows) const {
+  const std::int64_t count = static_cast<std::int64_t>(rows.size()) / width_;
+  if (columns_) {
+    transpose(values_.data() + first, width_, count, classes_, rows.data(), width_);
+  } else {
+    std::copy_n(values_.begin() + first * width_, count * width_, rows.begin());
+  }
+}
+
+void read_class_weights(const TensorSource& file, nn::Head& head, nn::TensorRole role, bool rows_first) {
+  const std::int64_t classes = head.classes(), width = head.width();
+  const ClassRows stored(file, file.at(prefix_of(role) + "head.weight"), classes, width, rows_first);
   std::vector<float> rows;
   for (std::int64_t first = 0; first < classes; first += kRowsAtOnce) {
     const std::int64_t count = std::min(kRowsAtOnce, classes - first);
     rows.resize(static_cast<std::size_t>(count * width));
-    transpose(values.data() + first, width, count, classes, rows.data(), width);
+    stored.copy(first, rows);
     head.copy_in(role, first, rows);
   }
 }

@@ -1,13 +1,4 @@
-// The tensors of a model in a safetensors file: names and shapes of the published FaceModel, so that files go
-// both ways.
-//   backbone.<name>                     as iresnet.md, convolutions [out, in, kh, kw]
-//   backbone.<bn>.num_batches_tracked   int64, training steps so far
-//   head.weight [D, K]                  class weights, a class a column (in memory: a row)
-//   head.t [1]                          state of the curricular heads
-//   head.length_stats [2]               state of adaface: mean and deviation of lengths
-//   slot0.<name>                        what the optimiser keeps of a weight, same shapes: SGD's velocity
-// Reading also takes names without "backbone.", a leading "module.", and "momentum." for "slot0.", as earlier versions
-// wrote.
+// The tensors of a model in a file, under our names (family.h has the list): into a network and a head, and out of them.
 #pragma once
 
 #include <cstdint>
@@ -23,23 +14,47 @@
 
 namespace qcface::model {
 
-/// The tensor called `name` in any accepted spelling, or nullptr.
-const TensorView* find_backbone_tensor(const TensorSource& file, const std::string& name);
+/// The file's tensor of each of these, of their shapes; with role kSlot of weights alone, null for buffers. Throws Error listing
+/// what is missing, or naming the tensor that is of another shape.
+std::vector<const TensorView*> backbone_views(const TensorSource& file,
+                                              std::span<const nn::TensorSpec> backbone,
+                                              nn::TensorRole role = nn::TensorRole::kValue);
 
 /// Copies every backbone tensor in. Throws Error listing what is missing or of another shape. role kSlot reads slot0.<name> and only weights.
 void read_backbone(const TensorSource& file, nn::ParameterStore& parameters,
                    nn::TensorRole role = nn::TensorRole::kValue);
 
-/// Names in the file that are neither backbone, head, momentum nor batch counters.
-std::vector<std::string> unexpected_tensors(const TensorSource& file, const nn::ParameterStore& parameters);
+struct BackboneNames {
+  std::vector<std::string> missing;     // names of iresnet.md
+  std::vector<std::string> unexpected;  // neither backbone, head, slot nor batch counter; as in the file
+};
+/// What a file lacks of these tensors, and what it holds beside them.
+BackboneNames compare_names(const TensorSource& file, std::span<const nn::TensorSpec> backbone);
 
 /// Classes K of a head.weight [D, K] or [K, D] for embeddings of D = `width` values; 0: it has no such extent.
 std::int64_t classes_of(const TensorView& head_weight, std::int64_t width);
 
+/// Rows of class weights as a file holds them, [D, K] or [K, D], converted to float once.
+class ClassRows {
+ public:
+  /// Throws Error naming the file where the tensor is not [D, K] or [K, D]. classes: 0 for as many as it has.
+  /// rows_first: it is [K, D], which the shapes do not say where K = D.
+  ClassRows(const TensorSource& file, const TensorView& tensor, std::int64_t classes, std::int64_t width,
+            bool rows_first = false);
+  std::int64_t classes() const { return classes_; }
+  /// Rows first, first + 1, ... as many as `rows` has room for.
+  void copy(std::int64_t first, std::span<float> rows) const;
+
+ private:
+  std::vector<float> values_;
+  std::int64_t classes_, width_;
+  bool columns_;  // [D, K]
+};
+
 /// head.weight [D, K], or slot0.head.weight, into the head's rows [K, D]. A file of [K, D] is taken too where the shapes
 /// tell them apart. head.loaded() is the caller's.
 void read_class_weights(const TensorSource& file, nn::Head& head,
-                        nn::TensorRole role = nn::TensorRole::kValue);
+                        nn::TensorRole role = nn::TensorRole::kValue, bool rows_first = false);
 
 /// Collects tensors and the memory behind them for write_safetensors.
 class TensorWriter {

@@ -1,24 +1,18 @@
 #include "harness/synth/synth.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <exception>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <tuple>
 #include <vector>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
-#include "core/log.h"
 #include "core/random.h"
 #include "harness/console/interrupt.h"
+#include "harness/console/run_tasks.h"
 #include "harness/data/degrade.h"
 #include "harness/synth/face.h"
 
@@ -200,68 +194,6 @@ std::string pair_list(const SynthOptions& o) {
   return text;
 }
 
-// Runs task(0..count-1) on threads, fewer where the system refuses some; progress from the calling thread; the first
-// exception comes back.
-template <class Task>
-void run_tasks(int count, int threads, const std::function<void(double)>& progress, Task task) {
-  std::atomic<int> next{0};
-  std::mutex mutex;
-  std::condition_variable changed;
-  int done = 0, running = 0;
-  std::exception_ptr error;
-  const auto work = [&] {
-    std::exception_ptr mine;
-    try {
-      for (int i = next++; i < count; i = next++) {
-        stop_if_interrupted();
-        task(i);
-        const std::lock_guard lock(mutex);
-        ++done;
-      }
-    } catch (...) {
-      mine = std::current_exception();
-      next = count;
-    }
-    const std::lock_guard lock(mutex);
-    if (mine && !error) error = mine;
-    --running;
-    changed.notify_all();
-  };
-  std::vector<std::thread> pool;
-  pool.reserve(static_cast<std::size_t>(threads));
-  try {
-    while (static_cast<int>(pool.size()) < threads) {
-      {
-        const std::lock_guard lock(mutex);
-        ++running;
-      }
-      pool.emplace_back(work);
-    }
-  } catch (const std::system_error&) {
-    {
-      const std::lock_guard lock(mutex);
-      --running;
-    }
-    log::warn("--threads {}: the system lets only {} run", threads, std::max<std::size_t>(pool.size(), 1));
-    if (pool.empty()) {
-      running = 1;
-      work();
-    }
-  }
-  {
-    std::unique_lock lock(mutex);
-    while (!changed.wait_for(lock, std::chrono::milliseconds(200), [&] { return running == 0; })) {
-      const double share = static_cast<double>(done) / std::max(count, 1);
-      lock.unlock();
-      if (progress) progress(share);
-      lock.lock();
-    }
-  }
-  for (std::thread& thread : pool) thread.join();
-  if (error) std::rethrow_exception(error);
-  if (progress) progress(1.0);
-}
-
 // True when a complete set with these parameters is there. Leaves the folder ready for writing otherwise.
 bool prepare_folder(const SynthOptions& o, const std::string& wanted) {
   std::error_code error;
@@ -315,18 +247,22 @@ SynthResult synthesize_faces(const SynthOptions& options, const std::function<vo
     for (Degradation kind : data::kAllDegradations) fs::create_directories(result.degrade / name_of(kind));
     const int train = static_cast<int>(result.train_pictures),
               verify = static_cast<int>(result.verify_pictures);
-    const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     // The studies are the longest tasks: first.
-    run_tasks(options.degrade_sources + train + verify, options.threads == 0 ? cores : options.threads,
-              progress, [&](int i) {
-                if (i < options.degrade_sources) return make_study(options, result.degrade, i);
-                i -= options.degrade_sources;
-                if (i < train) {
-                  return make_training_picture(options, result.train, i / options.pictures_per_identity,
-                                               i % options.pictures_per_identity);
-                }
-                make_verification_picture(options, result.verify / "imgs", i - train);
-              });
+    const std::int64_t tasks = std::int64_t{options.degrade_sources} + train + verify;
+    const auto shown = [&](std::int64_t done) {
+      if (progress)
+        progress(static_cast<double>(done) / static_cast<double>(std::max<std::int64_t>(tasks, 1)));
+    };
+    run_tasks(tasks, options.threads, shown, [&](std::int64_t number, int) {
+      int i = static_cast<int>(number);
+      if (i < options.degrade_sources) return make_study(options, result.degrade, i);
+      i -= options.degrade_sources;
+      if (i < train) {
+        return make_training_picture(options, result.train, i / options.pictures_per_identity,
+                                     i % options.pictures_per_identity);
+      }
+      make_verification_picture(options, result.verify / "imgs", i - train);
+    });
     write_file_atomically(result.pairs, pair_list(options));
     write_file_atomically(result.levels, levels_csv(options));
     write_file_atomically(options.out / "train_degradation.csv", degradation_csv(options));

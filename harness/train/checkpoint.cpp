@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/tensors/safetensors.h"
+#include "harness/model/family.h"
 #include "harness/model/tensor_file.h"
 #include "nn/optimiser.h"
 
@@ -80,7 +81,8 @@ void save_checkpoint(const fs::path& path, nn::Network& network, const nn::Head&
 }
 
 void load_checkpoint(const fs::path& path, nn::Network& network, nn::Head& head) {
-  const TensorSource file = open_tensors(path);
+  const model::ModelFile opened = model::open_model(path);
+  const TensorSource& file = opened.tensors;
   for (const auto role : {nn::TensorRole::kValue, nn::TensorRole::kSlot}) {
     model::read_backbone(file, network.parameters(), role);
     model::read_class_weights(file, head, role);

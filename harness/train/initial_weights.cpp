@@ -1,34 +1,51 @@
 #include "harness/train/initial_weights.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "core/error.h"
 #include "core/log.h"
-#include "core/tensors/source.h"
 #include "core/text.h"
+#include "harness/model/family.h"
+#include "harness/model/model.h"
 #include "harness/model/tensor_file.h"
 #include "harness/train/checkpoint.h"
-#include "nn/backbones/table.h"
+#include "harness/train/checkpoint_files.h"
+#include "harness/train/class_list.h"
 
 namespace qcface::train {
 namespace {
 
+constexpr std::int64_t kRowsAtOnce = 1024;  // of class weights
+
 void require_same_backbone(const TensorSource& file, const TrainOptions& o) {
-  const auto arch = file.metadata().find("arch");
-  require(arch == file.metadata().end() || arch->second == o.arch,
-          "--weight_path {}: holds a backbone {}, but --arch is {}: give the same", o.weight_path,
-          printable(arch == file.metadata().end() ? "" : arch->second, 100), o.arch);
-  const TensorView* bias = model::find_backbone_tensor(file, nn::backbone(o.arch).embedding);
-  require(bias == nullptr || bias->elements() == o.embed_dims,
+  const auto [backbone, embed_dim] = model::backbone_of(file);
+  require(backbone.name == o.arch, "--weight_path {}: holds a backbone {}, but --arch is {}: give the same",
+          o.weight_path, backbone.name, o.arch);
+  require(embed_dim == o.embed_dims,
           "--weight_path {}: its embeddings have {} values, but --embed_dims is {}: give --embed_dims {}",
-          o.weight_path, bias == nullptr ? 0 : bias->elements(), o.embed_dims,
-          bias == nullptr ? 0 : bias->elements());
+          o.weight_path, embed_dim, o.embed_dims, embed_dim);
 }
 
-// "" where the file does not say, as bare weights and older checkpoints do not.
+// Says which program the weights are of. Where the user chose another eps or preparation than theirs, that is a warning.
+void announce_origin(const model::ModelFile& file, const TrainOptions& o) {
+  log::info("--weight_path {}: {}", o.weight_path, file.describe());
+  const data::Preparation &theirs = file.preparation, &now = o.preparation;
+  if (theirs.mean != now.mean || theirs.std != now.std || theirs.bgr != now.bgr) {
+    log::warn("--weight_path {}: its weights were trained with {}, this run takes {}", o.weight_path,
+              model::describe(theirs), model::describe(now));
+  }
+  if (file.bn_eps != o.bn_eps) {
+    log::warn("--weight_path {}: its weights were trained with batch-norm eps {}, this run takes {}",
+              o.weight_path, file.bn_eps, o.bn_eps);
+  }
+}
+
+// Empty where the file does not say, as other programs' and older checkpoints do not.
 std::string class_list_of(const std::string& path) {
   try {
     return read_checkpoint_facts(path).state.class_list;
@@ -37,21 +54,25 @@ std::string class_list_of(const std::string& path) {
   }
 }
 
-// Whether the class weights are taken; logs why not.
-bool takes_class_weights(const TensorSource& file, const TrainOptions& o, const std::string& class_list,
-                         const nn::Head& head) {
-  const TensorView* weights = file.find("head.weight");
+enum class Taken { kNothing, kAll, kByName };
+
+// Which class weights are taken; logs why not all.
+Taken settle_class_weights(const model::ModelFile& file, const TrainOptions& o, const std::string& known,
+                           bool names_known, const Identities& identities, const nn::Head& head) {
   const bool keep = o.head == ClassWeights::kKeep;
   if (o.head == ClassWeights::kNew) {
     log::info("--head new: backbone taken from {}, class weights new", o.weight_path);
-    return false;
+    return Taken::kNothing;
   }
+  const TensorView* const weights = file.tensors.find("head.weight");
   if (weights == nullptr) {
     require(!keep, "--head keep: {} has no head.weight; --head new starts new class weights", o.weight_path);
     log::info("{} has no head.weight: backbone taken, class weights new", o.weight_path);
-    return false;
+    return Taken::kNothing;
   }
-  if (const std::int64_t classes = model::classes_of(*weights, head.width()); classes != head.classes()) {
+  const std::int64_t classes = model::classes_of(*weights, head.width());
+  if (!keep && names_known && known != identities.hash && classes > 0) return Taken::kByName;
+  if (classes != head.classes()) {
     require(
         !keep,
         "--head keep: head.weight of {} has {} classes, this set {}; --head new (or auto) takes the backbone "
@@ -59,49 +80,107 @@ bool takes_class_weights(const TensorSource& file, const TrainOptions& o, const 
         o.weight_path, classes, head.classes());
     log::info("head.weight of {} has {} classes, this set {}: backbone taken, class weights new",
               o.weight_path, classes, head.classes());
-    return false;
+    return Taken::kNothing;
   }
-  if (const std::string known = class_list_of(o.weight_path); !known.empty() && known != class_list) {
+  if (!known.empty() && known != identities.hash) {
     if (keep) {
       log::warn("--head keep: head.weight of {} was trained on {} other identities and is taken all the same",
                 o.weight_path, head.classes());
-      return true;
+      return Taken::kAll;
     }
     log::info(
         "head.weight of {} has {} classes as this set, but of other identities: backbone taken, class "
         "weights "
         "new (--head keep takes them all the same)",
         o.weight_path, head.classes());
-    return false;
+    return Taken::kNothing;
   }
-  return true;
+  if (known.empty()) {
+    log::info(
+        "head.weight of {} has {} classes as this set, and the file does not say whose: they are taken to be "
+        "this "
+        "set's, in its order (--head new starts new ones)",
+        o.weight_path, classes);
+  }
+  return Taken::kAll;
+}
+
+// Name -> label; names that several labels have stand for nobody.
+std::unordered_map<std::string_view, std::int64_t> labels_by_name(std::span<const std::string> names) {
+  std::unordered_map<std::string_view, std::int64_t> labels;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto [place, added] = labels.emplace(names[i], static_cast<std::int64_t>(i));
+    if (!added) place->second = -1;
+  }
+  return labels;
+}
+
+// Replaces the rows of the identities that both lists name. Returns how many.
+std::int64_t take_by_name(const TensorSource& file, std::span<const std::string> before,
+                          std::span<const std::string> now, nn::Head& head) {
+  const std::int64_t width = head.width(), classes = head.classes();
+  const model::ClassRows stored(file, file.at("head.weight"), static_cast<std::int64_t>(before.size()),
+                                width);
+  const auto old_labels = labels_by_name(before), new_labels = labels_by_name(now);
+  std::int64_t taken = 0;
+  std::vector<float> rows;
+  for (std::int64_t first = 0; first < classes; first += kRowsAtOnce) {
+    const std::int64_t count = std::min(kRowsAtOnce, classes - first);
+    rows.resize(static_cast<std::size_t>(count * width));
+    head.copy_out(nn::TensorRole::kValue, first, rows);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::string& name = now[static_cast<std::size_t>(first + i)];
+      const auto old = old_labels.find(name);
+      if (old == old_labels.end() || old->second < 0 || new_labels.at(name) < 0) continue;
+      stored.copy(old->second, std::span(rows).subspan(static_cast<std::size_t>(i * width),
+                                                       static_cast<std::size_t>(width)));
+      ++taken;
+    }
+    head.copy_in(nn::TensorRole::kValue, first, rows);
+  }
+  return taken;
+}
+
+void take_state(const TensorSource& file, nn::Head& head) {
+  for (const nn::Head::State& state : head.state()) {
+    const TensorView* tensor = file.find(state.name);
+    if (tensor == nullptr || tensor->elements() != static_cast<std::int64_t>(state.values.size())) continue;
+    head.set_state({state.name, tensor->to_float()});
+  }
+  head.loaded();
 }
 
 }  // namespace
 
-void load_initial_weights(const TrainOptions& o, const std::string& class_list, nn::Network& network,
+void load_initial_weights(const TrainOptions& o, const Identities& identities, nn::Network& network,
                           nn::Head& head) {
-  std::error_code error;
-  require(std::filesystem::exists(o.weight_path, error), "--weight_path {}: no such file", o.weight_path);
-  const TensorSource file = open_tensors(o.weight_path);
-  require_same_backbone(file, o);
-  model::read_backbone(file, network.parameters());
-  const bool with_head = takes_class_weights(file, o, class_list, head);
-  if (with_head) {
-    model::read_class_weights(file, head);
-    for (const nn::Head::State& state : head.state()) {
-      const TensorView* tensor = file.find(state.name);
-      if (tensor == nullptr || tensor->elements() != static_cast<std::int64_t>(state.values.size())) continue;
-      head.set_state({state.name, tensor->to_float()});
+  const model::ModelFile file = model::open_model(std::filesystem::path(o.weight_path), o.family, o.bn_eps);
+  announce_origin(file, o);
+  require_same_backbone(file.tensors, o);
+  model::read_backbone(file.tensors, network.parameters());
+  const std::string known = class_list_of(o.weight_path);
+  const auto before = known.empty() ? std::nullopt : read_class_list(run_of_checkpoint(o.weight_path), known);
+  std::string head_words = "class weights start new";
+  switch (settle_class_weights(file, o, known, before.has_value(), identities, head)) {
+    case Taken::kNothing:
+      break;
+    case Taken::kAll:
+      model::read_class_weights(file.tensors, head, nn::TensorRole::kValue, file.classes_are_rows);
+      take_state(file.tensors, head);
+      head_words = "with head.weight";
+      break;
+    case Taken::kByName: {
+      const std::int64_t taken = take_by_name(file.tensors, *before, identities.names, head);
+      if (taken > 0) take_state(file.tensors, head);
+      head_words = fmt::format(
+          "class weights of {} identities that both sets have are taken over by name, those of {} "
+          "others start new; {} of the file's are left behind",
+          taken, head.classes() - taken, static_cast<std::int64_t>(before->size()) - taken);
+      break;
     }
-    head.loaded();
   }
-  for (const std::string& name : model::unexpected_tensors(file, network.parameters())) {
-    log::warn("{}: tensor {} is not part of {} and was left out", o.weight_path, printable(name, 200),
-              o.arch);
-  }
-  log::info("initial weights: {} ({})", o.weight_path,
-            with_head ? "with head.weight" : "class weights start new");
+  model::warn_of_unexpected(file.tensors, network.parameters().tensors(), o.arch);
+  log::info("initial weights: {} ({})", o.weight_path, head_words);
 }
 
 }  // namespace qcface::train

@@ -1,6 +1,7 @@
 // --weight_path and --head: a run that begins with the weights of another.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "harness/train/train_options.h"
@@ -9,10 +10,17 @@
 
 namespace qcface::train {
 
-/// Takes the backbone of --weight_path, and as --head says its class weights with the head's state (else those of `head`
-/// stay as they are); the log says which. `class_list` is the hash of this set's class list. Throws Error naming the
-/// file: no safetensors, another backbone or embedding width; with --head keep, class weights that do not fit.
-void load_initial_weights(const TrainOptions& options, const std::string& class_list, nn::Network& network,
+/// Whom the labels of this set mean.
+struct Identities {
+  std::string hash;                    // of the class list
+  std::span<const std::string> names;  // in the order of their labels
+};
+
+/// Takes the backbone of --weight_path, and as --head says its class weights with the head's state: all of them, those of the
+/// identities that both sets have (where the checkpoint lies in its run folder and both lists of names are therefore known),
+/// or none, and then those of `head` stay as they are. The log says which, and which program wrote the file. Throws Error
+/// naming the file: another backbone or embedding width; with --head keep, class weights that do not fit.
+void load_initial_weights(const TrainOptions& options, const Identities& identities, nn::Network& network,
                           nn::Head& head);
 
 }  // namespace qcface::train

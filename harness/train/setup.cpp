@@ -8,6 +8,7 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "harness/console/usage.h"
+#include "harness/model/family.h"
 #include "harness/train/checkpoint_files.h"
 
 namespace qcface::train {
@@ -30,7 +31,7 @@ void prepare_run_folder(const TrainOptions& options, const std::optional<Checkpo
 }
 
 SettledRun settle_resume(OptionTable& table, TrainOptions& options) {
-  for (const char* key : {"config", "weight_path", "head", "start-epoch"}) {
+  for (const char* key : {"config", "weight_path", "head", "family", "start-epoch"}) {
     require_usage(
         !table.given(key),
         "--resume and --{} contradict each other: a resumed run takes its configuration, weights and "
@@ -64,6 +65,17 @@ SettledRun settle_resume(OptionTable& table, TrainOptions& options) {
   return {std::move(lock), std::move(facts)};
 }
 
+// What weights need of pictures and network, where neither command line nor configuration says otherwise.
+void settle_by_weights(const OptionTable& table, TrainOptions& options) {
+  std::error_code error;
+  require(fs::exists(options.weight_path, error), "--weight_path {}: no such file", options.weight_path);
+  const model::ModelFile file = model::open_model(fs::path(options.weight_path), options.family);
+  if (!table.chosen("mean")) options.preparation.mean = file.preparation.mean;
+  if (!table.chosen("std")) options.preparation.std = file.preparation.std;
+  if (!table.chosen("bgr")) options.preparation.bgr = file.preparation.bgr;
+  if (options.bn_eps == 0) options.bn_eps = file.bn_eps;
+}
+
 }  // namespace
 
 SettledRun settle_run(OptionTable& table, TrainOptions& options) {
@@ -76,6 +88,8 @@ SettledRun settle_run(OptionTable& table, TrainOptions& options) {
                   "{}: \"resume\" belongs on the command line, not in a configuration file", options.config);
   }
   check_train_options(table, options);
+  if (!run && !options.weight_path.empty()) settle_by_weights(table, options);
+  if (options.bn_eps == 0) options.bn_eps = model::facts_of(model::Family::kQcface).bn_eps;
   if (!run) run.emplace(SettledRun{RunLock(options.pth_save_fold), std::nullopt});
   prepare_run_folder(options, run->resume);
   return std::move(*run);

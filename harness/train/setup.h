@@ -16,7 +16,7 @@ struct SettledRun {
 };
 
 /// Merges --config or the configuration of the checkpoint named by --resume into the options the command line
-/// left alone, checks the result, locks the run folder (before a checkpoint is looked for in it) and tries whether it can
+/// left alone, and what --weight_path needs of pictures and network, checks the result, locks the run folder (before a checkpoint is looked for in it) and tries whether it can
 /// be written. Throws Error naming the flag when the command line changes what a resumed run must keep, when the
 /// folder is another process's, or holds the checkpoints of another run.
 SettledRun settle_run(OptionTable& table, TrainOptions& options);

@@ -13,6 +13,7 @@
 #include "harness/console/option_table.h"
 #include "harness/data/loader.h"
 #include "harness/data/preparation.h"
+#include "harness/model/family.h"
 #include "nn/backend.h"
 #include "nn/schedule.h"
 
@@ -56,6 +57,7 @@ struct TrainOptions {
   std::string config;
   std::string resume;
   ClassWeights head = ClassWeights::kAuto;
+  std::optional<model::Family> family;  // of weight_path; none: told from the file
   std::uint64_t seed = 0;
   std::optional<nn::DeviceKind> device;  // none: a GPU where there is one
   nn::Precision precision = nn::Precision::kFp32;
@@ -68,6 +70,7 @@ struct TrainOptions {
   bool merge_by_name = false;
   std::vector<double> data_weights;  // of each of data_dirs; empty: 1
   data::Preparation preparation;
+  double bn_eps = 0;  // 0 until the run is settled: that of weight_path, else QCFace's
   double dropout = 0.4;
   std::optional<qcf_rule> rule;  // none: the head's published rule
   double scale = 0;              // 0: the head's published value
