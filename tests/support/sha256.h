@@ -33,8 +33,7 @@ inline std::string sha256(std::span<const std::uint8_t> bytes) {
     text.push_back(static_cast<std::uint8_t>((std::uint64_t{bytes.size()} * 8) >> shift));
   for (std::size_t block = 0; block < text.size(); block += 64) {
     std::array<std::uint32_t, 64> w{};
-    for (std::size_t i = 0; i < 64; ++i)
-      w[i / 4] = (w[i / 4] << 8) | text[block + i];
+    for (std::size_t i = 0; i < 64; ++i) w[i / 4] = (w[i / 4] << 8) | text[block + i];
     for (std::size_t i = 16; i < 64; ++i) {
       const std::uint32_t a = w[i - 15], b = w[i - 2];
       w[i] = w[i - 16] + (std::rotr(a, 7) ^ std::rotr(a, 18) ^ (a >> 3)) + w[i - 7] +
