@@ -26,7 +26,8 @@ namespace {
 
 test::ProcessResult qcface_export(const fs::path& weights, const fs::path& out,
                                   const std::vector<std::string>& flags = {}) {
-  std::vector<std::string> arguments{QCFACE_EXECUTABLE, "export", "--weights", weights.string(), "--out", out.string()};
+  std::vector<std::string> arguments{QCFACE_EXECUTABLE, "export", "--weights",
+                                     weights.string(),  "--out",  out.string()};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   return test::run_process(arguments);
 }
@@ -36,9 +37,12 @@ test::ProcessResult qcface_export(const fs::path& weights, const fs::path& out,
 TEST_CASE("a .pth is a zip of aligned, checked storages that gives the same tensors back") {
   const test::TemporaryFolder folder;
   TensorFile weights;
-  weights.add_mini(4, test::after("backbone.")).add("head.weight", {4, 7}).add("head.t", {1}).add("slot0.head.weight", {4, 7});
-  const model::ModelFile file = model::open_model(
-      weights.write(folder / "w.safetensors", {{"config", R"({"bn-eps":2e-5})"}, {"state", R"({"epoch":3})"}}));
+  weights.add_mini(4, test::after("backbone."))
+      .add("head.weight", {4, 7})
+      .add("head.t", {1})
+      .add("slot0.head.weight", {4, 7});
+  const model::ModelFile file = model::open_model(weights.write(
+      folder / "w.safetensors", {{"config", R"({"bn-eps":2e-5})"}, {"state", R"({"epoch":3})"}}));
   exports::export_model(file, folder / "w.pth", {});
   const MappedFile mapped = map_file(folder / "w.pth");
   const ZipDirectory directory = read_zip_directory("w.pth", mapped.bytes);
@@ -126,7 +130,8 @@ TEST_CASE("what cannot be exported is refused, and the file of that name stays a
     CHECK_FALSE(fs::exists(folder / out));
     CHECK_FALSE(fs::exists((folder / out).string() + ".tmp"));
   };
-  refused(file, "w.pth", "head.weight has shape [3, 3], expected [D, K] with D = 4; --no-head leaves it out", 1);
+  refused(file, "w.pth", "head.weight has shape [3, 3], expected [D, K] with D = 4; --no-head leaves it out",
+          1);
   refused(file, "w.txt", "no format has this suffix", 2);
   refused(file, "w.onnx", "--bare and --no-head are for .pth", 2, {"--bare"});
   refused(file, "w.pth", "--normalise and --magnitude are for .onnx", 2, {"--magnitude"});
@@ -143,13 +148,15 @@ TEST_CASE("what cannot be exported is refused, and the file of that name stays a
     const Format format = suffix == ".pth"    ? Format::kPytorch
                           : suffix == ".onnx" ? Format::kOnnx
                                               : Format::kSafetensors;
-    CHECK_THROWS_WITH(exports::export_model(bad, folder / out, {.format = format, .head = false}),
-                      test::contains("tensor backbone.layer2.0.bn1.bias holds NaN or infinity: nothing was written"));
+    CHECK_THROWS_WITH(
+        exports::export_model(bad, folder / out, {.format = format, .head = false}),
+        test::contains("tensor backbone.layer2.0.bn1.bias holds NaN or infinity: nothing was written"));
     CHECK(read_file(folder / out) == "before");
   }
   TensorFile part;
   part.add_mini(4, [](const std::string& name) { return name == "bn2.bias" ? "" : "backbone." + name; });
-  refused(part.write(folder / "part.safetensors"), "part.pth", "1 of 96 backbone tensors are missing, for example bn2.bias", 1);
+  refused(part.write(folder / "part.safetensors"), "part.pth",
+          "1 of 96 backbone tensors are missing, for example bn2.bias", 1);
 }
 
 TEST_CASE("an ONNX file of 2 GiB is refused before anything of it is read") {
@@ -160,8 +167,9 @@ TEST_CASE("an ONNX file of 2 GiB is refused before anything of it is read") {
   const nn::Graph graph = nn::backbone("mini").build({.embed_dim = static_cast<int>(width)});
   for (const nn::TensorSpec& spec : graph.tensors()) {
     const std::uint64_t bytes = spec.elements() * sizeof(float);
-    header += fmt::format("{}\"backbone.{}\":{{\"dtype\":\"F32\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
-                          offset > 0 ? "," : "", spec.name, fmt::join(spec.shape, ","), offset, offset + bytes);
+    header +=
+        fmt::format("{}\"backbone.{}\":{{\"dtype\":\"F32\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
+                    offset > 0 ? "," : "", spec.name, fmt::join(spec.shape, ","), offset, offset + bytes);
     offset += bytes;
   }
   header += "}";

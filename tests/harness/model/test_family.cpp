@@ -45,12 +45,15 @@ TEST_CASE("the vectors of each family are told by their names and read under our
   } cases[] = {
       {"qcface_zip.pth", Family::kQcface, "QCFace (names backbone.*)", 2e-5, false, 0.5312, "head.weight"},
       {"qcface_legacy.pth", Family::kQcface, "QCFace (names backbone.*)", 2e-5, false, 0.5312, "head.weight"},
-      {"magface_dp.pth", Family::kMagface, "MagFace (names module.features.*)", 2e-5, true, 0, "module.fc.weight"},
+      {"magface_dp.pth", Family::kMagface, "MagFace (names module.features.*)", 2e-5, true, 0,
+       "module.fc.weight"},
       {"magface_ddp.pth", Family::kMagface, "MagFace (names features.module.*)", 2e-5, true, 0, nullptr},
-      {"insightface_backbone.pth", Family::kInsightface, "InsightFace (names of an iresnet)", 1e-5, false, 0.5, nullptr},
-      {"insightface_checkpoint.pt", Family::kInsightface, "InsightFace (names of an iresnet)", 1e-5, false, 0.5,
-       "state_dict_softmax_fc.weight"},
-      {"lightning_adaface.ckpt", Family::kAdaface, "AdaFace (names model.body.*)", 1e-5, true, 0.5, "head.kernel"},
+      {"insightface_backbone.pth", Family::kInsightface, "InsightFace (names of an iresnet)", 1e-5, false,
+       0.5, nullptr},
+      {"insightface_checkpoint.pt", Family::kInsightface, "InsightFace (names of an iresnet)", 1e-5, false,
+       0.5, "state_dict_softmax_fc.weight"},
+      {"lightning_adaface.ckpt", Family::kAdaface, "AdaFace (names model.body.*)", 1e-5, true, 0.5,
+       "head.kernel"},
   };
   for (const auto& c : cases) {
     INFO(c.file);
@@ -97,7 +100,9 @@ TEST_CASE("a family is told without its prefix of several processes, and by a pa
   CHECK(opened.family == Family::kMagface);
   CHECK(opened.tensors.find("head.weight") != nullptr);
   TensorFile other;  // another residual network
-  other.add("conv1.weight", {64, 3, 7, 7}).add("layer1.0.conv1.weight", {64, 64, 3, 3}).add("fc.bias", {1000});
+  other.add("conv1.weight", {64, 3, 7, 7})
+      .add("layer1.0.conv1.weight", {64, 64, 3, 3})
+      .add("fc.bias", {1000});
   CHECK_FALSE(model::open_model(other.write(folder / "other.safetensors")).known());
 }
 
@@ -110,7 +115,8 @@ TEST_CASE("metadata of this program wins over names, --family over both") {
   const auto path = file.write(folder / "f.safetensors", {{model::kExportKey, words}});
   const model::ModelFile own = model::open_model(path);
   CHECK(own.describe() ==
-        "of this program, from MagFace (names of an iresnet): batch-norm eps 0.001, BGR pixels, mean (0.1, 0.2, 0.3), "
+        "of this program, from MagFace (names of an iresnet): batch-norm eps 0.001, BGR pixels, mean (0.1, "
+        "0.2, 0.3), "
         "std (1, 1, 1)");
   const model::ModelFile forced = model::open_model(path, Family::kInsightface);
   CHECK(forced.bn_eps == 1e-5);
@@ -118,7 +124,8 @@ TEST_CASE("metadata of this program wins over names, --family over both") {
   CHECK(forced.preparation.swap_rb);  // of the pictures, not of the weights
   // A run of a version without the option.
   CHECK(model::open_model(file.write(folder / "f.safetensors", {{"config", "{}"}})).bn_eps == 2e-5);
-  for (const char* damaged : {"{", "[]", R"({"mean":1})", R"({"bn-eps":"x"})", R"({"bn-eps":-1})", R"({"bn-eps":2})"}) {
+  for (const char* damaged :
+       {"{", "[]", R"({"mean":1})", R"({"bn-eps":"x"})", R"({"bn-eps":-1})", R"({"bn-eps":2})"}) {
     INFO(damaged);
     CHECK_THAT(refusal(file.write(folder / "f.safetensors", {{"config", damaged}})),
                test::contains("the configuration in its metadata is damaged"));
@@ -129,7 +136,8 @@ TEST_CASE("AdaFace's network is an IResNet with shortcuts that change nothing") 
   const test::TemporaryFolder folder;
   const auto adaface = [](TensorFile& file, const std::string& prefix) -> TensorFile& {
     const auto norm = [&](const std::string& name, std::int64_t width) {
-      for (const char* part : {"weight", "bias", "running_mean", "running_var"}) file.add(prefix + name + part, {width});
+      for (const char* part : {"weight", "bias", "running_mean", "running_var"})
+        file.add(prefix + name + part, {width});
     };
     file.add(prefix + "input_layer.0.weight", {16, 3, 3, 3}).add(prefix + "input_layer.2.weight", {16});
     norm("input_layer.1.", 16);
@@ -140,7 +148,8 @@ TEST_CASE("AdaFace's network is an IResNet with shortcuts that change nothing") 
       norm(block + "res_layer.0.", in);
       file.add(prefix + block + "res_layer.1.weight", {out, in, 3, 3});
       norm(block + "res_layer.2.", out);
-      file.add(prefix + block + "res_layer.3.weight", {out}).add(prefix + block + "res_layer.4.weight", {out, out, 3, 3});
+      file.add(prefix + block + "res_layer.3.weight", {out})
+          .add(prefix + block + "res_layer.4.weight", {out, out, 3, 3});
       norm(block + "res_layer.5.", out);
       if (n > 0) file.add(prefix + block + "shortcut_layer.0.weight", {out, in, 1, 1});
       if (n > 0) norm(block + "shortcut_layer.1.", out);
@@ -148,7 +157,8 @@ TEST_CASE("AdaFace's network is an IResNet with shortcuts that change nothing") 
     }
     norm("output_layer.0.", 128);
     file.add(prefix + "output_layer.3.weight", {4, 6272}).add(prefix + "output_layer.3.bias", {4});
-    return file.add(prefix + "output_layer.4.running_mean", {4}).add(prefix + "output_layer.4.running_var", {4});
+    return file.add(prefix + "output_layer.4.running_mean", {4})
+        .add(prefix + "output_layer.4.running_var", {4});
   };
   for (const std::string prefix : {"model.", ""}) {
     TensorFile file;
@@ -164,7 +174,8 @@ TEST_CASE("AdaFace's network is an IResNet with shortcuts that change nothing") 
     CHECK(names.missing.empty());
     CHECK(names.unexpected.empty());
     const auto views = model::backbone_views(opened.tensors, graph.tensors());
-    CHECK(opened.tensors.at("backbone.layer3.0.downsample.0.weight").shape == std::vector<std::int64_t>{64, 32, 1, 1});
+    CHECK(opened.tensors.at("backbone.layer3.0.downsample.0.weight").shape ==
+          std::vector<std::int64_t>{64, 32, 1, 1});
     const std::vector<float> identity = opened.tensors.at("backbone.layer1.0.downsample.0.weight").to_float();
     for (std::size_t i = 0; i < identity.size(); ++i) CHECK(identity[i] == (i % 17 == 0 ? 1.f : 0.f));
     CHECK(opened.tensors.at("backbone.layer1.0.downsample.1.running_var").to_float().front() == 1 - 1e-5f);
@@ -178,14 +189,16 @@ TEST_CASE("AdaFace's network is an IResNet with shortcuts that change nothing") 
   }
   TensorFile se;
   adaface(se, "model.").add("model.body.1.res_layer.6.fc1.weight", {2, 32, 1, 1});
-  CHECK_THAT(refusal(se.write(folder / "se.safetensors")),
-             test::contains("model.body.1.res_layer.6.fc1.weight is no part of AdaFace's IR-18, 34, 50 or 101"));
+  CHECK_THAT(
+      refusal(se.write(folder / "se.safetensors")),
+      test::contains("model.body.1.res_layer.6.fc1.weight is no part of AdaFace's IR-18, 34, 50 or 101"));
   TensorFile fifth;
   adaface(fifth, "model.").add("model.body.4.res_layer.1.weight", {256, 128, 3, 3});
   fifth.add("model.body.4.shortcut_layer.0.weight", {256, 128, 1, 1});
   CHECK_THAT(refusal(fifth.write(folder / "fifth.safetensors")), test::contains("begins a fifth layer"));
   TensorFile wide;  // 0 bytes, but an identity matrix of 10^16 values
-  wide.add("input_layer.0.weight", {0, 3, 3, 3}).add("body.0.res_layer.1.weight", {100000000, 100000000, 0, 3});
+  wide.add("input_layer.0.weight", {0, 3, 3, 3})
+      .add("body.0.res_layer.1.weight", {100000000, 100000000, 0, 3});
   CHECK_THAT(refusal(wide.write(folder / "wide.safetensors")), test::contains("expected [C, C, 3, 3]"));
 }
 
@@ -201,7 +214,8 @@ TEST_CASE("class weights of as many classes as values are rows in InsightFace's 
   CHECK(rows == weights.to_float());
   CHECK(columns != rows);
   CHECK(columns[1] == rows[4]);
-  CHECK_THROWS_WITH(model::ClassRows(opened.tensors, weights, 5, 4), test::contains("expected [D, K] = [4, 5]"));
+  CHECK_THROWS_WITH(model::ClassRows(opened.tensors, weights, 5, 4),
+                    test::contains("expected [D, K] = [4, 5]"));
 }
 
 TEST_CASE("inspect names what a backbone lacks and does not know") {

@@ -188,6 +188,7 @@ TEST_CASE("weights of another program bring its preparation and eps, unless thes
   REQUIRE(resumed.says("batch-norm eps 1e-05"));
   const auto embedded = test::qcface({"embed", "--weights", t.tuned().string(), "--data", t.set.string(),
                                       "--out", (t.folder / "embedded").string(), "--device", "cpu"});
+  INFO(embedded.output);
   REQUIRE(embedded.says(
       "of this program (names backbone.*): batch-norm eps 1e-05, RGB pixels, mean (0.1, 0.2, 0.3)"));
 }
