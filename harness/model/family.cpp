@@ -78,14 +78,15 @@ struct OwnWords {
 };
 std::optional<OwnWords> own_words(const TensorSource& file) {
   auto found = file.metadata().find("config");
-  if (found == file.metadata().end()) found = file.metadata().find(kExportKey);
+  const bool exported = found == file.metadata().end();
+  if (exported) found = file.metadata().find(kExportKey);
   if (found == file.metadata().end()) return std::nullopt;
   try {
     const nlohmann::json config = parse_json(found->second);
     OwnWords words;
     words.preparation = data::preparation_from_json(config);
     words.bn_eps = config.value("bn-eps", words.bn_eps);
-    words.family = config.value("family", words.family);
+    if (exported) words.family = config.value("family", words.family);
     require(words.bn_eps > 0 && words.bn_eps < 1, "bn-eps");
     return words;
   } catch (const std::exception&) {
