@@ -166,6 +166,7 @@ Table scores_table(const Parts& parts) {
       row.cells.push_back(number(number_at(stats, figure), 4));
     table.rows.push_back(std::move(row));
   }
+  table.caption = "Cosine of the pairs, by kind.";
   return table;
 }
 
