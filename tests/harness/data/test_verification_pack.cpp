@@ -106,7 +106,7 @@ TEST_CASE("packs: what must be refused is refused with its place", "[pack]") {
                         "a";
   CHECK(refusal(two + label + "\x86") == "read");
   CHECK(refusal("](" + two + label + "e") == "read");  // a list of the two
-  refused(two, "expected the pair of pictures and labels");
+  refused("](NNNe", "holds a list of 3, expected the pair of pictures and labels");
   refused("N" + label + "\x86", "None where the list of pictures is expected");
   refused(two + "N\x86", "None where the list of labels is expected");
   refused(
@@ -130,7 +130,7 @@ TEST_CASE("packs: what must be refused is refused with its place", "[pack]") {
       "](C\x01"
       "acos\nsystem\nU\x02id\x85Re" +
           label + "\x86",
-      "picture 1 (counted from 0) is what calling os.system would make (byte 21)");
+      "picture 1 (counted from 0) is what calling os.system would make (byte 23)");
   refused(two +
               "]K\x02"
               "a\x86",

@@ -157,7 +157,7 @@ TEST_CASE("verify: pairs of one kind give magnitudes and mean scores, and a sent
       CHECK_FALSE(has_null(json));
       CHECK_FALSE(json.contains("cosine"));
       CHECK_FALSE(json.contains("qmf"));
-      CHECK(json.at("qmf_constants").at("source") == "qcface/ir50");
+      CHECK(json.at("qmf_constants").at("source") == "preset qcface/ir50");
       const auto& scores = json.at("cosine_scores");
       CHECK(scores.size() == 1);
       CHECK(scores.at(same ? "same" : "different").at("count") == 24);
