@@ -17,13 +17,9 @@
 #include "core/log.h"
 #include "core/threads.h"
 #include "harness/console/interrupt.h"
+#include "harness/console/run_tasks.h"
 
 namespace qcface::convert {
-
-/// 0: all cores; else as many as asked for.
-inline int wanted_threads(int threads) {
-  return threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
 
 /// For i = first .. end - 1: work(i, item) on one of `threads` threads, then take(i, item) on the calling one, in the order of
 /// i. make_worker() gives each thread a work of its own, with the buffers it needs. Items are used again: each keeps what
@@ -35,7 +31,7 @@ void for_each_in_order(std::int64_t first, std::int64_t end, int threads, MakeWo
       16;  // items that a thread takes at a time, and that are handed over together
   const auto units = (end - first + kUnit - 1) / kUnit;
   threads =
-      static_cast<int>(std::min<std::int64_t>(wanted_threads(threads), std::max<std::int64_t>(units, 1)));
+      static_cast<int>(std::min<std::int64_t>(threads_for(threads), std::max<std::int64_t>(units, 1)));
   const int startable = threads > 1 ? startable_threads(threads + 1) - 1 : 1;
   if (startable < threads)
     log::warn("--threads {}: the system lets only {} run", threads, std::max(startable, 1));

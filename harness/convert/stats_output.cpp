@@ -7,7 +7,6 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "harness/convert/stats.h"
-#include "harness/data/list_text.h"
 #include "harness/plot/svg_plot.h"
 
 namespace qcface::convert {
@@ -55,8 +54,8 @@ std::string duplicates_csv(const data::PictureSource& set, const SetStats& stats
     ++number;
     for (const std::int64_t index : group.pictures) {
       fmt::format_to(std::back_inserter(csv), "{},{},{},{},{}\n", number, group.across ? 1 : 0,
-                     set.label(index), data::csv_field(class_name(set, index)),
-                     data::csv_field(set.name(index)));
+                     set.label(index), csv_field(class_name(set, index)),
+                     csv_field(set.name(index)));
     }
   }
   return csv;
