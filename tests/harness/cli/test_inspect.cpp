@@ -9,6 +9,7 @@
 #include "tests/harness/cli/qcface_program.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/test_data.h"
 
 using namespace qcface;
 
@@ -81,4 +82,49 @@ TEST_CASE("statistics of a tensor of several blocks, with and without values tha
   write_safetensors(folder / "a.safetensors", good, {});
   CHECK(test::run_qcface({"inspect", (folder / "a.safetensors").string()})
             .says("2 values are NaN or infinite"));
+}
+
+TEST_CASE("inspect of PyTorch's files says which container it is, where the tensors lay and what is refused",
+          "[cli]") {
+  const auto inspect = [](const char* name) {
+    const auto file = test::vectors((std::string("pth/") + name).c_str()).string();
+    return test::run_qcface({"inspect", "--checksums", file});
+  };
+  const test::ProcessResult zip = inspect("qcface_zip.pth");
+  INFO(zip.output);
+  CHECK(zip.ok());
+  CHECK(zip.says("qcface_zip.pth: 23 tensors"));
+  CHECK(
+      zip.says("format: PyTorch (zip container), tensors under state_dict\nchecksums: those of all 21 "
+               "storages are right\n"));
+  CHECK(zip.says("epoch: 12"));
+  CHECK(zip.says("backbone: ir18"));
+  const test::ProcessResult bad = inspect("reject_global_in_state_dict.pth");
+  CHECK(bad.ok());
+  CHECK(bad.says("refused: it is what calling __builtin__.print would make"));
+  CHECK_FALSE(bad.says("this must never be printed"));
+  const test::ProcessResult stream = inspect("qcface_legacy.pth");
+  CHECK(stream.status == 1);
+  CHECK(stream.says("--checksums: "));
+  const auto file = test::vectors("pth/qcface_legacy.pth").string();
+  CHECK(test::run_qcface({"inspect", file})
+            .says("format: PyTorch (stream, as versions before 1.6 wrote), tensors under state_dict"));
+  CHECK(test::run_qcface({"inspect", test::vectors("pth/insightface_backbone.pth").string()})
+            .says("format: PyTorch (zip container), tensors in the file itself"));
+  const test::ProcessResult outside =
+      test::run_qcface({"inspect", test::vectors("pth/reject_out_of_bounds.pth").string()});
+  CHECK(outside.status == 1);
+  CHECK(outside.says("reject_out_of_bounds.pth: byte 264: tensor backbone.conv1.weight: offset 0, shape"));
+}
+
+TEST_CASE("inspect takes the folder of a model in several files", "[cli]") {
+  const test::TemporaryFolder folder;
+  const float value = 1;
+  const SafeTensorOut tensors[] = {{"a", Dtype::kF32, {1}, &value}};
+  write_safetensors(folder / "m-1.safetensors", tensors, {});
+  std::ofstream(folder / "model.safetensors.index.json") << R"({"weight_map": {"a": "m-1.safetensors"}})";
+  const test::ProcessResult result = test::run_qcface({"inspect", folder.path().string()});
+  INFO(result.output);
+  CHECK(result.ok());
+  CHECK(result.says("format: safetensors, 1 files of one index"));
 }

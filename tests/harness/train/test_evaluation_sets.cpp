@@ -7,8 +7,10 @@
 
 #include "core/atomic_file.h"
 #include "core/json.h"
+#include "harness/data/pairs.h"
 #include "harness/train/evaluation.h"
 #include "nn/backbones/iresnet.h"
+#include "tests/core/pickle_support.h"
 #include "tests/harness/train/train_support.h"
 #include "tests/support/catch.h"
 
@@ -95,6 +97,40 @@ TEST_CASE("evaluation sets that cannot be measured are refused before the first 
   fs::copy(set / "imgs/1.jpg", degrade / "1.jpg");
   require_refused_at_once(with_levels("1.jpg,a,blur,much\n"), "is not a number");
   require_refused_at_once(with_levels("1.jpg,a,clean,0\n"), "lists clean pictures only");
+}
+
+TEST_CASE("a verification pack serves as a set, and its pairs have to be measurable") {
+  test::TemporaryFolder folder;
+  const data::PairList list =
+      data::read_pairs(test::small_faces() / "verify/pairs.list", test::small_faces() / "verify");
+  const auto write_pack = [&](const fs::path& file, bool all) {
+    std::string pictures, labels;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (!all && list.same[i] == 0) continue;
+      for (const int picture : {list.pairs[i].first, list.pairs[i].second}) {
+        const std::string bytes = read_file(list.images[static_cast<std::size_t>(picture)]);
+        pictures += "B" + test::number(static_cast<std::uint32_t>(bytes.size())) + bytes;
+      }
+      labels += list.same[i] != 0 ? "\x88" : "\x89";
+    }
+    write_file_atomically(file, test::pickle("](" + pictures + "e](" + labels + "e\x86"));
+  };
+  write_pack(folder / "lfw.bin", true);
+  write_pack(folder / "same.bin", false);
+  train::TrainOptions options;
+  options.arch = "mini";
+  options.workers = 1;
+  options.eval_data = {(folder / "lfw.bin").string(), (test::small_faces() / "verify").string()};
+  const auto backend = nn::make_cpu_backend(1);
+  nn::Network network(nn::iresnet_graph(nn::iresnet_config("mini", 32)), *backend);
+  network.parameters().initialise(1);
+  std::vector<train::EvalSet> sets = train::read_eval_sets(options);
+  REQUIRE(sets.at(0).name == "lfw.bin");
+  const double of_pack = train::verify_set(network, sets[0], options, 1).figures.at("accuracy").get<double>();
+  CHECK(of_pack == train::verify_set(network, sets[1], options, 1).figures.at("accuracy").get<double>());
+  options.eval_data = {(folder / "same.bin").string()};
+  CHECK_THROWS_WITH(train::read_eval_sets(options),
+                    test::contains("--eval-data ") && test::contains("both kinds are needed"));
 }
 
 TEST_CASE("a set that vanishes costs its result and the exit status, not the run") {
