@@ -14,6 +14,7 @@
 #include "core/text.h"
 #include "harness/cli/command.h"
 #include "harness/console/interrupt.h"
+#include "harness/data/mat_file.h"
 #include "harness/model/model.h"
 
 namespace qcface::cli {
@@ -76,7 +77,17 @@ void print_metadata(const std::string& key, const std::string& value, std::size_
   fmt::print("  and {} more bytes (--all shows them)\n", rest.size());
 }
 
+int inspect_mat(const std::string& path) {
+  const auto variables = data::list_mat_variables(path);
+  fmt::print("{}: MAT-file, {} variables\n", path, variables.size());
+  for (const data::MatVariable& variable : variables)
+    fmt::print("  {:<44} {:<8} [{}]\n", printable(variable.name, kLongestName), variable.kind,
+               fmt::join(variable.dims, ", "));
+  return 0;
+}
+
 int inspect(const std::string& path, bool all) {
+  if (data::is_mat_file(path)) return inspect_mat(path);
   const TensorSource file = open_tensors(path);
   std::size_t bytes = 0;
   for (const TensorView& view : file.tensors()) bytes += view.bytes;
@@ -119,7 +130,7 @@ int inspect(const std::string& path, bool all) {
 
 void add_inspect(CLI::App& root, Commands& commands) {
   Command& command =
-      add_command(root, commands, "inspect", "Show what a checkpoint or safetensors file holds");
+      add_command(root, commands, "inspect", "Show what a checkpoint, safetensors file or MAT-file holds");
   auto file = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false);
   command.app->add_option("FILE", *file, "The file")->required();
