@@ -20,6 +20,7 @@
 #include "core/text.h"
 #include "harness/cli/command.h"
 #include "harness/console/interrupt.h"
+#include "harness/data/mat_file.h"
 #include "harness/model/family.h"
 
 namespace qcface::cli {
@@ -99,7 +100,17 @@ std::string format_of(const TensorSource& file) {
       dict->empty() ? "tensors in the file itself" : "tensors under " + printable(*dict, kLongestName));
 }
 
+int inspect_mat(const std::string& path) {
+  const auto variables = data::list_mat_variables(path);
+  fmt::print("{}: MAT-file, {} variables\n", path, variables.size());
+  for (const data::MatVariable& variable : variables)
+    fmt::print("  {:<44} {:<8} [{}]\n", printable(variable.name, kLongestName), variable.kind,
+               fmt::join(variable.dims, ", "));
+  return 0;
+}
+
 int inspect(const std::string& path, bool all, bool checksums) {
+  if (data::is_mat_file(path)) return inspect_mat(path);
   const TensorSource file = open_tensors(path);
   std::optional<std::size_t> checked;
   if (checksums) {
@@ -154,7 +165,8 @@ int inspect(const std::string& path, bool all, bool checksums) {
 void add_inspect(CLI::App& root, Commands& commands) {
   Command& command =
       add_command(root, commands, "inspect",
-                  "Show what a file of tensors holds: a checkpoint, safetensors, PyTorch's .pth, .pt, .ckpt");
+                  "Show what a file holds: the tensors of a checkpoint, of safetensors or of PyTorch's .pth, .pt and "
+                  ".ckpt, or the variables of a MAT-file");
   auto file = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false);
   auto checksums = std::make_shared<bool>(false);

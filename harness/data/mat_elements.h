@@ -37,7 +37,7 @@ enum Class : std::uint32_t { kCell = 1, kChar = 4, kDouble = 6, kFirstNumber = 6
 const char* name_of_class(std::uint32_t matrix_class);
 
 /// What is unpacked of one file, all together. A file that claims more is refused.
-constexpr std::size_t kMostUnpacked = std::size_t{64} << 20;
+constexpr std::size_t kMostUnpacked = std::size_t{32} << 20;
 
 /// Where bytes stand, for messages: "x.mat: byte 136", "x.mat: byte 40 of what is compressed at byte 128".
 struct Place {

@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::size_t kMostRows = std::size_t{1} << 18;
 constexpr std::size_t kLongestShown = 100;
+constexpr std::int32_t kLongestName = 4096;  // characters
 
 std::size_t rows_of(const mat::Variable& variable) {
   const mat::Matrix& head = variable.head;
@@ -52,7 +53,7 @@ void check_names(const mat::Variable& variable) {
     };
     if (head.matrix_class != mat::kChar)
       wrong(fmt::format("is of class {}", mat::name_of_class(head.matrix_class)));
-    if (head.dims.size() != 2 || head.dims[0] != 1 || head.dims[1] < 1)
+    if (head.dims.size() != 2 || head.dims[0] != 1 || head.dims[1] < 1 || head.dims[1] > kLongestName)
       wrong(fmt::format("is {} characters", fmt::join(head.dims, " x ")));
     if (!head.name.empty()) wrong("has a name of its own");
     const mat::Element text = rest.next();

@@ -18,8 +18,8 @@ struct IdPairs {
 /// read_id_pairs(file, "gallery_set", "gallery_ids"). `names`: a cell array of rows of characters, stored as u16, UTF-8 or
 /// UTF-16; `ids`: an array of any number class, stored as any number type, real.
 /// Throws Error naming the file and the byte: version 7.3 (HDF5), big-endian, a variable that is not there (naming those that
-/// are) or of another kind, an entry that is empty or no text, a number that is not whole, unequal counts, more than 262,144
-/// rows, more than 64 MiB when unpacked. Memory: at most about 256 MiB.
+/// are) or of another kind, an entry that is empty, no text or longer than 4096 characters, a number that is not whole, unequal counts, more than 262,144
+/// rows, more than 32 MiB when unpacked. Memory: at most about 256 MiB.
 IdPairs read_id_pairs(const std::filesystem::path& path, std::string_view names, std::string_view ids);
 
 struct MatVariable {

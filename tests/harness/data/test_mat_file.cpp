@@ -191,7 +191,7 @@ TEST_CASE("MAT-files with a fault are refused with the byte") {
           "more than the one element");
   refused(header() + packed(std::string("\0\0\0\0\0\0\0\0", 8)), "byte 0 of what is compressed at byte 128",
           "element type 0");
-  refused(header() + packed(std::string(std::size_t{80} << 20, '\0')), "byte 128", "more than 64 MiB");
+  refused(header() + packed(std::string(std::size_t{80} << 20, '\0')), "byte 128", "more than 32 MiB");
   // Matrices.
   const auto matrix_with = [&](const std::string& content) { return header() + element(14, content); };
   refused(matrix_with(element(6, "1234")), "byte 136", "two u32");
@@ -220,8 +220,11 @@ TEST_CASE("MAT-files with a fault are refused with the byte") {
   refused(with_names(names({ascii("a"), text("abcd", 5, 1)})), "byte", "cell 2 holds type 5");
   refused(with_names(names({ascii("a"), text("abcd", 17, 4)})), "byte",
           "holds 4 bytes of type 17 for 4 characters");
+  refused(with_names(names({ascii("a"), ascii(std::string(4097, 'x'))})), "byte",
+          "cell 2 is 1 x 4097 characters");
+  refused(with_names(names({ascii("a"), text("ab", 16, 3)})), "byte", "2 bytes of type 16 for 3 characters");
   refused(with_names(names({ascii("a"), text("ab", 16, 0x7FFFFFFF)})), "byte",
-          "2 bytes of type 16 for 2147483647");
+          "cell 2 is 1 x 2147483647 characters");
   refused(with_names(names({ascii("a"), text(bytes_of<std::uint16_t>({0xD83D}), 17, 1)})), "cell 2 of n",
           "no text");
   refused(with_names(names({ascii("a"), text("\xC3(", 16, 2)})), "cell 2 of n", "no text");
