@@ -13,12 +13,12 @@
 
 #include "core/error.h"
 #include "harness/console/standard_streams.h"
-#include "harness/data/augment.h"
-#include "harness/data/image_folder.h"
+#include "harness/data/augment/augment.h"
+#include "harness/data/augment/pixel_ops.h"
+#include "harness/data/lists/picture_list.h"
 #include "harness/data/normalise.h"
-#include "harness/data/picture_list.h"
-#include "harness/data/pixel_ops.h"
 #include "harness/data/resize.h"
+#include "harness/data/sets/image_folder.h"
 #include "harness/synth/synth.h"
 
 namespace {

@@ -18,7 +18,7 @@
 #include "core/error.h"
 #include "harness/console/standard_streams.h"
 #include "harness/data/loader.h"
-#include "harness/data/pack_set.h"
+#include "harness/data/sets/pack_set.h"
 
 using namespace qcface;
 
@@ -39,7 +39,8 @@ data::LoaderOptions options_of(const data::PackSet& set, int workers) {
 }
 
 // Pictures a second of `threads` threads that copy, each its share of every batch.
-double copy_rate(const data::PackSet& set, const std::vector<std::int64_t>& order, int threads, double seconds) {
+double copy_rate(const data::PackSet& set, const std::vector<std::int64_t>& order, int threads,
+                 double seconds) {
   const data::LoaderOptions options = options_of(set, threads);
   const std::size_t bytes = set.stored_bytes(0);
   const auto slots = static_cast<std::size_t>((options.prefetch + 1) * options.batch_size);
@@ -51,7 +52,7 @@ double copy_rate(const data::PackSet& set, const std::vector<std::int64_t>& orde
     std::vector<std::uint8_t> buffer;
     data::StoredPicture picture;
     std::int64_t count = 0;
-    for (auto i = static_cast<std::size_t>(thread); seconds_since(begin) < seconds; ) {
+    for (auto i = static_cast<std::size_t>(thread); seconds_since(begin) < seconds;) {
       for (int step = 0; step < 64; ++step, i += static_cast<std::size_t>(threads), ++count) {
         if (!set.read(order[i % order.size()], buffer, picture).ok()) std::abort();
         std::memcpy(target.data() + i % slots * bytes, picture.bytes.data(), bytes);
@@ -73,7 +74,8 @@ double loader_rate(const data::PackSet& set, int workers, double seconds) {
   for (std::int64_t epoch = 0;; ++epoch) {
     loader.start_epoch(epoch);
     while (loader.next() != nullptr) {
-      if (seconds_since(begin) >= seconds) return static_cast<double>(loader.stats().pictures) / seconds_since(begin);
+      if (seconds_since(begin) >= seconds)
+        return static_cast<double>(loader.stats().pictures) / seconds_since(begin);
     }
   }
 }
@@ -91,7 +93,8 @@ int run(int argc, char** argv) {
   for (int round = 0; round < rounds; ++round) {
     const double copy = copy_rate(set, order, workers, seconds), loader = loader_rate(set, workers, seconds);
     fmt::print(
-        "{{\"pictures\": {}, \"side\": {}, \"workers\": {}, \"copy\": {:.0f}, \"copy_gb_s\": {:.2f}, \"loader\": {:.0f}, "
+        "{{\"pictures\": {}, \"side\": {}, \"workers\": {}, \"copy\": {:.0f}, \"copy_gb_s\": {:.2f}, "
+        "\"loader\": {:.0f}, "
         "\"loader_gb_s\": {:.2f}, \"loader_to_copy\": {:.2f}}}\n",
         set.size(), set.height(), workers, copy, gigabytes(copy), loader, gigabytes(loader), loader / copy);
     std::fflush(stdout);

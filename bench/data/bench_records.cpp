@@ -28,8 +28,8 @@
 #include "core/random.h"
 #include "harness/console/memory.h"
 #include "harness/data/loader.h"
-#include "harness/data/picture_source.h"
-#include "harness/data/record_file.h"
+#include "harness/data/sets/picture_source.h"
+#include "harness/data/sets/record_file.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include "harness/console/compute_threads.h"
 #include "harness/console/progress.h"
 #include "harness/console/usage.h"
-#include "harness/data/align.h"
+#include "harness/data/align/align.h"
 
 namespace qcface::cli {
 namespace {

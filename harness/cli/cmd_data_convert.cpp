@@ -13,9 +13,9 @@
 #include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
 #include "harness/convert/convert.h"
-#include "harness/data/image_folder.h"
-#include "harness/data/pairs.h"
-#include "harness/data/verification_pack.h"
+#include "harness/data/lists/pairs.h"
+#include "harness/data/sets/image_folder.h"
+#include "harness/data/sets/verification_pack.h"
 
 namespace qcface::cli {
 namespace {

@@ -20,7 +20,7 @@
 #include "core/text.h"
 #include "harness/cli/command.h"
 #include "harness/console/interrupt.h"
-#include "harness/data/mat_file.h"
+#include "harness/data/lists/mat_file.h"
 #include "harness/model/family.h"
 
 namespace qcface::cli {
@@ -163,10 +163,10 @@ int inspect(const std::string& path, bool all, bool checksums) {
 }  // namespace
 
 void add_inspect(CLI::App& root, Commands& commands) {
-  Command& command =
-      add_command(root, commands, "inspect",
-                  "Show what a file holds: the tensors of a checkpoint, of safetensors or of PyTorch's .pth, .pt and "
-                  ".ckpt, or the variables of a MAT-file");
+  Command& command = add_command(
+      root, commands, "inspect",
+      "Show what a file holds: the tensors of a checkpoint, of safetensors or of PyTorch's .pth, .pt and "
+      ".ckpt, or the variables of a MAT-file");
   auto file = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false);
   auto checksums = std::make_shared<bool>(false);

@@ -7,10 +7,10 @@
 #include "core/text.h"
 #include "harness/convert/record_checker.h"
 #include "harness/convert/verify.h"
-#include "harness/data/pack_set.h"
-#include "harness/data/picture_list.h"
-#include "harness/data/record_set.h"
-#include "harness/data/verification_pack.h"
+#include "harness/data/lists/picture_list.h"
+#include "harness/data/sets/pack_set.h"
+#include "harness/data/sets/record_set.h"
+#include "harness/data/sets/verification_pack.h"
 
 namespace qcface::convert {
 namespace {

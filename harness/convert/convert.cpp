@@ -16,8 +16,8 @@
 #include "harness/convert/part_file.h"
 #include "harness/convert/png.h"
 #include "harness/data/loader.h"
-#include "harness/data/pack_set.h"
 #include "harness/data/picture_pipeline.h"
+#include "harness/data/sets/pack_set.h"
 
 namespace qcface::convert {
 namespace fs = std::filesystem;

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "harness/convert/target.h"
-#include "harness/data/picture_source.h"
-#include "harness/data/verification_pack.h"
+#include "harness/data/sets/picture_source.h"
+#include "harness/data/sets/verification_pack.h"
 
 namespace qcface::convert {
 

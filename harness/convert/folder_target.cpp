@@ -13,7 +13,7 @@
 #include "core/error.h"
 #include "harness/convert/part_file.h"
 #include "harness/convert/target.h"
-#include "harness/data/picture_list.h"
+#include "harness/data/lists/picture_list.h"
 
 namespace qcface::convert {
 namespace fs = std::filesystem;

@@ -2,7 +2,6 @@
 // depend on how many threads there are.
 #pragma once
 
-#include <memory>
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -30,8 +29,7 @@ void for_each_in_order(std::int64_t first, std::int64_t end, int threads, MakeWo
   constexpr std::int64_t kUnit =
       16;  // items that a thread takes at a time, and that are handed over together
   const auto units = (end - first + kUnit - 1) / kUnit;
-  threads =
-      static_cast<int>(std::min<std::int64_t>(threads_for(threads), std::max<std::int64_t>(units, 1)));
+  threads = static_cast<int>(std::min<std::int64_t>(threads_for(threads), std::max<std::int64_t>(units, 1)));
   const int startable = threads > 1 ? startable_threads(threads + 1) - 1 : 1;
   if (startable < threads)
     log::warn("--threads {}: the system lets only {} run", threads, std::max(startable, 1));

@@ -2,7 +2,6 @@
 // blocks, each with its length and checksum. A block that was cut short counts as not there.
 #pragma once
 
-#include <cstdint>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>

@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "harness/convert/part_file.h"
 #include "harness/convert/target.h"
-#include "harness/data/pack_format.h"
+#include "harness/data/sets/pack_format.h"
 
 namespace qcface::convert {
 namespace {

@@ -12,7 +12,7 @@
 #include "core/text.h"
 #include "harness/console/interrupt.h"
 #include "harness/data/image.h"
-#include "harness/data/record_file.h"
+#include "harness/data/sets/record_file.h"
 
 namespace qcface::convert {
 namespace fs = std::filesystem;
@@ -53,7 +53,8 @@ class RecordChecker final : public Checker {
       // Lists of labels without a picture are those of sets and classes.
       if (header.picture == record.payload.size() && header.flag > 0) return {};
       problem = tools->decoder.decode(record.payload.subspan(header.picture), tools->image).reason;
-      return problem.empty() ? problem : sentence(offset, fmt::format("id {}: {}", header.id, printable(problem)));
+      return problem.empty() ? problem
+                             : sentence(offset, fmt::format("id {}: {}", header.id, printable(problem)));
     };
   }
 
@@ -96,15 +97,17 @@ class RecordChecker final : public Checker {
     std::uint64_t example = 0;
     for (std::size_t i = 0; i < named.size(); ++i) {
       if (named[i] >= framed_to_) {  // at framed_to_ itself stands what was found already
-        if (named[i] > framed_to_ && (offsets_.empty() || offsets_.back() != named[i])) offsets_.push_back(named[i]);
+        if (named[i] > framed_to_ && (offsets_.empty() || offsets_.back() != named[i]))
+          offsets_.push_back(named[i]);
       } else if (!std::binary_search(offsets_.begin(), offsets_.begin() + static_cast<std::ptrdiff_t>(framed),
                                      named[i])) {
         if (nowhere++ == 0) example = named[i];
       }
     }
     if (nowhere > 0)
-      problems_.push_back(fmt::format("{}: {} lines name places where no record begins, for example byte {} of {}",
-                                      index.string(), nowhere, example, path_.string()));
+      problems_.push_back(
+          fmt::format("{}: {} lines name places where no record begins, for example byte {} of {}",
+                      index.string(), nowhere, example, path_.string()));
     std::int64_t unnamed = 0;
     for (std::size_t i = 0; i < framed; ++i) {
       if (std::binary_search(named.begin(), named.end(), offsets_[i])) continue;

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "harness/data/record_file.h"
+#include "harness/data/sets/record_file.h"
 
 namespace qcface::convert {
 namespace {

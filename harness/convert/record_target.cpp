@@ -10,7 +10,7 @@
 #include "harness/convert/record_framing.h"
 #include "harness/convert/target.h"
 #include "harness/data/image.h"
-#include "harness/data/record_file.h"
+#include "harness/data/sets/record_file.h"
 
 namespace qcface::convert {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "harness/data/picture_source.h"
+#include "harness/data/sets/picture_source.h"
 
 namespace qcface::convert {
 

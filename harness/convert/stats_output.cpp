@@ -54,8 +54,7 @@ std::string duplicates_csv(const data::PictureSource& set, const SetStats& stats
     ++number;
     for (const std::int64_t index : group.pictures) {
       fmt::format_to(std::back_inserter(csv), "{},{},{},{},{}\n", number, group.across ? 1 : 0,
-                     set.label(index), csv_field(class_name(set, index)),
-                     csv_field(set.name(index)));
+                     set.label(index), csv_field(class_name(set, index)), csv_field(set.name(index)));
     }
   }
   return csv;

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "harness/convert/convert.h"
-#include "harness/data/decoders.h"
+#include "harness/data/decode/decoders.h"
 
 namespace qcface::convert {
 

@@ -8,9 +8,9 @@
 
 #include "core/error.h"
 #include "harness/console/interrupt.h"
-#include "harness/data/augment.h"
+#include "harness/data/augment/augment.h"
+#include "harness/data/augment/pixel_ops.h"
 #include "harness/data/normalise.h"
-#include "harness/data/pixel_ops.h"
 #include "harness/data/resize.h"
 
 namespace qcface::data {

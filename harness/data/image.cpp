@@ -15,9 +15,9 @@
 
 #include "core/error.h"
 #include "core/open_file.h"
-#include "harness/data/decoders.h"
-#include "harness/data/exif.h"
-#include "harness/data/jpeg.h"
+#include "harness/data/decode/decoders.h"
+#include "harness/data/decode/exif.h"
+#include "harness/data/decode/jpeg.h"
 
 namespace qcface::data {
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "harness/data/picture_source.h"
 #include "harness/data/preparation.h"
+#include "harness/data/sets/picture_source.h"
 
 namespace qcface::data {
 

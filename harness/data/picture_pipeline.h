@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "harness/data/augment.h"
+#include "harness/data/augment/augment.h"
 #include "harness/data/image.h"
 #include "harness/data/loader.h"
-#include "harness/data/picture_source.h"
 #include "harness/data/resize.h"
+#include "harness/data/sets/picture_source.h"
 
 namespace qcface::data {
 

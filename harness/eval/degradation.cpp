@@ -8,8 +8,8 @@
 
 #include "core/error.h"
 #include "core/text.h"
-#include "harness/data/list_text.h"
-#include "harness/data/picture_finder.h"
+#include "harness/data/lists/list_text.h"
+#include "harness/data/lists/picture_finder.h"
 #include "harness/eval/spearman.h"
 
 namespace qcface::eval {

@@ -9,7 +9,7 @@
 #include "core/atomic_file.h"
 #include "core/log.h"
 #include "core/npy.h"
-#include "harness/data/picture_list.h"
+#include "harness/data/lists/picture_list.h"
 
 namespace qcface::eval {
 

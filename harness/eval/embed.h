@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "harness/data/left_out.h"
+#include "harness/data/sets/left_out.h"
 #include "harness/eval/features.h"
 
 namespace qcface::eval {

@@ -6,8 +6,8 @@
 
 #include "core/error.h"
 #include "harness/console/interrupt.h"
-#include "harness/data/image_folder.h"
 #include "harness/data/normalise.h"
+#include "harness/data/sets/image_folder.h"
 #include "harness/eval/scores.h"
 
 namespace qcface::eval {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "harness/data/loader.h"
-#include "harness/data/picture_source.h"
+#include "harness/data/sets/picture_source.h"
 #include "harness/eval/embedder.h"
 #include "harness/eval/flip_fusion.h"
 

@@ -9,8 +9,8 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
-#include "harness/data/image_folder.h"
-#include "harness/data/list_text.h"
+#include "harness/data/lists/list_text.h"
+#include "harness/data/sets/image_folder.h"
 #include "harness/eval/feature_cache.h"
 #include "harness/eval/result.h"
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/data/pairs.h"
+#include "harness/data/lists/pairs.h"
 #include "harness/eval/extract.h"
 #include "harness/eval/kfold.h"
 #include "harness/eval/kfold_insightface.h"

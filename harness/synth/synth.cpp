@@ -13,7 +13,7 @@
 #include "core/random.h"
 #include "harness/console/interrupt.h"
 #include "harness/console/run_tasks.h"
-#include "harness/data/degrade.h"
+#include "harness/data/augment/degrade.h"
 #include "harness/synth/face.h"
 
 namespace qcface::synth {

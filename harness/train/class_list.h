@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/data/picture_source.h"
+#include "harness/data/sets/picture_source.h"
 
 namespace qcface::train {
 

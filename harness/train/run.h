@@ -9,7 +9,7 @@
 
 #include "core/comm/communicator.h"
 #include "harness/data/loader.h"
-#include "harness/data/picture_source.h"
+#include "harness/data/sets/picture_source.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/engine.h"
 #include "harness/train/evaluation.h"

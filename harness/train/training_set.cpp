@@ -9,8 +9,8 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "harness/console/interrupt.h"
-#include "harness/data/image_folder.h"
 #include "harness/data/loader.h"
+#include "harness/data/sets/image_folder.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/class_list.h"
 

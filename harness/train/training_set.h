@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "harness/data/picture_source.h"
+#include "harness/data/sets/picture_source.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/train_options.h"
 

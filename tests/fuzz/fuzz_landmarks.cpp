@@ -1,10 +1,10 @@
-#include "harness/data/landmarks.h"
+#include "harness/data/lists/landmarks.h"
 
 #include <vector>
 
+#include "harness/data/align/similarity.h"
+#include "harness/data/align/warp.h"
 #include "harness/data/image.h"
-#include "harness/data/similarity.h"
-#include "harness/data/warp.h"
 #include "tests/fuzz/target.h"
 
 using namespace qcface;

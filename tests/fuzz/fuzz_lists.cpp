@@ -2,8 +2,8 @@
 #include <fstream>
 #include <string>
 
-#include "harness/data/list_text.h"
-#include "harness/data/pairs.h"
+#include "harness/data/lists/list_text.h"
+#include "harness/data/lists/pairs.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/temporary_folder.h"
 

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "core/checksum.h"
-#include "harness/data/pack_format.h"
-#include "harness/data/pack_set.h"
+#include "harness/data/sets/pack_format.h"
+#include "harness/data/sets/pack_set.h"
 #include "tests/fuzz/target.h"
 
 using namespace qcface;
@@ -31,7 +31,8 @@ void seal(std::string& file) {
                                         {t->names, trailer.names_bytes},
                                         {t->class_ends, 8 * trailer.classes},
                                         {t->class_names, trailer.class_names_bytes}};
-    for (std::size_t i = 0; i < 7; ++i) trailer.table_checksum[i] = checksum(file.data() + places[i][0], places[i][1]);
+    for (std::size_t i = 0; i < 7; ++i)
+      trailer.table_checksum[i] = checksum(file.data() + places[i][0], places[i][1]);
   }
   Checksum sum;
   sum.add(file.data(), sizeof(data::PackHeader));

@@ -3,10 +3,10 @@
 #include <vector>
 
 #include "core/text.h"
-#include "harness/data/decoders.h"
+#include "harness/data/decode/decoders.h"
 #include "harness/data/image.h"
 #include "harness/data/picture_pipeline.h"
-#include "harness/data/picture_source.h"
+#include "harness/data/sets/picture_source.h"
 #include "tests/fuzz/target.h"
 
 using namespace qcface;

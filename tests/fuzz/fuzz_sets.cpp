@@ -1,13 +1,14 @@
 // Sets of pictures in one file: opened as training and evaluation open them, and every picture read.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "harness/data/picture_source.h"
-#include "harness/data/record_file.h"
-#include "harness/data/record_set.h"
-#include "harness/data/verification_pack.h"
+#include "harness/data/sets/picture_source.h"
+#include "harness/data/sets/record_file.h"
+#include "harness/data/sets/record_set.h"
+#include "harness/data/sets/verification_pack.h"
 #include "tests/fuzz/target.h"
 
 using namespace qcface;

@@ -13,8 +13,8 @@
 
 #include "core/atomic_file.h"
 #include "core/checksum.h"
-#include "harness/data/pack_format.h"
-#include "harness/data/picture_source.h"
+#include "harness/data/sets/pack_format.h"
+#include "harness/data/sets/picture_source.h"
 #include "tests/harness/data/picture_support.h"
 
 namespace qcface::test {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/checksum.h"
-#include "harness/data/pack_set.h"
+#include "harness/data/sets/pack_set.h"
 
 int main(int argc, char** argv) {
   if (argc < 2) return 2;

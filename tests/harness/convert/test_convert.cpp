@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/convert/png.h"
+#include "harness/data/lists/pairs.h"
 #include "harness/data/loader.h"
-#include "harness/data/pack_set.h"
-#include "harness/data/pairs.h"
-#include "harness/data/verification_pack.h"
+#include "harness/data/sets/pack_set.h"
+#include "harness/data/sets/verification_pack.h"
 #include "tests/harness/cli/qcface_program.h"
 #include "tests/harness/convert/made_set.h"
 

@@ -1,6 +1,6 @@
 #include <functional>
 
-#include "harness/data/pack_set.h"
+#include "harness/data/sets/pack_set.h"
 #include "tests/harness/convert/made_set.h"
 #include "tests/support/process.h"
 

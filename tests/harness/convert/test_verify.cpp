@@ -1,7 +1,7 @@
 #include "harness/convert/verify.h"
 
 #include "harness/convert/convert.h"
-#include "harness/data/pack_set.h"
+#include "harness/data/sets/pack_set.h"
 #include "tests/harness/cli/qcface_program.h"
 #include "tests/harness/convert/made_set.h"
 #include "tests/harness/data/record_writer.h"

@@ -11,7 +11,7 @@
 
 #include "core/npy.h"
 #include "harness/data/image.h"
-#include "harness/data/image_folder.h"
+#include "harness/data/sets/image_folder.h"
 #include "tests/support/catch.h"
 #include "tests/support/hash_generator.h"
 #include "tests/support/temporary_folder.h"

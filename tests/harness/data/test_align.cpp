@@ -1,5 +1,5 @@
 // `qcface data align` below its options: what it writes, says and takes up again.
-#include "harness/data/align.h"
+#include "harness/data/align/align.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -14,9 +14,9 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "harness/data/align/similarity.h"
+#include "harness/data/align/warp.h"
 #include "harness/data/resize.h"
-#include "harness/data/similarity.h"
-#include "harness/data/warp.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 

@@ -6,9 +6,9 @@
 
 #include "core/error.h"
 #include "core/json.h"
-#include "harness/data/landmarks.h"
-#include "harness/data/similarity.h"
-#include "harness/data/warp.h"
+#include "harness/data/align/similarity.h"
+#include "harness/data/align/warp.h"
+#include "harness/data/lists/landmarks.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 

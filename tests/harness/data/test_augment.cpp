@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "core/error.h"
-#include "harness/data/augment.h"
-#include "harness/data/border.h"
-#include "harness/data/clahe.h"
-#include "harness/data/lab.h"
-#include "harness/data/pixel_ops.h"
-#include "harness/data/turn.h"
+#include "harness/data/augment/augment.h"
+#include "harness/data/augment/border.h"
+#include "harness/data/augment/clahe.h"
+#include "harness/data/augment/lab.h"
+#include "harness/data/augment/pixel_ops.h"
+#include "harness/data/decode/turn.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 

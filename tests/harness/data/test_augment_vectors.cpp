@@ -5,12 +5,12 @@
 #include <fstream>
 #include <vector>
 
-#include "harness/data/augment.h"
-#include "harness/data/border.h"
-#include "harness/data/clahe.h"
-#include "harness/data/lab.h"
-#include "harness/data/pixel_ops.h"
-#include "harness/data/tone_tables.h"
+#include "harness/data/augment/augment.h"
+#include "harness/data/augment/border.h"
+#include "harness/data/augment/clahe.h"
+#include "harness/data/augment/lab.h"
+#include "harness/data/augment/pixel_ops.h"
+#include "harness/data/augment/tone_tables.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "harness/data/decode/jpeg.h"
 #include "harness/data/image.h"
-#include "harness/data/jpeg.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 

@@ -1,4 +1,4 @@
-#include "harness/data/image_folder.h"
+#include "harness/data/sets/image_folder.h"
 
 #include <sys/stat.h>
 
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "harness/data/picture_list.h"
+#include "harness/data/lists/picture_list.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 

@@ -17,8 +17,8 @@
 
 #include "core/error.h"
 #include "harness/data/image.h"
-#include "harness/data/image_folder.h"
-#include "harness/data/picture_list.h"
+#include "harness/data/lists/picture_list.h"
+#include "harness/data/sets/image_folder.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 #include "tests/support/no_threads.h"

@@ -1,4 +1,4 @@
-#include "harness/data/mat_file.h"
+#include "harness/data/lists/mat_file.h"
 
 #include <zlib.h>
 

@@ -1,5 +1,5 @@
 // Several data sets in one run: labels, weights, and the bits of an epoch.
-#include "harness/data/mixed_set.h"
+#include "harness/data/sets/mixed_set.h"
 
 #include <algorithm>
 #include <map>

@@ -1,4 +1,4 @@
-#include "harness/data/pairs.h"
+#include "harness/data/lists/pairs.h"
 
 #include <sys/stat.h>
 
@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "harness/data/bench.h"
-#include "harness/data/image_folder.h"
+#include "harness/data/sets/image_folder.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 

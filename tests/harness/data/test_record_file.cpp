@@ -1,5 +1,5 @@
 // Framing, header and index of RecordIO: the vectors, and every way to be refused.
-#include "harness/data/record_file.h"
+#include "harness/data/sets/record_file.h"
 
 #include <algorithm>
 #include <fstream>

@@ -1,5 +1,5 @@
 // A RecordIO file as a training set: layouts, labels, what is left out, and files that other programs wrote.
-#include "harness/data/record_set.h"
+#include "harness/data/sets/record_set.h"
 
 #include <fstream>
 #include <limits>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "harness/data/list_text.h"
+#include "harness/data/lists/list_text.h"
 #include "harness/data/loader.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/harness/data/record_writer.h"

@@ -1,5 +1,5 @@
 // Verification packs (data-formats.md section 3): the vectors, written by Python 2 and 3 in every form, and damaged ones.
-#include "harness/data/verification_pack.h"
+#include "harness/data/sets/verification_pack.h"
 
 #include <algorithm>
 #include <cstdint>

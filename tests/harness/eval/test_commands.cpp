@@ -4,7 +4,7 @@
 
 #include "core/npy.h"
 #include "core/text.h"
-#include "harness/data/pairs.h"
+#include "harness/data/lists/pairs.h"
 #include "harness/eval/degradation.h"
 #include "harness/eval/embed.h"
 #include "harness/eval/verify.h"

@@ -7,7 +7,7 @@
 #include <limits>
 #include <span>
 
-#include "harness/data/pairs.h"
+#include "harness/data/lists/pairs.h"
 #include "harness/eval/feature_cache.h"
 #include "harness/eval/flip_fusion.h"
 #include "harness/eval/kfold.h"

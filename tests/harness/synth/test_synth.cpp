@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "core/error.h"
-#include "harness/data/degrade.h"
-#include "harness/data/image_folder.h"
+#include "harness/data/augment/degrade.h"
+#include "harness/data/lists/pairs.h"
 #include "harness/data/loader.h"
-#include "harness/data/pairs.h"
+#include "harness/data/sets/image_folder.h"
 #include "harness/synth/face.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"

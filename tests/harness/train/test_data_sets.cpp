@@ -5,7 +5,7 @@
 #include <string>
 
 #include "core/atomic_file.h"
-#include "harness/data/picture_source.h"
+#include "harness/data/sets/picture_source.h"
 #include "tests/harness/data/record_writer.h"
 #include "tests/harness/train/train_support.h"
 #include "tests/support/catch.h"

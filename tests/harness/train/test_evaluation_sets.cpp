@@ -7,7 +7,7 @@
 
 #include "core/atomic_file.h"
 #include "core/json.h"
-#include "harness/data/pairs.h"
+#include "harness/data/lists/pairs.h"
 #include "harness/train/evaluation.h"
 #include "nn/backbones/iresnet.h"
 #include "tests/core/pickle_support.h"

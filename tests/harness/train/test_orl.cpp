@@ -7,7 +7,7 @@
 
 #include "core/atomic_file.h"
 #include "core/random.h"
-#include "harness/data/degrade.h"
+#include "harness/data/augment/degrade.h"
 #include "harness/data/image.h"
 #include "tests/harness/train/train_support.h"
 #include "tests/support/catch.h"
