@@ -276,11 +276,11 @@ std::unique_ptr<Target> make_target(const fs::path& to, const Listing& listing, 
 }
 
 // Nothing is overwritten.
-void require_free(const fs::path& to, const fs::path& journal) {
+void require_free(const fs::path& to, const fs::path& journal, TargetKind kind) {
   std::error_code error;
   const fs::file_status status = fs::status(to, error);
   if (!fs::exists(status)) return;
-  if (fs::is_directory(status) && fs::is_empty(to, error)) return;
+  if (kind == TargetKind::kFolder && fs::is_directory(status) && fs::is_empty(to, error)) return;
   // A kill between the last rename and the end leaves a journal without its part.
   if (!fs::exists(PartFile::part_of(to), error)) fs::remove(journal, error);
   fail("{}: is there already; choose another name, or remove it first", to.string());
@@ -294,7 +294,8 @@ ConvertResult convert_set(const data::PictureSource& set, std::string_view place
   if (target_path.filename().empty()) target_path = target_path.parent_path();  // "folder/"
   fs::path journal_path = target_path;
   journal_path += ".journal";
-  require_free(target_path, journal_path);
+  require(set.size() > 0, "{}: holds no pictures", places);
+  require_free(target_path, journal_path, options.kind);
   const bool by_class = options.kind == TargetKind::kRecord || options.kind == TargetKind::kFolder;
   const Listing listing(set, by_class);
   const Form form = form_of(set, options);

@@ -119,6 +119,7 @@ Spread spread_of(std::vector<std::int64_t> counts) {
 }  // namespace
 
 SetStats collect_stats(const data::PictureSource& set, const StatsOptions& options) {
+  require(set.size() > 0, "the data set holds no pictures");
   SetStats stats;
   stats.pictures = set.size();
   stats.per_class.resize(static_cast<std::size_t>(set.num_classes()));
