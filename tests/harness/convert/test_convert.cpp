@@ -1,5 +1,7 @@
 #include "harness/convert/convert.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 

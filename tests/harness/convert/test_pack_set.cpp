@@ -1,6 +1,10 @@
+#include "harness/data/sets/pack_set.h"
+
+#include <fmt/format.h>
+
 #include <functional>
 
-#include "harness/data/sets/pack_set.h"
+#include "core/error.h"
 #include "tests/harness/convert/made_set.h"
 #include "tests/support/process.h"
 

@@ -1,4 +1,5 @@
 // Work that is stopped in every way that there is, and goes on.
+#include <fmt/format.h>
 #include <csignal>
 
 #include "harness/convert/convert.h"

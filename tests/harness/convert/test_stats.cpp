@@ -1,5 +1,6 @@
 #include "harness/convert/stats.h"
 
+#include <fmt/format.h>
 #include <cmath>
 
 #include "harness/data/normalise.h"
