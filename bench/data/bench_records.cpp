@@ -10,7 +10,6 @@
 //   qcface_bench_records read PLACE [seconds] [rounds]   reads and decodes in random order
 #include <fmt/format.h>
 
-#include <iterator>
 #include <algorithm>
 #include <array>
 #include <chrono>

@@ -47,9 +47,9 @@ struct Cases {
   }
 };
 
-// Image keys first .. end - 1 are of one identity.
+// Image keys first .. end - 1 are of one identity. Exact floats: below 2^24.
 struct Range {
-  std::uint64_t first, end;
+  std::uint32_t first, end;
   std::int32_t label;
 };
 
@@ -272,7 +272,7 @@ class RecordSetOpener {
       const auto [first, end] = header.labels;
       const std::uint64_t label = key - first_identity_;
       if (is_whole(first, 1.0f, kExactBelow) && is_whole(end, first, kExactBelow) && label < kMostClasses) {
-        ranges.push_back({static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(end),
+        ranges.push_back({static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(end),
                           static_cast<std::int32_t>(label)});
       }
       if (ranges.size() % kLookEvery != 0) continue;

@@ -2,7 +2,6 @@
 #include "harness/data/record_file.h"
 
 #include <algorithm>
-#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
