@@ -79,6 +79,6 @@ QCFACE_FUZZ_TARGET(pipeline) {
   const OnePicture set(bytes.subspan(1));
   std::vector<std::uint8_t> pixels(3 * 24 * 24);
   data::PicturePipeline pipeline(options);
-  const data::PictureOutcome outcome = pipeline.run(set, 0, bytes[0], pixels.data());
+  const data::PictureOutcome outcome = pipeline.run(set, 0, {.epoch = bytes[0], .entry = 0}, pixels.data());
   fuzz::expect(printable(outcome.reason) == outcome.reason, "a reason that cannot be printed");
 }

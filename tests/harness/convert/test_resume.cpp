@@ -1,5 +1,6 @@
 // Work that is stopped in every way that there is, and goes on.
 #include <fmt/format.h>
+
 #include <csignal>
 
 #include "harness/convert/convert.h"

@@ -1,7 +1,9 @@
 #include "harness/convert/stats.h"
 
 #include <fmt/format.h>
+
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "harness/data/normalise.h"
 #include "tests/harness/cli/qcface_program.h"

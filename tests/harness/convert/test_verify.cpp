@@ -1,5 +1,7 @@
 #include "harness/convert/verify.h"
 
+#include <fmt/format.h>
+
 #include "harness/convert/convert.h"
 #include "harness/data/sets/pack_set.h"
 #include "tests/harness/cli/qcface_program.h"

@@ -152,8 +152,7 @@ TEST_CASE("align writes the warped pictures, keeps folders and names, and says w
   REQUIRE(json.at("crops") == 9);
   REQUIRE(json.at("notes").at("centre crop") == 1);
   // A later scan takes the folder for a set, without a word on the files beside it.
-  const fs::path roots[] = {set.options.out};
-  const data::ImageFolder scanned = data::scan_image_folder(roots);
+  const data::ImageFolder scanned = data::scan_image_folder(set.options.out);
   REQUIRE(scanned.size() == 8);
   REQUIRE(scanned.warnings().size() == 1);  // p0/deep
   REQUIRE_THAT(scanned.warnings()[0], !test::contains("align."));
