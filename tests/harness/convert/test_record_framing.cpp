@@ -36,16 +36,21 @@ TEST_CASE("the vector's payloads are written to the vector's bytes", "[recordio]
   REQUIRE(index == read_file(vectors("recordio/framing.idx")));
 }
 
-// The classic vector, taken apart by its index and written again: records of pictures (one in three parts), record 0, classes.
-TEST_CASE("headers are those of the classic vector", "[recordio]") {
-  const std::string file = read_file(vectors("recordio/classic.rec"));
+TEST_CASE("headers are those of the vectors", "[recordio]") {
+  const std::string classic = read_file(vectors("recordio/classic.rec"));
   std::string out;
   const float head[2] = {9, 12};
   append(out, convert::label_record(head, 0));
-  REQUIRE(file.substr(6204, out.size()) == out);
-  out.clear();
-  const std::string header = convert::record_header(1, 4);
-  REQUIRE(file.substr(2320 + 8, 24) == header);
+  REQUIRE(classic.substr(6204, out.size()) == out);
+  const float aligned[2] = {0, 1};  // the vector's pictures have a list of labels
+  REQUIRE(classic.substr(8, 32) == convert::label_record(aligned, 1));
+  const auto expected = nlohmann::json::parse(read_file(vectors("recordio/expected.json")));
+  const std::string im2rec = read_file(vectors("recordio/im2rec.rec"));
+  for (const auto& image : expected.at("im2rec")) {
+    const auto offset = image.at("offset").get<std::size_t>();
+    REQUIRE(im2rec.substr(offset + 8, 24) ==
+            convert::record_header(image.at("label").get<float>(), image.at("key").get<std::uint64_t>()));
+  }
 }
 
 TEST_CASE("a record of 2^29 bytes is more than the format holds", "[recordio]") {
