@@ -323,9 +323,10 @@ ConvertResult convert_set(const data::PictureSource& set, std::string_view place
     result.pictures += entry.taken;
     result.bytes += entry.bytes;
   }
-  if (result.pictures == 0)
+  if (result.pictures == 0) {
     fail("{}: not one of {} pictures can be used, for example {} ({})", target_path.string(), set.size(),
          printable(set.name(listing.index(0))), printable(done.left_out.front().second));
+  }
   result.notes = target->finish(done.entries);
   journal.remove();
   for (const auto& [position, reason] : done.left_out)

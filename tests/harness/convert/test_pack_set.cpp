@@ -152,10 +152,10 @@ TEST_CASE("forged fields are refused with their byte, whatever the checksums say
   }
 }
 
-TEST_CASE("records have to reach up to the tables", "[pack]") {
-  HandPack pack({{std::string(100, 'a'), 0, ""}}, {"x"});
+TEST_CASE("records that end long before the tables begin are refused", "[pack]") {
+  HandPack pack({{std::string(200, 'x'), 0, "a.jpg"}}, {"ada"});
   pack.forge(pack.table(0), std::uint64_t{4097});
-  REQUIRE_THAT(refusal(pack.bytes()), contains("byte 4224: records end at 4097, but tables begin at 4224"));
+  REQUIRE_THAT(refusal(pack.bytes()), contains("records end at 4097, but tables begin at 4352"));
 }
 
 TEST_CASE("a pack of pixels has to be filled by its pictures", "[pack]") {
