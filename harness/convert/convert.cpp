@@ -26,8 +26,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Between two syncs: what a power cut can cost, and what a sync is spread over.
-constexpr std::uint64_t kSyncBytes = std::uint64_t{64} << 20;
+// Between two syncs: what a power cut or a full disk can cost, and what a sync is spread over.
+constexpr std::uint64_t kSyncBytes = std::uint64_t{16} << 20;
 constexpr auto kSyncTime = std::chrono::seconds(5);
 
 // One picture between reading and putting.

@@ -79,7 +79,7 @@ TEST_CASE("killed at any moment, the result is the one of a call that was not", 
     const std::string whole = "whole-" + to;
     REQUIRE(run_qcface(convert_call(folder, whole, pixels)).ok());
     int stops = 0;
-    for (int i = 0; i < 12; ++i) {
+    for (int i = 0; i < 8; ++i) {
       ProcessOptions stop;
       stop.signal = i % 2 == 0 ? SIGKILL : SIGINT;
       stop.signal_after_s = 0.05 + 0.03 * i;
