@@ -73,16 +73,16 @@ TEST_CASE("a full disk says so, keeps what is done, and the same command goes on
 
 TEST_CASE("killed at any moment, the result is the one of a call that was not", "[resume]") {
   const TemporaryFolder folder;
-  write_tree(folder / "from", many_pictures(1500));
+  write_tree(folder / "from", many_pictures(600));
   for (const std::string to : {"x.qpack", "x.rec", "x"}) {
     const bool pixels = to != "x.rec";
     const std::string whole = "whole-" + to;
     REQUIRE(run_qcface(convert_call(folder, whole, pixels)).ok());
     int stops = 0;
-    for (int i = 0; i < 40; ++i) {
+    for (int i = 0; i < 12; ++i) {
       ProcessOptions stop;
       stop.signal = i % 2 == 0 ? SIGKILL : SIGINT;
-      stop.signal_after_s = 0.05 + 0.04 * i;
+      stop.signal_after_s = 0.05 + 0.03 * i;
       const ProcessResult result = run_qcface(convert_call(folder, to, pixels), stop);
       INFO(result.output);
       if (result.ok()) break;
