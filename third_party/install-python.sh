@@ -3,8 +3,9 @@
 # safetensors. Only tests use it. Quick when it is there already; where it cannot be made (no network), a sentence says so, the
 # tests that need it are skipped, and the exit status is 0.
 #
-# PyPI's PyTorch for Linux requires the CUDA libraries, which are gigabytes, and PyPI has no smaller build for CPUs. So PyTorch and NumPy are Debian's (install-packages.sh --tests), which the virtual environment sees, and the
-# rest is PyPI's, in versions that take Debian's NumPy.
+# PyPI's PyTorch for Linux requires the CUDA libraries, which are gigabytes, and PyPI has no smaller build for CPUs. So PyTorch
+# and NumPy are Debian's (install-packages.sh --tests), which the virtual environment sees, and the rest is PyPI's, in versions
+# that take Debian's NumPy.
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 

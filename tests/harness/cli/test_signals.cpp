@@ -27,7 +27,7 @@ TEST_CASE("data synth and data bench end on SIGTERM and SIGINT", "[cli]") {
   for (const int signal : {SIGTERM, SIGINT}) {
     test::ProcessOptions options;
     options.signal = signal;
-    options.signal_after_s = 0.3;
+    options.signal_after_s = 1;  // a loaded machine takes its time to start a program
     const auto start = Clock::now();
     const auto synth = test::run_qcface(
         {"data", "synth", "--out", out, "--identities", "500", "--pictures", "1000", "--threads", "2"},
@@ -35,7 +35,7 @@ TEST_CASE("data synth and data bench end on SIGTERM and SIGINT", "[cli]") {
     INFO(synth.output);
     CHECK(synth.status == 128 + signal);
     CHECK(synth.says(signal == SIGTERM ? "stopped by SIGTERM" : "stopped by SIGINT"));
-    CHECK(seconds_since(start) < 4);
+    CHECK(seconds_since(start) < 5);
   }
   const std::string small = (folder / "small").string();
   REQUIRE(test::run_qcface({"data", "synth", "--out", small, "--identities", "2", "--pictures", "2",
