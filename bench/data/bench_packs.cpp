@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -81,7 +82,13 @@ double loader_rate(const data::PackSet& set, int workers, double seconds) {
 }
 
 int run(int argc, char** argv) {
-  require(argc >= 2, "expected a pack of pixels (see the head of bench/data/bench_packs.cpp)");
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (first == "--help" || first == "-h") {
+    print_and_exit("qcface_bench_packs",
+                   "usage: qcface_bench_packs PACK [seconds] [rounds] [workers]\n"
+                   "PACK: of pixels, as qcface data pack --pixels makes it\n");
+  }
+  require(!first.empty(), "expected a pack of pixels; --help shows the call");
   const data::PackSet set(argv[1]);
   require(set.kind() == data::PackKind::kPixels && set.height() == set.width(),
           "{}: expected a pack of square pixels", argv[1]);

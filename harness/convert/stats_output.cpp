@@ -117,8 +117,7 @@ void add_classes(std::string& text, const SetStats& stats) {
   fmt::format_to(
       out, "classes    {} with pictures; pictures a class: least {}, median {}, mean {:.1f}, most {}\n",
       stats.classes.count, stats.classes.least, stats.classes.median, stats.classes.mean, stats.classes.most);
-  if (stats.single > 0)
-    fmt::format_to(out, "           {} of them have one picture only\n", stats.single);
+  if (stats.single > 0) fmt::format_to(out, "           {} of them have one picture only\n", stats.single);
   const std::vector<Bin> bins = class_histogram(stats);
   std::int64_t most = 1;
   for (const Bin& bin : bins) most = std::max(most, bin.classes);
