@@ -27,6 +27,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "harness/console/memory.h"
+#include "harness/console/standard_streams.h"
 #include "harness/data/loader.h"
 #include "harness/data/sets/picture_source.h"
 #include "harness/data/sets/record_file.h"
@@ -182,6 +183,7 @@ int read_place(const std::string& place, double seconds, int rounds) {
   return 0;
 }
 
+constexpr const char* kProgram = "qcface_bench_records";
 constexpr const char* kUsage =
     "usage: qcface_bench_records headers FOLDER RECORDS CLASSES classic|im2rec [shuffled]\n"
     "       qcface_bench_records folders FOLDER IDENTITIES PICTURES FILE\n"
@@ -190,6 +192,7 @@ constexpr const char* kUsage =
 
 int run(const std::vector<std::string>& args) {
   const std::string what = args.empty() ? "" : args[0];
+  if (what == "--help" || what == "-h") print_and_exit(kProgram, kUsage);
   if (what == "headers" && (args.size() == 5 || (args.size() == 6 && args[5] == "shuffled")))
     return write_headers(args[1], std::stoull(args[2]), std::stoull(args[3]), args[4], args.size() == 6);
   if (what == "folders" && args.size() == 5)
@@ -206,10 +209,5 @@ int run(const std::vector<std::string>& args) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run({argv + 1, argv + argc});
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "qcface_bench_records: %s\n", error.what());
-    return 1;
-  }
+  return run_program(kProgram, [&] { return run({argv + 1, argv + argc}); });
 }
