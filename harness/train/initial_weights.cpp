@@ -54,11 +54,19 @@ std::string class_list_of(const std::string& path) {
   }
 }
 
+// A class list of RecordIO: "0", "1", ..., which says nothing about who it is.
+bool are_numbers(std::span<const std::string> names) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names[i] != std::to_string(i)) return false;
+  }
+  return true;
+}
+
 enum class Taken { kNothing, kAll, kByName };
 
 // Which class weights are taken; logs why not all.
 Taken settle_class_weights(const model::ModelFile& file, const TrainOptions& o, const std::string& known,
-                           bool names_known, const Identities& identities, const nn::Head& head) {
+                           bool names_tell, const Identities& identities, const nn::Head& head) {
   const bool keep = o.head == ClassWeights::kKeep;
   if (o.head == ClassWeights::kNew) {
     log::info("--head new: backbone taken from {}, class weights new", o.weight_path);
@@ -71,7 +79,7 @@ Taken settle_class_weights(const model::ModelFile& file, const TrainOptions& o, 
     return Taken::kNothing;
   }
   const std::int64_t classes = model::classes_of(*weights, head.width());
-  if (!keep && names_known && known != identities.hash && classes > 0) return Taken::kByName;
+  if (!keep && names_tell && known != identities.hash && classes > 0) return Taken::kByName;
   if (classes != head.classes()) {
     require(
         !keep,
@@ -94,6 +102,13 @@ Taken settle_class_weights(const model::ModelFile& file, const TrainOptions& o, 
         "new (--head keep takes them all the same)",
         o.weight_path, head.classes());
     return Taken::kNothing;
+  }
+  if (!known.empty() && !identities.named) {
+    log::info(
+        "head.weight of {} has {} classes as this set, and both know them by number alone: they are taken to "
+        "be "
+        "the same (--head new starts new ones)",
+        o.weight_path, classes);
   }
   if (known.empty()) {
     log::info(
@@ -160,8 +175,9 @@ void load_initial_weights(const TrainOptions& o, const Identities& identities, n
   model::read_backbone(file.tensors, network.parameters());
   const std::string known = class_list_of(o.weight_path);
   const auto before = known.empty() ? std::nullopt : read_class_list(run_of_checkpoint(o.weight_path), known);
+  const bool names_tell = before && identities.named && !are_numbers(*before);
   std::string head_words = "class weights start new";
-  switch (settle_class_weights(file, o, known, before.has_value(), identities, head)) {
+  switch (settle_class_weights(file, o, known, names_tell, identities, head)) {
     case Taken::kNothing:
       break;
     case Taken::kAll:

@@ -166,7 +166,8 @@ void Run::begin() {
   network.parameters().initialise(options.seed);
   engine.head().initialise(options.seed);
   if (!options.weight_path.empty()) {
-    load_initial_weights(options, {state.class_list, set->class_names()}, network, engine.head());
+    load_initial_weights(options, {state.class_list, set->class_names(), !has_numbered_classes(*set)},
+                         network, engine.head());
   }
   state.epoch = options.start_epoch;
 }

@@ -51,11 +51,6 @@ bool roots_exchanged(const std::string& before, const std::string& now) {
   return old_roots == new_roots;
 }
 
-bool has_numbered_classes(const data::PictureSource& set) {
-  const auto parts = set.parts();
-  return std::any_of(parts.begin(), parts.end(), [](const auto& part) { return !part.named_classes; });
-}
-
 std::string what_changed(const CheckpointFacts& saved, const data::PictureSource& set) {
   const std::string counts =
       fmt::format("{} identities before, {} now", saved.state.classes, set.num_classes());
@@ -67,6 +62,11 @@ std::string what_changed(const CheckpointFacts& saved, const data::PictureSource
 }
 
 }  // namespace
+
+bool has_numbered_classes(const data::PictureSource& set) {
+  const auto parts = set.parts();
+  return std::any_of(parts.begin(), parts.end(), [](const auto& part) { return !part.named_classes; });
+}
 
 std::unique_ptr<data::PictureSource> scan_training_set(const TrainOptions& o) {
   auto opened = data::open_pictures(o.data_dirs, o.merge_by_name);

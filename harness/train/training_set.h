@@ -12,6 +12,9 @@ namespace qcface::train {
 /// Opens --data_dirs and logs what the user should know of them.
 std::unique_ptr<data::PictureSource> scan_training_set(const TrainOptions& options);
 
+/// Whether classes of it have no names but their numbers, as RecordIO's: equal names then need not be one person.
+bool has_numbered_classes(const data::PictureSource& set);
+
 /// Logs what the set is made of, where that is more than one image folder: kinds, sizes, classes and weights.
 void announce_sets(const data::PictureSource& set, const TrainOptions& options);
 

@@ -212,3 +212,25 @@ TEST_CASE("training runs on the files that MXNet's im2rec wrote") {
   REQUIRE(result.says("RecordIO (im2rec, no index) " + (records / "small28.rec").string() +
                       ": 392 pictures of 35"));
 }
+
+TEST_CASE("classes that are numbers alone are nobody's by name: they stay where they are, or start new") {
+  test::TemporaryFolder folder;
+  as_records(5).write(folder / "five");
+  as_records(4).write(folder / "four");
+  const auto train = [&](const std::string& run, const std::string& set, std::vector<std::string> more) {
+    more.insert(more.begin(), {"--data_dirs", set, "--max-steps", "1", "--no-report"});
+    return test::train(folder / run, more);
+  };
+  const std::string five = (folder / "five" / "train.rec").string(),
+                    four = (folder / "four" / "train.rec").string();
+  REQUIRE(train("before", five, {}).ok());
+  const std::string weights = test::newest_checkpoint(folder / "before").string();
+  require_says(train("fewer", four, {"--weight_path", weights}), 0,
+               "has 5 classes, this set 4: backbone taken, class weights new");
+  require_says(train("same", five, {"--weight_path", weights}), 0, "both know them by number alone");
+  // A list of numbers says nothing about folders either, whatever these are called.
+  fs::copy(small_folder(), folder / "named", fs::copy_options::recursive);
+  fs::rename(folder / "named" / "id00000", folder / "named" / "0");
+  require_says(train("named", (folder / "named").string(), {"--weight_path", weights}), 0,
+               "but of other identities: backbone taken, class weights new");
+}
