@@ -9,7 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
-#include "harness/data/lists/list_text.h"
+#include "core/text.h"
 #include "harness/data/sets/image_folder.h"
 #include "harness/eval/feature_cache.h"
 #include "harness/eval/result.h"
@@ -45,8 +45,8 @@ std::string magnitudes_csv(std::span<const std::string> names, const Embeddings&
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (!embeddings.valid[i]) continue;
     const std::string identity = std::filesystem::path(names[i]).parent_path().filename().string();
-    fmt::format_to(std::back_inserter(csv), "{},{},{:.9g}\n", data::csv_field(names[i]),
-                   data::csv_field(identity), embeddings.magnitudes[i]);
+    fmt::format_to(std::back_inserter(csv), "{},{},{:.9g}\n", csv_field(names[i]), csv_field(identity),
+                   embeddings.magnitudes[i]);
   }
   return csv;
 }

@@ -11,7 +11,6 @@
 #include <variant>
 #include <vector>
 
-#include "core/text.h"  // csv_field()
 #include "harness/plot/svg_plot.h"
 
 namespace qcface::eval {

@@ -78,16 +78,6 @@ std::optional<std::vector<std::string>> split_fields(std::string_view line, Sepa
   }
 }
 
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"') quoted.push_back('"');
-    quoted.push_back(c);
-  }
-  return quoted + "\"";
-}
-
 std::optional<std::int64_t> whole_number(std::string_view field) {
   // No exponents and the like: a picture may be called 1e3.
   const std::size_t point = std::min(field.find('.'), field.size());

@@ -41,9 +41,6 @@ enum class Separator {
 /// quote is not closed or is followed by more.
 std::optional<std::vector<std::string>> split_fields(std::string_view line, Separator separator);
 
-/// A field of a CSV file: as it is, or where it needs them in quotes, as RFC 4180 has them.
-std::string csv_field(const std::string& text);
-
 /// "12", "0012" and "12.0" are 12; anything else is no number.
 std::optional<std::int64_t> whole_number(std::string_view field);
 /// ASCII letters in lower case.

@@ -62,6 +62,7 @@ std::string MixedSet::name_in_set(std::int64_t index) const {
   const Place place = place_of(index);
   return place.set.name_in_set(place.index);
 }
+
 std::string MixedSet::file(std::int64_t index) const {
   const Place place = place_of(index);
   return place.set.file(place.index);

@@ -19,6 +19,7 @@
 #include "harness/data/image.h"
 #include "harness/data/lists/picture_list.h"
 #include "harness/data/sets/image_folder.h"
+#include "tests/harness/data/loader_support.h"
 #include "tests/harness/data/picture_support.h"
 #include "tests/support/catch.h"
 #include "tests/support/no_threads.h"
@@ -27,57 +28,9 @@
 using namespace qcface;
 using namespace qcface::data;
 namespace fs = std::filesystem;
+using test::kSide, test::make_set, test::read_epoch, test::Seen, test::small_options;
 
 namespace {
-
-// Identities of 3 pictures each, 24 x 24 so that the tests stay fast; side must match.
-constexpr int kSide = 24;
-
-void make_set(const fs::path& root, int pictures) {
-  for (int i = 0; i < pictures; ++i) {
-    const fs::path folder = root / fmt::format("id{:02d}", i / 3);
-    fs::create_directories(folder);
-    write_image((folder / fmt::format("{}.{}", i % 3, i % 2 == 0 ? "jpg" : "png")).string(),
-                test::make_picture(static_cast<std::uint32_t>(i), kSide, kSide));
-  }
-}
-
-LoaderOptions small_options(std::int64_t batch_size, int workers) {
-  LoaderOptions options;
-  options.batch_size = batch_size;
-  options.workers = workers;
-  options.prefetch = 2;
-  options.seed = 42;
-  options.side = kSide;
-  options.augment = AugmentMode::kPublished;
-  return options;
-}
-
-struct Seen {
-  std::vector<std::uint8_t> pixels;
-  std::vector<std::int64_t> labels, indices, sizes;
-  std::vector<std::uint8_t> valid;
-  bool operator==(const Seen&) const = default;
-};
-
-Seen read_epoch(Loader& loader, std::int64_t epoch, std::int64_t first = 0) {
-  Seen seen;
-  loader.start_epoch(epoch, first);
-  const auto bytes = static_cast<std::size_t>(3 * loader.options().side * loader.options().side);
-  std::int64_t expected_index = first;
-  while (const Batch* batch = loader.next()) {
-    REQUIRE(batch->epoch == epoch);
-    REQUIRE(batch->index == expected_index++);
-    REQUIRE(reinterpret_cast<std::uintptr_t>(batch->pixels) % 64 == 0);
-    const auto n = static_cast<std::size_t>(batch->size);
-    seen.pixels.insert(seen.pixels.end(), batch->pixels, batch->pixels + n * bytes);
-    seen.labels.insert(seen.labels.end(), batch->labels.begin(), batch->labels.end());
-    seen.indices.insert(seen.indices.end(), batch->indices.begin(), batch->indices.end());
-    seen.valid.insert(seen.valid.end(), batch->valid.begin(), batch->valid.end());
-    seen.sizes.push_back(batch->size);
-  }
-  return seen;
-}
 
 // The pictures of a folder, held in memory.
 class HeldPictures final : public PictureSource {
@@ -107,8 +60,6 @@ class HeldPictures final : public PictureSource {
   std::int64_t lost_ = -1;
 };
 
-ImageFolder scan(const fs::path& root) { return scan_image_folder(root); }
-
 }  // namespace
 
 TEST_CASE("an epoch's order is a permutation that depends on seed and epoch") {
@@ -126,7 +77,7 @@ TEST_CASE("an epoch's order is a permutation that depends on seed and epoch") {
 TEST_CASE("loader: the number of workers does not change a bit") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 29);
-  const ImageFolder set = scan(folder.path());
+  const ImageFolder set = scan_image_folder(folder.path());
   std::vector<Seen> seen;
   for (int workers : {0, 1, 2, 4, 7}) {
     Loader loader(set, small_options(4, workers));
@@ -148,7 +99,7 @@ TEST_CASE("loader: the number of workers does not change a bit") {
 TEST_CASE("loader: where the system refuses threads the calling one loads the same bits") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 11);
-  const ImageFolder set = scan(folder.path());
+  const ImageFolder set = scan_image_folder(folder.path());
   Seen expected;
   {
     Loader loader(set, small_options(4, 2));
@@ -171,7 +122,7 @@ TEST_CASE("loader: the slices of all ranks together are the batches of one") {
   make_set(folder.path(), 101);
   test::write_text(folder.path() / "id03" / "0.png",
                    "no picture");  // what stands in for it is drawn by its place
-  const ImageFolder set = scan(folder.path());
+  const ImageFolder set = scan_image_folder(folder.path());
   const auto picture = static_cast<std::size_t>(3 * kSide * kSide);
   for (const int workers : {0, 3}) {
     for (const std::int64_t batch_size : {20, 33, 100}) {  // last batches of 1, 2 and 1 pictures
@@ -231,7 +182,7 @@ TEST_CASE("loader: the slices of all ranks together are the batches of one") {
 TEST_CASE("loader: an epoch entered in the middle is the tail of the whole epoch") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 20);
-  const ImageFolder set = scan(folder.path());
+  const ImageFolder set = scan_image_folder(folder.path());
   Loader loader(set, small_options(3, 2));
   const Seen whole = read_epoch(loader, 5);
   const auto bytes = static_cast<std::size_t>(3 * kSide * kSide);
@@ -256,7 +207,7 @@ TEST_CASE("loader: an epoch entered in the middle is the tail of the whole epoch
 TEST_CASE("loader: without shuffling and augmentation it is the folder in order") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 7);
-  const ImageFolder set = scan(folder.path());
+  const ImageFolder set = scan_image_folder(folder.path());
   LoaderOptions options = small_options(100, 2);  // a batch larger than the set
   options.shuffle = false;
   options.augment = AugmentMode::kNone;
@@ -278,7 +229,7 @@ TEST_CASE("loader: without shuffling and augmentation it is the folder in order"
 TEST_CASE("loader: pictures of another source than a folder give the same bits, and are named by it") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 150);
-  const ImageFolder set = scan(folder.path());
+  const ImageFolder set = scan_image_folder(folder.path());
   HeldPictures held(set);
   LoaderOptions options = small_options(4, 2);
   {
@@ -297,7 +248,7 @@ TEST_CASE("loader: pictures of another source than a folder give the same bits, 
 TEST_CASE("loader: drop_last leaves out the partial batch") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 7);
-  const ImageFolder set = scan(folder.path());
+  const ImageFolder set = scan_image_folder(folder.path());
   LoaderOptions options = small_options(3, 1);
   options.drop_last = true;
   Loader loader(set, options);
@@ -308,116 +259,10 @@ TEST_CASE("loader: drop_last leaves out the partial batch") {
   REQUIRE(read_epoch(none, 0).sizes.empty());
 }
 
-TEST_CASE("loader: corrupt pictures are replaced, counted and named, and the bits do not depend on workers") {
-  const test::TemporaryFolder folder;
-  make_set(folder.path(), 300);
-  const std::string whole = test::read_text(folder.path() / "id10" / "0.jpg");
-  test::write_text(folder.path() / "id10" / "0.jpg", whole.substr(0, whole.size() / 2));
-  test::write_text(folder.path() / "id20" / "0.jpg", "no picture");
-  test::write_text(folder.path() / "id30" / "0.jpg", "");
-  const ImageFolder set = scan(folder.path());
-  std::vector<Seen> seen;
-  for (int workers : {1, 3}) {
-    Loader loader(set, small_options(32, workers));
-    seen.push_back(read_epoch(loader, 0));
-    REQUIRE(seen.back() == seen.front());
-    REQUIRE(seen.back().indices.size() == 300);
-    REQUIRE(loader.corrupt().size() == 3);
-    std::set<std::string> names;
-    for (const CorruptPicture& picture : loader.corrupt()) {
-      names.insert(test::in_set(set, picture.index));
-      REQUIRE(picture.path == set.path(picture.index));
-      REQUIRE(!picture.reason.empty());
-    }
-    REQUIRE(names == std::set<std::string>{"id10/0.jpg", "id20/0.jpg", "id30/0.jpg"});
-    read_epoch(loader, 1);
-    REQUIRE(loader.corrupt().size() == 3);  // each file once
-  }
-  for (std::int64_t index : seen[0].indices) {
-    const std::string name = test::in_set(set, index);
-    REQUIRE((name != "id10/0.jpg" && name != "id20/0.jpg" && name != "id30/0.jpg"));
-  }
-}
-
-TEST_CASE("loader: more than 1 % corrupt pictures stop the run, naming them") {
-  const test::TemporaryFolder folder;
-  make_set(folder.path(), 199);
-  test::write_text(folder.path() / "id10" / "1.png", "no picture");
-  {
-    const ImageFolder set = scan(folder.path());  // 1 of 199
-    Loader loader(set, small_options(16, 2));
-    REQUIRE(read_epoch(loader, 0).indices.size() == 199);
-  }
-  test::write_text(folder.path() / "id11" / "1.jpg", "");
-  const ImageFolder set = scan(folder.path());  // 2 of 199
-  Loader loader(set, small_options(16, 2));
-  REQUIRE_THROWS_WITH(read_epoch(loader, 0), test::contains("2 of 199") && test::contains("id10/1.png") &&
-                                                 test::contains("id11/1.jpg"));
-}
-
-TEST_CASE("loader: a set with nothing readable stops with an error, not a hang") {
-  const test::TemporaryFolder folder;
-  for (int i = 0; i < 5; ++i) test::write_text(folder.path() / "a" / (std::to_string(i) + ".jpg"), "x");
-  const ImageFolder set = scan(folder.path());
-  for (int workers : {0, 2}) {
-    Loader loader(set, small_options(2, workers));
-    REQUIRE_THROWS_AS(read_epoch(loader, 0), Error);
-  }
-}
-
-TEST_CASE("loader: evaluation marks what cannot be read and keeps the order") {
-  const test::TemporaryFolder folder;
-  make_set(folder.path(), 9);
-  test::write_text(folder.path() / "id01" / "1.jpg", "no picture");
-  const std::vector<std::string> files = list_pictures(folder.path()).files;
-  const ImageFolder set = ImageFolder::from_files(files);
-  LoaderOptions options = small_options(4, 2);
-  options.shuffle = false;
-  options.augment = AugmentMode::kNone;
-  options.corrupt = CorruptPolicy::kMark;
-  Loader loader(set, options);
-  const Seen seen = read_epoch(loader, 0);
-  REQUIRE(seen.indices == epoch_order(static_cast<std::int64_t>(files.size()), 0, 0, false));
-  const auto bad = static_cast<std::size_t>(
-      std::find(files.begin(), files.end(), (folder.path() / "id01" / "1.jpg").string()) - files.begin());
-  REQUIRE(bad < files.size());
-  const auto bytes = static_cast<std::size_t>(3 * kSide * kSide);
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    REQUIRE(int{seen.valid[i]} == (i == bad ? 0 : 1));
-    const bool zero = std::all_of(seen.pixels.begin() + static_cast<std::ptrdiff_t>(i * bytes),
-                                  seen.pixels.begin() + static_cast<std::ptrdiff_t>((i + 1) * bytes),
-                                  [](int v) { return v == 0; });
-    REQUIRE(zero == (i == bad));
-  }
-}
-
-TEST_CASE("loader: pictures that are not square are cropped or refused") {
-  const test::TemporaryFolder folder;
-  make_set(folder.path(), 3);
-  write_image((folder.path() / "id00" / "wide.png").string(), test::make_picture(50, kSide, kSide + 10));
-  const ImageFolder set = scan(folder.path());
-  LoaderOptions options = small_options(4, 1);
-  options.shuffle = false;
-  options.augment = AugmentMode::kNone;
-  {
-    Loader loader(set, options);
-    const Seen seen = read_epoch(loader, 0);
-    REQUIRE(loader.stats().centre_cropped == 1);
-    const Image wide = test::make_picture(50, kSide, kSide + 10);
-    REQUIRE(test::in_set(set, 3) == "id00/wide.png");
-    REQUIRE(seen.pixels[3 * 3 * kSide * kSide] == wide.row(0)[3 * 5]);
-  }
-  options.preparation.non_square = NonSquare::kReject;
-  options.corrupt = CorruptPolicy::kMark;
-  Loader loader(set, options);
-  REQUIRE(read_epoch(loader, 0).valid == std::vector<std::uint8_t>{1, 1, 1, 0});
-  REQUIRE_THAT(loader.corrupt().at(0).reason, test::contains("not square"));
-}
-
 TEST_CASE("loader: stopping at any time is clean") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 60);
-  const ImageFolder set = scan(folder.path());
+  const ImageFolder set = scan_image_folder(folder.path());
   for (int taken : {-1, 0, 1, 3}) {
     for (int pause_us : {0, 300, 3000}) {
       Loader loader(set, small_options(5, 3));
@@ -431,7 +276,7 @@ TEST_CASE("loader: stopping at any time is clean") {
 TEST_CASE("loader: options out of range and misuse are named") {
   const test::TemporaryFolder folder;
   make_set(folder.path(), 3);
-  const ImageFolder set = scan(folder.path());
+  const ImageFolder set = scan_image_folder(folder.path());
   REQUIRE_THROWS_WITH(Loader(ImageFolder{}, small_options(1, 1)), test::contains("no pictures"));
   REQUIRE_THROWS_WITH(Loader(set, small_options(0, 1)), test::contains("batch size 0"));
   REQUIRE_THROWS_WITH(Loader(set, small_options(1, -1)), test::contains("workers -1"));
@@ -440,69 +285,4 @@ TEST_CASE("loader: options out of range and misuse are named") {
   REQUIRE_THROWS_WITH(Loader(set, options), test::contains("rank 2 of 2"));
   Loader loader(set, small_options(1, 1));
   REQUIRE_THROWS_WITH(loader.next(), test::contains("start_epoch"));
-}
-
-TEST_CASE("colour check: R > G > B passes, exchanged channels warn, grey is left alone") {
-  const test::TemporaryFolder folder;
-  make_set(folder.path() / "faces", 12);
-  const ImageFolder set = scan(folder.path() / "faces");
-  const ColourCheck right = check_colour_order(set, false);
-  REQUIRE(right.pictures == 12);
-  REQUIRE((right.mean[0] > right.mean[1] && right.mean[1] > right.mean[2]));
-  REQUIRE(right.warning.empty());
-  const ColourCheck swapped = check_colour_order(set, true, 5);
-  REQUIRE(swapped.pictures == 5);
-  REQUIRE_THAT(swapped.warning, test::contains("--swap-rb"));
-  Image grey = test::make_picture(3, kSide, kSide);
-  for (std::size_t i = 0; i < grey.bytes(); i += 3) grey.data()[i + 1] = grey.data()[i + 2] = grey.data()[i];
-  fs::create_directories(folder.path() / "grey" / "a");
-  write_image((folder.path() / "grey" / "a" / "1.png").string(), grey);
-  const ColourCheck check = check_colour_order(scan(folder.path() / "grey"), false);
-  REQUIRE((check.grey && check.warning.empty()));
-}
-
-TEST_CASE("swap_rb exchanges red and blue before the augmentation, bgr after it") {
-  const test::TemporaryFolder folder;
-  make_set(folder.path() / "plain", 4);
-  for (int i = 0; i < 4; ++i) {
-    Image image = test::make_picture(static_cast<std::uint32_t>(i), kSide, kSide);
-    swap_red_blue(image);
-    fs::create_directories(folder.path() / "swapped" / "a");
-    write_image((folder.path() / "swapped" / "a" / (std::to_string(i) + ".png")).string(), image);
-    fs::create_directories(folder.path() / "right" / "a");
-    swap_red_blue(image);
-    write_image((folder.path() / "right" / "a" / (std::to_string(i) + ".png")).string(), image);
-  }
-  LoaderOptions options = small_options(4, 1);
-  const ImageFolder right = scan(folder.path() / "right"), swapped = scan(folder.path() / "swapped");
-  Loader plain(right, options);
-  options.preparation.swap_rb = true;
-  Loader exchanged(swapped, options);
-  const auto expected = read_epoch(plain, 0);
-  REQUIRE(expected == read_epoch(exchanged, 0));
-
-  // bgr comes after the augmentation: the same pixels, each the other way round.
-  options.preparation = {.bgr = true};
-  Loader other_order(right, options);
-  auto turned = read_epoch(other_order, 0);
-  REQUIRE(turned.pixels != expected.pixels);
-  for (std::size_t i = 0; i < turned.pixels.size(); i += 3) std::swap(turned.pixels[i], turned.pixels[i + 2]);
-  REQUIRE(turned == expected);
-}
-
-TEST_CASE("orl faces: real grey PGM pictures of 92 x 112 load") {
-  const fs::path root = test::real_data("orl_faces");
-  if (root.empty()) QCFACE_SKIP(test::kNoOrlFaces);
-  const ImageFolder set = scan(root);
-  REQUIRE(set.size() == 300);
-  REQUIRE(set.num_classes() == 30);
-  REQUIRE(set.class_names()[1] == "s10");
-  LoaderOptions options;
-  options.batch_size = 64;
-  options.augment = AugmentMode::kPublished;
-  Loader loader(set, options);
-  REQUIRE(read_epoch(loader, 0).indices.size() == 300);
-  REQUIRE(loader.stats().centre_cropped == 300);
-  REQUIRE(loader.corrupt().empty());
-  REQUIRE(check_colour_order(set, false).grey);
 }
