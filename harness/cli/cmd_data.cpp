@@ -7,6 +7,7 @@
 #include "harness/console/usage.h"
 #include "harness/data/bench.h"
 #include "harness/synth/synth.h"
+#include "harness/synth/toy/toy.h"
 #include "harness/train/train_options.h"
 
 namespace qcface::cli {
@@ -52,6 +53,31 @@ void add_synth(CLI::App& root, Commands& commands) {
   };
 }
 
+void add_toy(CLI::App& root, Commands& commands) {
+  Command& command = add_command(root, commands, "data toy",
+                                 "Make a small set of painted faces in the exact layout of a benchmark");
+  struct Options {
+    synth::ToyOptions toy;
+    std::string benchmark, out;
+  };
+  auto options = std::make_shared<Options>();
+  std::string known;
+  for (const synth::Toy* toy : synth::toys()) known += std::string(known.empty() ? "" : ", ") + toy->name;
+  OptionTable& table = *command.table;
+  table.add("--benchmark", options->benchmark, "Which one: " + known);
+  table.add("--out", options->out, "Folder to make");
+  table.add_number("--people", options->toy.people, 4, 1000, "People in it");
+  table.add_number("--seed", options->toy.seed, 0, kLargestSeed, "Seed; the same seed gives the same files");
+  command.run = [options] {
+    require_usage(!options->benchmark.empty(), "--benchmark is missing: say which layout");
+    require_usage(!options->out.empty(), "--out is missing: name the folder to make");
+    options->toy.out = options->out;
+    synth::make_toy(options->benchmark, options->toy);
+    log::info("made {}", options->out);
+    return 0;
+  };
+}
+
 void add_bench(CLI::App& root, Commands& commands) {
   Command& command = add_command(root, commands, "data bench",
                                  "Measure loading alone: pictures a second, stage by stage and in all");
@@ -91,6 +117,7 @@ void add_bench(CLI::App& root, Commands& commands) {
 
 void add_data(CLI::App& root, Commands& commands) {
   add_synth(root, commands);
+  add_toy(root, commands);
   add_bench(root, commands);
   add_data_align(root, commands);
   add_data_pack(root, commands);

@@ -2,7 +2,7 @@
 #include "harness/cli/command.h"
 #include "harness/cli/model_flags.h"
 #include "harness/console/usage.h"
-#include "harness/eval/embed.h"
+#include "harness/eval/features/embed.h"
 
 namespace qcface::cli {
 

@@ -7,7 +7,7 @@
 
 #include "harness/console/option_table.h"
 #include "harness/console/progress.h"
-#include "harness/eval/features.h"
+#include "harness/eval/features/features.h"
 #include "harness/model/model.h"
 #include "nn/backend.h"
 

@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "harness/console/option_table.h"
-#include "harness/eval/features.h"
+#include "harness/data/lists/picture_names.h"
+#include "harness/eval/features/features.h"
 #include "harness/eval/result.h"
+#include "nn/scoring/scorer.h"
 
 namespace qcface::eval {
 
@@ -34,6 +36,10 @@ class Measurement {
   virtual Result run(FeatureSource& features) = 0;
 
   std::filesystem::path folder;  // --data; of some protocols a file
+  /// The pictures there are, where embeddings were made elsewhere (--features); null: those on the disk.
+  const data::PictureNames* names = nullptr;
+  /// Where many scores are computed: on the CPU, or as --device says.
+  std::shared_ptr<nn::Scorer> scorer = nn::make_scorer();
 };
 
 struct Protocol {
@@ -48,7 +54,8 @@ struct Protocol {
   std::vector<const char*> sheets;  // CSV files that present() draws from
   std::unique_ptr<Measurement> (*make)();
   Presentation (*present)(
-      const Result& result);  // lenient: a part that is missing or of another type is left out
+      const Result& result);            // lenient: a part that is missing or of another type is left out
+  FlipFusion flip = FlipFusion::kNone;  // default of --flip
 };
 
 /// In the order of the commands and of a page.

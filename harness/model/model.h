@@ -10,7 +10,7 @@
 
 #include "core/tensors/source.h"
 #include "harness/data/preparation.h"
-#include "harness/eval/embedder.h"
+#include "harness/eval/features/embedder.h"
 #include "harness/model/family.h"
 #include "nn/backbones/table.h"
 #include "nn/backend.h"

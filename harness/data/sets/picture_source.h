@@ -54,6 +54,8 @@ class PictureSource {
   virtual std::string name_in_set(std::int64_t index) const;
   /// The file a picture lies in: what is kept of it is good as long as that file does not change.
   virtual std::string file(std::int64_t index) const { return name(index); }
+  /// What reading makes of the stored pictures ("aligned, points 5f3a..."), or empty: embeddings that are kept belong to it.
+  virtual std::string reading() const { return {}; }
   /// Bytes it is stored in; 0 where they cannot be reached.
   virtual std::uint64_t stored_bytes(std::int64_t index) const = 0;
   /// The stored picture, in `buffer`, which only grows, or in memory of the source. Bad input never throws: the reason

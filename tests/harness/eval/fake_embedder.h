@@ -11,7 +11,7 @@
 
 #include "core/random.h"
 #include "harness/data/image.h"
-#include "harness/eval/embedder.h"
+#include "harness/eval/features/embedder.h"
 #include "tests/support/temporary_folder.h"
 
 namespace qcface::test {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/random.h"
-#include "harness/eval/embedder.h"
+#include "harness/eval/features/embedder.h"
 #include "tests/support/catch.h"
 #include "tests/support/test_data.h"
 

@@ -1,7 +1,7 @@
 // Input that no measure can be taken of: every function says what is wrong with it.
 #include <limits>
 
-#include "harness/eval/verify.h"
+#include "harness/eval/protocols/verify.h"
 #include "tests/harness/eval/support.h"
 
 using namespace qcface;

@@ -1,5 +1,5 @@
 // Embeddings kept with --cache: taken where everything is as it was, and never where something is not.
-#include "harness/eval/feature_cache.h"
+#include "harness/eval/features/feature_cache.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -8,7 +8,7 @@
 #include <string>
 
 #include "core/atomic_file.h"
-#include "harness/eval/embed.h"
+#include "harness/eval/features/embed.h"
 #include "tests/harness/eval/fake_embedder.h"
 #include "tests/harness/eval/run_protocol.h"
 #include "tests/harness/eval/support.h"

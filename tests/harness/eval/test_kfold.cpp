@@ -1,9 +1,9 @@
 // The 10-fold measures against plain loops over pairs and thresholds.
-#include "harness/eval/kfold.h"
+#include "harness/eval/measures/kfold.h"
 
 #include <algorithm>
 
-#include "harness/eval/kfold_insightface.h"
+#include "harness/eval/measures/kfold_insightface.h"
 #include "tests/harness/eval/support.h"
 
 using namespace qcface;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/atomic_file.h"
-#include "harness/eval/verify.h"
+#include "harness/eval/protocols/verify.h"
 #include "tests/core/pickle_support.h"
 #include "tests/harness/eval/fake_embedder.h"
 #include "tests/harness/eval/run_protocol.h"

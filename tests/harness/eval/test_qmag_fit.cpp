@@ -1,4 +1,4 @@
-#include "harness/eval/qmag_fit.h"
+#include "harness/eval/measures/qmag_fit.h"
 
 #include <algorithm>
 #include <set>

@@ -1,4 +1,4 @@
-#include "harness/eval/roc.h"
+#include "harness/eval/measures/roc.h"
 
 #include <algorithm>
 #include <functional>

@@ -1,8 +1,8 @@
-#include "harness/eval/scores.h"
+#include "harness/eval/measures/scores.h"
 
 #include <algorithm>
 
-#include "harness/eval/flip_fusion.h"
+#include "harness/eval/features/flip_fusion.h"
 #include "tests/harness/eval/support.h"
 
 using namespace qcface;

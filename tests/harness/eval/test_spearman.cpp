@@ -1,4 +1,4 @@
-#include "harness/eval/spearman.h"
+#include "harness/eval/measures/spearman.h"
 
 #include <limits>
 

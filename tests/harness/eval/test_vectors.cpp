@@ -8,14 +8,14 @@
 #include <span>
 
 #include "harness/data/lists/pairs.h"
-#include "harness/eval/feature_cache.h"
-#include "harness/eval/flip_fusion.h"
-#include "harness/eval/kfold.h"
-#include "harness/eval/kfold_insightface.h"
-#include "harness/eval/qmag_fit.h"
-#include "harness/eval/roc.h"
-#include "harness/eval/scores.h"
-#include "harness/eval/spearman.h"
+#include "harness/eval/features/feature_cache.h"
+#include "harness/eval/features/flip_fusion.h"
+#include "harness/eval/measures/kfold.h"
+#include "harness/eval/measures/kfold_insightface.h"
+#include "harness/eval/measures/qmag_fit.h"
+#include "harness/eval/measures/roc.h"
+#include "harness/eval/measures/scores.h"
+#include "harness/eval/measures/spearman.h"
 #include "tests/harness/eval/support.h"
 #include "tests/support/temporary_folder.h"
 

@@ -1,5 +1,5 @@
 // Verification from embeddings in memory, and through picture files with a formula in place of the network.
-#include "harness/eval/verify.h"
+#include "harness/eval/protocols/verify.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,0 +1,14 @@
+// The two halves of `verify`: what is measured, and how verify.json is made and shown.
+#pragma once
+
+#include "harness/eval/protocols/verify.h"
+#include "harness/eval/result.h"
+
+namespace qcface::eval {
+
+/// verify.json: everything but the scores; fractions unless the key says percent.
+nlohmann::json to_json(const VerifyResult& result);
+/// Of verify.json and roc.csv (score,fpr,tpr,threshold of the thinned ROC; score = cosine or qmf).
+Presentation present_verify(const Result& result);
+
+}  // namespace qcface::eval
