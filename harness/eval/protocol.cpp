@@ -39,6 +39,14 @@ const Protocol& protocol(std::string_view name) {
   fail("protocol '{}' is not known; known: {}", name, fmt::join(known, ", "));
 }
 
+Result measure(Measurement& measurement, FeatureSource& features) {
+  features.start_measurement();
+  Result result = measurement.run(features);
+  result.json["data"] = features.data();
+  result.json["conditions"]["model"] = features.model();
+  return result;
+}
+
 std::vector<fs::path> write_result(const fs::path& folder, const Protocol& protocol, Result result,
                                    const Conditions& conditions) {
   for (const auto& [key, value] : conditions) result.json["conditions"][key] = to_json_text(value);

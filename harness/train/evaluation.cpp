@@ -112,7 +112,7 @@ const eval::Result& verify_set(nn::Network& network, EvalSet& set, const TrainOp
   extract.progress = [&](std::size_t done, std::size_t total) { progress.update_of(done, total); };
   eval::NetworkFeatures features(embedder, extract);
   set.found_at = -1;  // should it fail
-  set.found = set.measurement->run(features);
+  set.found = eval::measure(*set.measurement, features);
   require(set.found->figures.contains("accuracy"),
           "{}: too few of its pictures could be read for an accuracy", set.measurement->folder.string());
   set.found_at = global_step;
@@ -146,7 +146,7 @@ bool write_final_evaluation(nn::Network& network, std::vector<EvalSet>& sets, co
                    measurement_of(degradation.name, "--degrade-data", options.degrade_data, "levels.csv");
                model::NetworkEmbedder embedder(network, kEvalBatch);
                eval::NetworkFeatures features(embedder, extract_options(options));
-               const eval::Result result = measurement->run(features);
+               const eval::Result result = eval::measure(*measurement, features);
                eval::write_result(run / "eval", degradation, result, conditions);
                log::info("magnitude against degradation\n{}", eval::screen_text(degradation.present(result)));
              }) &&
