@@ -65,6 +65,17 @@ std::span<const Protocol* const> protocols();
 /// Throws Error listing the known names.
 const Protocol& protocol(std::string_view name);
 
+/// A use of a protocol as a training run names it: "PLACE", "NAME:PLACE", and behind it options of `qcface eval NAME` and
+/// --flip ("ijb:faces/IJBC --similarity_method cosine").
+struct NamedMeasurement {
+  const Protocol* protocol = nullptr;
+  std::unique_ptr<Measurement> measurement;  // its options settled, its lists not read
+  FlipFusion flip = FlipFusion::kNone;
+};
+/// Without a protocol's name: `usual`. Throws UsageError for options that the protocol does not have or that contradict each
+/// other.
+NamedMeasurement measurement_from_text(const std::string& text, const Protocol& usual);
+
 /// run(), with what the figures rest on: "data" (FeatureSource::data()), "model" among the conditions.
 Result measure(Measurement& measurement, FeatureSource& features);
 
