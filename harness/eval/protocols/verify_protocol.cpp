@@ -1,7 +1,6 @@
 // `verify`: a pair list under --data, or a pack; constants of the quality-aware score as --qmf says.
 #include <fmt/format.h>
 
-#include <cmath>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "harness/data/sets/image_folder.h"
 #include "harness/data/sets/verification_pack.h"
 #include "harness/eval/protocol.h"
+#include "harness/eval/protocols/quality_constants.h"
 #include "harness/eval/protocols/verify.h"
 #include "harness/eval/protocols/verify_protocol.h"
 
@@ -60,21 +60,12 @@ void append_roc(std::string& csv, std::string_view name, const Roc& roc) {
   }
 }
 
-/// Where the constants of the quality-aware score come from; off: it is left out.
-enum class Qmf { kOff, kGiven, kPreset, kFit };
-
 class VerifyMeasurement final : public Measurement {
  public:
   void add_options(OptionTable& table) override {
     table.add("--pairs", pairs_,
               "Pair list: lines `a b 1` (same) or `a b 0`; empty: DATA/pairs.list, or the pairs of the pack");
-    table.add_choice(
-        "--qmf", qmf_,
-        {{"off", Qmf::kOff}, {"given", Qmf::kGiven}, {"preset", Qmf::kPreset}, {"fit", Qmf::kFit}},
-        "Constants of the quality-aware score");
-    table.add_number("--alpha", alpha_, -1e6, 1e6, "Constant alpha, with --qmf given");
-    table.add_number("--beta", beta_, -1e6, 1e6, "Constant beta, with --qmf given");
-    table.add("--preset", preset_, "Published constants by name, with --qmf preset");
+    constants_.add_options(table, true);
     table.add("--fit-data", fit_data_, "Folder to fit the constants on, with --qmf fit");
     table.add("--fit-pairs", fit_pairs_,
               "Pair list over --fit-data; empty: pairs are drawn from its identities");
@@ -89,18 +80,15 @@ class VerifyMeasurement final : public Measurement {
         pairs_.empty() || !fs::is_regular_file(folder, error),
         "--pairs and the verification pack --data {} contradict each other: a pack holds its own pairs",
         folder.string());
-    if (qmf_ == Qmf::kGiven) {
-      require_usage(table.given("alpha") && table.given("beta"), "--qmf given needs --alpha and --beta");
-    } else if (qmf_ == Qmf::kPreset) {
-      require_usage(!preset_.empty(), "--qmf preset needs --preset, for example qcface/ir50");
-    } else if (qmf_ == Qmf::kFit) {
+    constants_.settle(table);
+    if (constants_.from() == QualityConstants::From::kFit) {
       require_usage(!fit_data_.empty(),
                     "--qmf fit needs --fit-data: a folder of training identities, or one with --fit-pairs");
-    } else {
-      for (const char* key : {"alpha", "beta", "preset", "fit-pairs", "fit-data"}) {
-        require_usage(!table.given(key),
-                      "--{} and --qmf off contradict each other: choose --qmf given, preset or fit", key);
-      }
+      return;
+    }
+    for (const char* key : {"fit-pairs", "fit-data"}) {
+      require_usage(!table.given(key), "--{} and any --qmf but fit contradict each other: choose --qmf fit",
+                    key);
     }
   }
 
@@ -157,13 +145,7 @@ class VerifyMeasurement final : public Measurement {
 
  private:
   std::optional<QmfConstants> choose_constants(FeatureSource& features, std::optional<QmagFit>& fit) const {
-    if (qmf_ == Qmf::kGiven) {
-      require(std::isfinite(alpha_) && std::isfinite(beta_),
-              "quality-aware score: alpha {} and beta {} must be finite", alpha_, beta_);
-      return QmfConstants{alpha_, beta_, "given"};
-    }
-    if (qmf_ == Qmf::kPreset) return qmf_preset(preset_);
-    if (qmf_ != Qmf::kFit) return std::nullopt;
+    if (constants_.from() != QualityConstants::From::kFit) return constants_.fixed();
     FitPairs chosen;
     std::string source;
     if (fit_pairs_.empty()) {
@@ -184,10 +166,9 @@ class VerifyMeasurement final : public Measurement {
     return QmfConstants{fit->alpha, fit->beta, source};
   }
 
-  std::string pairs_, preset_, fit_pairs_, fit_data_;
-  Qmf qmf_ = Qmf::kOff;
+  std::string pairs_, fit_pairs_, fit_data_;
+  QualityConstants constants_;
   QmagSpace fit_space_ = QmagSpace::kSigmoid;
-  double alpha_ = 0, beta_ = 0;
   std::uint64_t fit_seed_ = 0;
   fs::path list_;
   data::PairList material_;
