@@ -14,14 +14,15 @@
 
 namespace qcface::eval {
 
-extern const Protocol kVerify, kDegradation;  // verify_protocol.cpp, degradation_protocol.cpp
+// Each in its file of protocols/: NAME_protocol.cpp, kHq and kBin in sets_protocol.cpp.
+extern const Protocol kVerify, kHq, kBin, kDegradation;
 
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::array kProtocols{&kVerify, &kDegradation};
+constexpr std::array kProtocols{&kVerify, &kHq, &kBin, &kDegradation};
 
 fs::path json_path(const fs::path& folder, const Protocol& protocol) {
   return folder / (std::string(protocol.name) + ".json");
@@ -93,7 +94,10 @@ std::vector<fs::path> write_result(const fs::path& folder, const Protocol& proto
     group.add(path).write(text);
     written.push_back(path);
   };
-  for (const auto& [name, text] : result.sheets) write(folder / name, text);
+  for (const auto& [name, text] : result.sheets) {
+    fs::create_directories((folder / name).parent_path(), error);
+    write(folder / name, text);
+  }
   for (const auto& block : protocol.present(result).blocks) {
     const Figure* figure = std::get_if<Figure>(&block);
     if (figure != nullptr && !figure->file.empty())

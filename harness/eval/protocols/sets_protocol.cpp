@@ -19,6 +19,7 @@
 #include "harness/console/usage.h"
 #include "harness/eval/measures/kfold.h"
 #include "harness/eval/protocol.h"
+#include "harness/eval/protocols/fit_set.h"
 #include "harness/eval/protocols/hq_layout.h"
 #include "harness/eval/protocols/quality_constants.h"
 #include "harness/eval/protocols/verify.h"
@@ -38,6 +39,9 @@ struct NamedScore {
   const char* key;   // in the JSON file, and in roc.csv
 };
 constexpr NamedScore kScores[] = {{"cos", "cosine"}, {"qmag", "qmf"}, {"euclid", "euclid"}};
+
+// How a table calls a score.
+std::string label_of(const std::string& key) { return key == "qmf" ? "quality-aware" : key; }
 
 // As Python prints a float: what reads the published files reads ours.
 std::string python_float(double value) {
@@ -69,16 +73,19 @@ class SetsMeasurement final : public Measurement {
       table.add("--pairs_root", pairs_root_, "Folder of the pair lists; empty: DATA/pairlists, else DATA");
       table.add("--train_db", train_db_,
                 "Folder below DATA whose pictures the quality-aware score is fitted on (AdienceGender)");
+      table.add_number("--fit-seed", fit_seed_, 0, kLargestSeed, "Seed of the draw of its pairs");
+      table.add_choice("--fit-space", fit_space_, {{"sigmoid", QmagSpace::kSigmoid}, {"raw", QmagSpace::kRaw}},
+                       "sigmoid re-creates the published constants");
       table.add_flag("--allow-missing", allow_missing_,
                      "Leave pairs out whose pictures are missing, and count them; else that is an error");
     }
-    constants_.add_options(table);
+    constants_.add_options(table, false);
     table.add_flag("--euclid", euclid_, "Scores by distance of the raw embeddings too");
   }
 
   void settle(const OptionTable& table) override {
     constants_.settle(table, preset);
-    require_usage(train_db_.empty() || !constants_.fixed(),
+    require_usage(train_db_.empty() || constants_.from() == QualityConstants::From::kOff,
                   "--train_db and given constants contradict each other: leave one of them out");
   }
 
@@ -141,7 +148,9 @@ class SetsMeasurement final : public Measurement {
  private:
   QmfConstants fit_on_training_set(FeatureSource& features, std::optional<QmagFit>& fit) const {
     const fs::path training = folder / train_db_;
-    return constants_.fit(features, adience_pictures(training), training.string(), fit);
+    const LabelledPictures people = adience_pictures(training);
+    return fit_constants(features, drawn_fit_set(people.files, people.labels, training.string(), fit_seed_),
+                         fit_space_, fit);
   }
 
   static void add_curves(const std::string& name, const VerifyResult& found,
@@ -209,6 +218,8 @@ class SetsMeasurement final : public Measurement {
   std::string wanted_, pairs_root_, train_db_;
   bool allow_missing_ = false, euclid_ = false;
   QualityConstants constants_;
+  QmagSpace fit_space_ = QmagSpace::kSigmoid;
+  std::uint64_t fit_seed_ = 0;
   std::vector<VerifySet> sets_;
 };
 
