@@ -49,9 +49,11 @@ FitSet folder_fit_set(const fs::path& folder, std::uint64_t seed, const data::Pi
     std::map<std::string, std::int64_t> people;
     for (std::size_t row = 0; row < names->size(); ++row) {
       const fs::path name((*names)[row]), person = name.parent_path();
-      if (person.parent_path().filename() != (folder / "").lexically_normal().parent_path().filename()) continue;
+      if (person.parent_path().filename() != (folder / "").lexically_normal().parent_path().filename())
+        continue;
       files.push_back(name.string());
-      labels.push_back(people.emplace(person.string(), static_cast<std::int64_t>(people.size())).first->second);
+      labels.push_back(
+          people.emplace(person.string(), static_cast<std::int64_t>(people.size())).first->second);
     }
     require(!files.empty(), "{}: no name of {} lies in a folder of a person in it", folder.string(),
             names->what());

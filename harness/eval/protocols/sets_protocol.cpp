@@ -74,7 +74,8 @@ class SetsMeasurement final : public Measurement {
       table.add("--train_db", train_db_,
                 "Folder below DATA whose pictures the quality-aware score is fitted on (AdienceGender)");
       table.add_number("--fit-seed", fit_seed_, 0, kLargestSeed, "Seed of the draw of its pairs");
-      table.add_choice("--fit-space", fit_space_, {{"sigmoid", QmagSpace::kSigmoid}, {"raw", QmagSpace::kRaw}},
+      table.add_choice("--fit-space", fit_space_,
+                       {{"sigmoid", QmagSpace::kSigmoid}, {"raw", QmagSpace::kRaw}},
                        "sigmoid re-creates the published constants");
       table.add_flag("--allow-missing", allow_missing_,
                      "Leave pairs out whose pictures are missing, and count them; else that is an error");
