@@ -31,6 +31,8 @@ struct LevelStats {
   std::int64_t count = 0;
   double mean = 0, min = 0, q1 = 0, median = 0, q3 = 0, max = 0;
 };
+/// Quantiles by linear interpolation between the closest ranks; of at least one magnitude.
+LevelStats level_stats(double level, std::vector<double> magnitudes);
 
 struct DegradationSample {
   std::string file;
@@ -43,6 +45,7 @@ struct KindResult {
   std::string kind;
   std::vector<LevelStats> levels;         // ascending
   std::optional<double> rho_pooled;       // empty: undefined (constant magnitudes)
+  std::optional<double> tau_pooled;       // Kendall tau-b
   std::optional<double> rho_source_mean;  // per source picture over its levels, then mean and median
   std::optional<double> rho_source_median;
   std::int64_t sources = 0;
