@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/text.h"
+#include "harness/plot/figure_files.h"
 
 namespace qcface::eval {
 
@@ -54,8 +55,8 @@ std::vector<fs::path> write_result(const fs::path& folder, const Protocol& proto
   for (const auto& [name, text] : result.sheets) write(folder / name, text);
   for (const auto& block : protocol.present(result).blocks) {
     const Figure* figure = std::get_if<Figure>(&block);
-    if (figure != nullptr && !figure->file.empty())
-      write(folder / figure->file, render_svg_file(figure->plot));
+    if (figure == nullptr || figure->file.empty()) continue;
+    for (fs::path& file : add_figure(group, folder / figure->file, figure->plot)) written.push_back(std::move(file));
   }
   write(json_path(folder, protocol),  // last: marks a complete set of files
         result.json.dump(1, ' ', false, json::error_handler_t::replace) + "\n");

@@ -122,10 +122,10 @@ const char* variant_words(const std::string& variant) {
 
 Table curves_table(const json& curves) {
   Table table;
-  table.columns = {{"quality", 16},  {"variant", 9},          {"FMR", 6},         {"FNMR at 0 (%)", 15},
-                   {"area", 10},     {"area to 0.2", 13},     {"normalised", 12}, {"area to 0.3", 13},
-                   {"normalised", 12}};
-  table.text_columns = 2;
+  table.columns = {{"quality", 16},           {"variant", 9}, {"FMR", 6},
+                   {"FNMR at 0 (%)", 15},     {"area", 10},   {"to 0.2", 10},
+                   {"normalised to 0.2", 19}, {"to 0.3", 10}, {"normalised to 0.3", 19}};
+  table.text_columns = 3;
   for (const json& curve : curves) {
     Table::Row row{{text_at(curve, "quality", "?"), text_at(curve, "variant", "?"),
                     fmr_text(number_at(curve, "fmr")), percent(number_at(curve, "fnmr_at_zero")),

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/npy.h"
 #include "core/text.h"
 #include "harness/console/usage.h"
 #include "harness/data/sets/image_folder.h"
@@ -58,6 +59,18 @@ void append_roc(std::string& csv, std::string_view name, const Roc& roc) {
     fmt::format_to(std::back_inserter(csv), "{},{},{},{}\n", name, roc.fpr(i), roc.tpr(i),
                    roc.points[i].threshold);
   }
+}
+
+// float64 [pairs, 2]: same (0 or 1) and cosine of the pairs used, in list order.
+std::string scores_npy(const VerifyResult& found) {
+  std::vector<double> rows;
+  rows.reserve(2 * found.cosine_scores.size());
+  for (std::size_t i = 0; i < found.cosine_scores.size(); ++i) {
+    rows.push_back(found.same_of_pair[i] ? 1 : 0);
+    rows.push_back(found.cosine_scores[i]);
+  }
+  const std::int64_t shape[] = {static_cast<std::int64_t>(found.cosine_scores.size()), 2};
+  return npy_text(rows, shape);
 }
 
 /// Where the constants of the quality-aware score come from; off: it is left out.
@@ -140,6 +153,7 @@ class VerifyMeasurement final : public Measurement {
     std::string& roc = result.sheets["roc.csv"] = "score,fpr,tpr,threshold\n";
     if (found.cosine) append_roc(roc, "cosine", found.cosine->roc);
     if (found.qmf) append_roc(roc, "qmf", found.qmf->roc);
+    result.sheets["scores.npy"] = scores_npy(found);
     if (found.cosine && found.cosine->kfold) {
       result.figures["accuracy"] = found.cosine->kfold->accuracy_mean;
       result.figures["accuracy_std"] = found.cosine->kfold->accuracy_std;
@@ -201,7 +215,7 @@ const Protocol kVerify{
     "verify",
     "Verify a pair list: 10-fold accuracy, ROC, AUC, TAR at FAR, cosine and quality-aware score",
     "Folder of the pictures that the list names, or a verification pack (lfw.bin)",
-    "verify.json, roc.csv, roc.svg, magnitudes.csv",
+    "verify.json, roc.csv, roc.svg, roc.png, magnitudes.csv, scores.npy",
     "Verification",
     "verification",
     "FOLDER",

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "core/text.h"
@@ -35,6 +36,10 @@ json measures_json(const ScoreMeasures& m) {
                 {"fnmr_at_fmr_1e-1", fnmr_at_fmr(m.roc, 0.1)},
                 {"fnmr_at_fmr_1e-2", fnmr_at_fmr(m.roc, 0.01)},
                 {"tar_at_far", m.tar}};
+  if (m.auc_interval.standard_error) {
+    measures["auc_standard_error"] = *m.auc_interval.standard_error;
+    measures["auc_interval_95"] = {m.auc_interval.low, m.auc_interval.high};
+  }
   if (m.kfold) {
     measures.update({{"accuracy_mean", m.kfold->accuracy_mean},
                      {"accuracy_std", m.kfold->accuracy_std},
@@ -85,6 +90,12 @@ struct Parts {
   std::string flip;
 };
 
+std::string interval_text(const json& measures) {
+  const json& ends = list_at(measures, "auc_interval_95");
+  if (ends.size() != 2 || !ends[0].is_number() || !ends[1].is_number()) return kNoFigure;
+  return fmt::format("{} to {}", percent(ends[0].get<double>()), percent(ends[1].get<double>()));
+}
+
 Table measures_table(const Parts& parts) {
   Table table;
   table.columns = {{"measure", 34}, {"unit", 6}, {"cosine", 18}};
@@ -111,6 +122,8 @@ Table measures_table(const Parts& parts) {
         std::pair{"auc_kfold", "AUC of the fold mean (auc_kfold)"},
         std::pair{"eer", "equal error rate (EER)"}}) {
     add(measure, percent(number_at(parts.cosine, key)), percent(number_at(parts.qmf, key)));
+    if (key == std::string_view("auc"))
+      add("AUC, 95 % interval (DeLong)", interval_text(parts.cosine), interval_text(parts.qmf));
   }
   table.caption = fmt::format(
       "Accuracies and VAL: mean \xC2\xB1 standard deviation of the folds. Magnitude of the pictures: {} to "
