@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/text.h"
+#include "harness/console/usage.h"
 #include "harness/plot/figure_files.h"
 
 namespace qcface::eval {
@@ -38,6 +39,47 @@ const Protocol& protocol(std::string_view name) {
     known.emplace_back(row->name);
   }
   fail("protocol '{}' is not known; known: {}", name, fmt::join(known, ", "));
+}
+
+NamedMeasurement measurement_from_text(const std::string& text, const Protocol& usual) {
+  NamedMeasurement named;
+  named.protocol = &usual;
+  std::string place = text;
+  for (const Protocol* row : kProtocols) {
+    const std::string prefix = std::string(row->name) + ":";
+    if (!text.starts_with(prefix)) continue;
+    named.protocol = row;
+    place = text.substr(prefix.size());
+  }
+  std::string options;
+  if (const std::size_t begin = place.find(" --"); begin != std::string::npos) {
+    options = place.substr(begin + 1);
+    place.resize(place.find_last_not_of(' ', begin) + 1);
+  }
+  named.flip = named.protocol->flip;
+  named.measurement = named.protocol->make();
+  named.measurement->folder = place;
+  CLI::App app;
+  app.set_help_flag();
+  OptionTable table(app);
+  table.add_choice("--flip", named.flip, numbered_choices<FlipFusion>(5, [](auto f) { return name_of(f); }),
+                   "");
+  named.measurement->add_options(table);
+  try {
+    app.parse(options, false);
+  } catch (const CLI::ParseError& problem) {
+    throw UsageError(fmt::format("{}: {}", text, problem.what()));
+  }
+  named.measurement->settle(table);
+  return named;
+}
+
+Result measure(Measurement& measurement, FeatureSource& features) {
+  features.start_measurement();
+  Result result = measurement.run(features);
+  result.json["data"] = features.data();
+  result.json["conditions"]["model"] = features.model();
+  return result;
 }
 
 std::vector<fs::path> write_result(const fs::path& folder, const Protocol& protocol, Result result,

@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <optional>
-#include <set>
+#include <string_view>
 #include <system_error>
 
 #include "core/error.h"
@@ -26,6 +27,12 @@ using Kind = Note::Kind;
 // Lists of numbers longer than that are curves and samples, not figures of a table.
 constexpr std::size_t kLongestList = 64;
 
+// Whether a cell is a word ("quality-aware"), not a figure or what stands for one.
+bool is_text(const std::string& cell) {
+  return !cell.empty() && cell != kNoFigure && cell != "undefined" &&
+         std::string_view("0123456789+-.<").find(cell[0]) == std::string_view::npos;
+}
+
 // Of a result's own tables, as the terminal shows them: what a figure is called, and its text.
 std::vector<std::pair<std::string, std::string>> figures_of(const KeptResult& kept) {
   std::vector<std::pair<std::string, std::string>> figures;
@@ -33,16 +40,21 @@ std::vector<std::pair<std::string, std::string>> figures_of(const KeptResult& ke
   for (const auto& block : shown.blocks) {
     const Table* table = std::get_if<Table>(&block);
     if (table == nullptr) continue;
+    std::string subject;  // an empty first cell stands for the one above
     for (const Table::Row& row : table->rows) {
-      if (row.where == Where::kPage) continue;
-      std::string what;
-      if (table->text_columns > 0 && !table->columns.empty() && table->columns[0].name != "measure")
-        what = table->columns[0].name;
-      for (std::size_t c = 0; c < row.cells.size() && c < table->text_columns; ++c)
-        what += (what.empty() ? "" : " ") + row.cells[c];
+      if (row.where == Where::kPage || row.cells.empty()) continue;
+      if (!row.cells[0].empty()) subject = row.cells[0];
+      std::string what = table->columns[0].name == "measure" ? subject : table->columns[0].name + " " + subject;
+      const std::size_t cells = std::min(row.cells.size(), table->columns.size());
+      const auto names_row = [&](std::size_t c) { return c < table->text_columns || is_text(row.cells[c]); };
+      for (std::size_t c = 1; c < cells; ++c) {
+        if (names_row(c) && !row.cells[c].empty()) what += " " + row.cells[c];
+      }
       const bool several = table->columns.size() > table->text_columns + 1;
-      for (std::size_t c = table->text_columns; c < row.cells.size() && c < table->columns.size(); ++c)
-        figures.emplace_back(several ? what + ", " + table->columns[c].name : what, row.cells[c]);
+      for (std::size_t c = 1; c < cells; ++c) {
+        if (!names_row(c) && !row.cells[c].empty())
+          figures.emplace_back(several ? what + ", " + table->columns[c].name : what, row.cells[c]);
+      }
     }
   }
   return figures;
@@ -81,9 +93,8 @@ struct PairScores {
   std::vector<char> same;
 };
 
-// scores.npy beside a result; nothing where there is none.
-std::optional<PairScores> scores_of(const KeptResult& kept) {
-  const fs::path file = kept.folder / "scores.npy";
+// Nothing where there is no such file.
+std::optional<PairScores> read_scores(const fs::path& file) {
   std::error_code error;
   if (!fs::is_regular_file(file, error)) return std::nullopt;
   const NpyArray array = read_npy(file);
@@ -104,11 +115,30 @@ std::vector<double> fold_accuracies(const PairScores& pairs) {
   return accuracies;
 }
 
+// Sets that one result is about ("sets" of hq and bin); "" for one alone.
+std::vector<std::string> parts_of(const json& result) {
+  std::vector<std::string> parts;
+  for (const json& set : list_at(result, "sets")) {
+    if (std::string name = text_at(set, "name"); !name.empty()) parts.push_back(std::move(name));
+  }
+  parts.emplace_back();
+  return parts;
+}
+
+bool has_folds(const json& result, const std::string& part) {
+  const json* of_part = &result;
+  for (const json& set : list_at(result, "sets")) {
+    if (!part.empty() && text_at(set, "name") == part) of_part = &set;
+  }
+  return list_at(object_at(*of_part, "cosine"), "folds").size() == static_cast<std::size_t>(kFolds);
+}
+
 // Of two models with scores of the same pairs.
-void add_differences(Comparison& comparison, std::size_t first, std::size_t second, const PairScores& a,
-                     const PairScores& b, const BootstrapOptions& bootstrap) {
-  const auto add = [&](std::string measure, Difference difference) {
-    comparison.differences.push_back({first, second, std::move(measure), std::move(difference)});
+void add_differences(Comparison& comparison, std::size_t first, std::size_t second, const std::string& part,
+                     const PairScores& a, const PairScores& b, const BootstrapOptions& bootstrap) {
+  const auto add = [&](const std::string& measure, Difference difference) {
+    comparison.differences.push_back(
+        {first, second, part.empty() ? measure : part + ": " + measure, std::move(difference)});
   };
   add("AUC", auc_difference(a.scores, b.scores, a.same));
   const auto different = static_cast<double>(std::count(a.same.begin(), a.same.end(), 0));
@@ -120,13 +150,13 @@ void add_differences(Comparison& comparison, std::size_t first, std::size_t seco
   for (std::size_t i = 0; i < fars.size(); ++i)
     add(fmt::format("TAR at FAR {:g}, strict", fars[i]), std::move(rates[i]));
   // Only of results that give 10-fold accuracies themselves.
-  if (list_at(object_at(comparison.of_model[first]->result.json, "cosine"), "folds").size() ==
-      static_cast<std::size_t>(kFolds)) {
+  if (has_folds(comparison.of_model[first]->result.json, part)) {
     add("accuracy, 10-fold", fold_difference(fold_accuracies(a), fold_accuracies(b), bootstrap));
   }
 }
 
-void find_differences(Comparison& comparison, std::span<const ModelResults> models,
+// `part`: a set of a result with several, "" for one alone.
+void find_differences(Comparison& comparison, std::span<const ModelResults> models, const std::string& part,
                       const BootstrapOptions& bootstrap) {
   const auto warn = [&](std::string text) {
     comparison.notes.push_back({std::move(text), Where::kBoth, Kind::kWarning});
@@ -135,7 +165,7 @@ void find_differences(Comparison& comparison, std::span<const ModelResults> mode
   for (std::size_t i = 0; i < models.size(); ++i) {
     if (comparison.of_model[i] == nullptr) continue;
     try {
-      scores[i] = scores_of(*comparison.of_model[i]);
+      scores[i] = read_scores(comparison.of_model[i]->folder / part / "scores.npy");
     } catch (const Error& problem) {
       warn(std::string("no interval: ") + problem.what());
     }
@@ -152,7 +182,7 @@ void find_differences(Comparison& comparison, std::span<const ModelResults> mode
       }
       stop_if_interrupted();
       try {
-        add_differences(comparison, first, second, *scores[first], *scores[second], bootstrap);
+        add_differences(comparison, first, second, part, *scores[first], *scores[second], bootstrap);
       } catch (const Error& problem) {
         warn("no interval for " + who + ": " + problem.what());
       }
@@ -291,7 +321,14 @@ std::vector<Comparison> compare(std::span<const ModelResults> models, const Boot
         comparison.numbers[row].second[model] = value;
       });
       check_data(comparison, models);
-      find_differences(comparison, models, bootstrap);
+      std::vector<std::string> parts;
+      for (const KeptResult* kept : comparison.of_model) {
+        if (kept == nullptr) continue;
+        for (std::string& part : parts_of(kept->result.json)) {
+          if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(std::move(part));
+        }
+      }
+      for (const std::string& part : parts) find_differences(comparison, models, part, bootstrap);
       comparison.figures = overlay(comparison, models);
     }
   }

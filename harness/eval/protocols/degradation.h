@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/data/lists/picture_names.h"
 #include "harness/eval/features/features.h"
 
 namespace qcface::eval {
@@ -22,8 +23,10 @@ struct DegradationSet {
   };
   std::vector<Entry> entries;
 };
-/// Throws Error naming file and line for anything malformed or a picture that is not there.
-DegradationSet read_degradation_set(const std::filesystem::path& levels_csv);
+/// Throws Error naming file and line for anything malformed or a picture that is not there (with `names`: that has none of
+/// them).
+DegradationSet read_degradation_set(const std::filesystem::path& levels_csv,
+                                    const data::PictureNames* names = nullptr);
 
 /// Distribution of the magnitude at one level.
 struct LevelStats {

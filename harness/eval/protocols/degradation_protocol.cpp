@@ -16,7 +16,7 @@ Presentation present(const Result& result) {
 
 class DegradationMeasurement final : public Measurement {
  public:
-  void read() override { set_ = read_degradation_set(folder / "levels.csv"); }
+  void read() override { set_ = read_degradation_set(folder / "levels.csv", names); }
 
   Result run(FeatureSource& features) override {
     const DegradationResult found = evaluate_degradation(features, set_);

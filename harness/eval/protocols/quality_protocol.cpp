@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -10,13 +11,11 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "harness/console/usage.h"
-#include "harness/data/lists/pairs.h"
-#include "harness/data/sets/image_folder.h"
-#include "harness/data/sets/verification_pack.h"
 #include "harness/eval/protocol.h"
 #include "harness/eval/protocols/quality_list.h"
 #include "harness/eval/protocols/quality_protocol.h"
 #include "harness/eval/protocols/verify.h"
+#include "harness/eval/protocols/verify_set.h"
 
 namespace qcface::eval {
 namespace {
@@ -35,6 +34,8 @@ class QualityMeasurement final : public Measurement {
   void add_options(OptionTable& table) override {
     table.add("--pairs", pairs_,
               "Pair list: lines `a b 1` (same) or `a b 0`; empty: DATA/pairs.list, or the pairs of the pack");
+    table.add_flag("--allow-missing", allow_missing_,
+                   "Leave pairs out whose pictures are missing, and count them; else that is an error");
     table.add_choice("--variant", variant_,
                      {{"fixed", Variant::kFixed},
                       {"refit", Variant::kRefit},
@@ -68,25 +69,19 @@ class QualityMeasurement final : public Measurement {
 
   void read() override {
     std::error_code error;
-    pictures_.reset();
-    if (fs::is_regular_file(folder, error)) {
-      auto pack = std::make_unique<data::VerificationPack>(folder);
-      list_ = folder;
-      material_ = pack->pairs();
-      pictures_ = std::move(pack);
-    } else {
-      list_ = pairs_.empty() ? folder / "pairs.list" : fs::path(pairs_);
-      material_ = data::read_pairs(list_, folder);
-      pictures_ = std::make_unique<data::ImageFolder>(data::ImageFolder::from_files(material_.images));
+    set_ = open_verify_set(folder, pairs_.empty() ? folder / "pairs.list" : fs::path(pairs_), {names, allow_missing_});
+    if (set_.pairs.left_out > 0) {
+      log::warn("{}: {} of {} pairs are left out: a picture of theirs is missing", set_.list.string(),
+                set_.pairs.left_out, set_.pairs.left_out + static_cast<std::int64_t>(set_.pairs.size()));
     }
-    require_both_kinds(material_, list_.string());
+    require_both_kinds(set_.pairs, set_.list.string());
     others_.clear();
-    for (const std::string& list : quality_lists_) others_.push_back(read_quality(list, material_.images));
+    for (const std::string& list : quality_lists_) others_.push_back(read_quality(list, set_.pairs.images));
     further_ = sets_.empty() ? std::vector<NamedSet>() : open_sets(sets_, folder, names);
     fs::path levels = levels_.empty() ? folder / "levels.csv" : fs::path(levels_) / "levels.csv";
     degraded_.reset();
     if (!levels_.empty() || fs::is_regular_file(levels, error)) {
-      degraded_ = read_degradation_set(levels);
+      degraded_ = read_degradation_set(levels, names);
       levels_csv_ = std::move(levels);
     }
   }
@@ -95,10 +90,10 @@ class QualityMeasurement final : public Measurement {
     QualityFound found;
     std::string magnitudes;
     {
-      const Embeddings embeddings = features.of(*pictures_);
-      found.result = evaluate_quality(material_, embeddings, others_, options_);
+      const Embeddings embeddings = embed_set(features, set_);
+      found.result = evaluate_quality(set_.pairs, embeddings, others_, options_);
       found.sets.push_back(magnitude_set("pairs", embeddings));
-      magnitudes = magnitudes_csv(material_.images, embeddings);
+      magnitudes = magnitudes_csv(set_.pairs.images, embeddings);
     }
     for (const NamedSet& set : further_) found.sets.push_back(magnitude_set(set.name, features.of(*set.pictures)));
     found.histogram = magnitude_histogram(found.sets);
@@ -106,7 +101,7 @@ class QualityMeasurement final : public Measurement {
 
     Result result = quality_files(found);
     result.sheets["magnitudes.csv"] = std::move(magnitudes);
-    auto& conditions = result.json["conditions"] = conditions_json(features, "pair_list", list_);
+    auto& conditions = result.json["conditions"] = conditions_json(features, "pair_list", set_.list);
     conditions["pictures"] = to_json_text(folder.string());
     if (degraded_) conditions["levels"] = to_json_text(levels_csv_.string());
     if (!sets_.empty()) conditions["sets"] = to_json_text(sets_);
@@ -119,9 +114,9 @@ class QualityMeasurement final : public Measurement {
   Variant variant_ = Variant::kFixed;
   std::vector<double> fmrs_ = QualityOptions().fmrs;
   QualityOptions options_;
-  fs::path list_, levels_csv_;
-  data::PairList material_;
-  std::unique_ptr<data::PictureSource> pictures_;  // those of material_.images
+  bool allow_missing_ = false;
+  fs::path levels_csv_;
+  VerifySet set_;
   std::vector<PictureQuality> others_;
   std::vector<NamedSet> further_;
   std::optional<DegradationSet> degraded_;

@@ -8,14 +8,13 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "core/npy.h"
 #include "core/text.h"
 #include "harness/console/usage.h"
 #include "harness/data/sets/image_folder.h"
-#include "harness/data/sets/verification_pack.h"
 #include "harness/eval/protocol.h"
 #include "harness/eval/protocols/verify.h"
 #include "harness/eval/protocols/verify_protocol.h"
+#include "harness/eval/protocols/verify_set.h"
 
 namespace qcface::eval {
 namespace {
@@ -61,18 +60,6 @@ void append_roc(std::string& csv, std::string_view name, const Roc& roc) {
   }
 }
 
-// float64 [pairs, 2]: same (0 or 1) and cosine of the pairs used, in list order.
-std::string scores_npy(const VerifyResult& found) {
-  std::vector<double> rows;
-  rows.reserve(2 * found.cosine_scores.size());
-  for (std::size_t i = 0; i < found.cosine_scores.size(); ++i) {
-    rows.push_back(found.same_of_pair[i] ? 1 : 0);
-    rows.push_back(found.cosine_scores[i]);
-  }
-  const std::int64_t shape[] = {static_cast<std::int64_t>(found.cosine_scores.size()), 2};
-  return npy_text(rows, shape);
-}
-
 /// Where the constants of the quality-aware score come from; off: it is left out.
 enum class Qmf { kOff, kGiven, kPreset, kFit };
 
@@ -81,6 +68,8 @@ class VerifyMeasurement final : public Measurement {
   void add_options(OptionTable& table) override {
     table.add("--pairs", pairs_,
               "Pair list: lines `a b 1` (same) or `a b 0`; empty: DATA/pairs.list, or the pairs of the pack");
+    table.add_flag("--allow-missing", allow_missing_,
+                   "Leave pairs out whose pictures are missing, and count them; else that is an error");
     table.add_choice(
         "--qmf", qmf_,
         {{"off", Qmf::kOff}, {"given", Qmf::kGiven}, {"preset", Qmf::kPreset}, {"fit", Qmf::kFit}},
@@ -118,27 +107,21 @@ class VerifyMeasurement final : public Measurement {
   }
 
   void read() override {
-    std::error_code error;
-    pictures_.reset();
-    if (fs::is_regular_file(folder, error)) {
-      auto pack = std::make_unique<data::VerificationPack>(folder);
-      list_ = folder;
-      material_ = pack->pairs();
-      pictures_ = std::move(pack);
-    } else {
-      list_ = pairs_.empty() ? folder / "pairs.list" : fs::path(pairs_);
-      material_ = data::read_pairs(list_, folder);
-      pictures_ = std::make_unique<data::ImageFolder>(data::ImageFolder::from_files(material_.images));
+    set_ = open_verify_set(folder, pairs_.empty() ? folder / "pairs.list" : fs::path(pairs_),
+                           {names, allow_missing_});
+    if (set_.pairs.left_out > 0) {
+      log::warn("{}: {} of {} pairs are left out: a picture of theirs is missing", set_.list.string(),
+                set_.pairs.left_out, set_.pairs.left_out + static_cast<std::int64_t>(set_.pairs.size()));
     }
   }
 
-  void require_accuracy() const override { require_measurable(material_, list_.string()); }
+  void require_accuracy() const override { require_measurable(set_.pairs, set_.list.string()); }
 
   Result run(FeatureSource& features) override {
     std::optional<QmagFit> fit;
     const std::optional<QmfConstants> constants = choose_constants(features, fit);
-    const Embeddings embeddings = features.of(*pictures_);
-    VerifyResult found = verify_embeddings(material_, embeddings, constants);
+    const Embeddings embeddings = embed_set(features, set_);
+    VerifyResult found = verify_embeddings(set_.pairs, embeddings, constants);
     found.fit = std::move(fit);
     if (found.pairs_excluded > 0) {
       log::warn("verification: {} of {} pairs are excluded, because a picture of theirs cannot be read",
@@ -146,10 +129,10 @@ class VerifyMeasurement final : public Measurement {
     }
     Result result;
     result.json = to_json(found);
-    auto& conditions = result.json["conditions"] = conditions_json(features, "pair_list", list_);
+    auto& conditions = result.json["conditions"] = conditions_json(features, "pair_list", set_.list);
     conditions["pictures"] = to_json_text(folder.string());
     conditions["swap_rb"] = features.options().preparation.swap_rb;
-    result.sheets["magnitudes.csv"] = magnitudes_csv(material_.images, embeddings);
+    result.sheets["magnitudes.csv"] = magnitudes_csv(set_.pairs.images, embeddings);
     std::string& roc = result.sheets["roc.csv"] = "score,fpr,tpr,threshold\n";
     if (found.cosine) append_roc(roc, "cosine", found.cosine->roc);
     if (found.qmf) append_roc(roc, "qmf", found.qmf->roc);
@@ -203,9 +186,8 @@ class VerifyMeasurement final : public Measurement {
   QmagSpace fit_space_ = QmagSpace::kSigmoid;
   double alpha_ = 0, beta_ = 0;
   std::uint64_t fit_seed_ = 0;
-  fs::path list_;
-  data::PairList material_;
-  std::unique_ptr<data::PictureSource> pictures_;  // those of material_.images
+  bool allow_missing_ = false;
+  VerifySet set_;
 };
 
 }  // namespace
