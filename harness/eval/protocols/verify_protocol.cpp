@@ -92,6 +92,7 @@ class VerifyMeasurement final : public Measurement {
     std::string& roc = result.sheets["roc.csv"] = "score,fpr,tpr,threshold\n";
     if (found.cosine) append_roc(roc, "cosine", found.cosine->roc);
     if (found.qmf) append_roc(roc, "qmf", found.qmf->roc);
+    result.sheets["scores.npy"] = scores_npy(found);
     if (found.cosine && found.cosine->kfold) {
       result.figures["accuracy"] = found.cosine->kfold->accuracy_mean;
       result.figures["accuracy_std"] = found.cosine->kfold->accuracy_std;
@@ -130,7 +131,7 @@ const Protocol kVerify{
     "verify",
     "Verify a pair list: 10-fold accuracy, ROC, AUC, TAR at FAR, cosine and quality-aware score",
     "Folder of the pictures that the list names, or a verification pack (lfw.bin)",
-    "verify.json, roc.csv, roc.svg, magnitudes.csv",
+    "verify.json, roc.csv, roc.svg, roc.png, magnitudes.csv, scores.npy",
     "Verification",
     "verification",
     "FOLDER",
