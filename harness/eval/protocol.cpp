@@ -14,13 +14,14 @@
 namespace qcface::eval {
 
 extern const Protocol kVerify, kDegradation;  // verify_protocol.cpp, degradation_protocol.cpp
+extern const Protocol kIjb;                   // ijb_protocol.cpp
 
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::array kProtocols{&kVerify, &kDegradation};
+constexpr std::array kProtocols{&kVerify, &kDegradation, &kIjb};
 
 fs::path json_path(const fs::path& folder, const Protocol& protocol) {
   return folder / (std::string(protocol.name) + ".json");

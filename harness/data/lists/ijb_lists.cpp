@@ -52,7 +52,8 @@ std::optional<T> number(std::string_view field) {
 
 // Both files of pictures, row by row.
 void read_pictures(const IjbPlace& place, IjbLists& lists) {
-  const fs::path points_file = meta_file(place, "name_5pts_score.txt"), media_file = meta_file(place, "face_tid_mid.txt");
+  const fs::path points_file = meta_file(place, "name_5pts_score.txt"),
+                 media_file = meta_file(place, "face_tid_mid.txt");
   const ListText points_text(points_file), media_text(media_file);
   const std::vector<ListLine>&points = points_text.lines(), &media = media_text.lines();
   require(!points.empty(), "{}: no picture in this list", points_file.string());
@@ -69,10 +70,11 @@ void read_pictures(const IjbPlace& place, IjbLists& lists) {
       good = good && found && std::abs(*found) <= kLargestPoint;
       value = found.value_or(0);
     }
-    require(good && rest.empty(),
-            "{}: line {}: expected a picture, x and y of 5 points and a score (12 fields, one blank between), "
-            "found '{}'",
-            points_file.string(), points[i].number, printable(points[i].text, kShown));
+    require(
+        good && rest.empty(),
+        "{}: line {}: expected a picture, x and y of 5 points and a score (12 fields, one blank between), "
+        "found '{}'",
+        points_file.string(), points[i].number, printable(points[i].text, kShown));
     require(!name.starts_with('/') && name.find("../") == std::string_view::npos,
             "{}: line {}: {} lies outside loose_crop", points_file.string(), points[i].number,
             printable(name, kShown));
@@ -81,15 +83,18 @@ void read_pictures(const IjbPlace& place, IjbLists& lists) {
 
     rest = media[i].text;
     const std::string_view second = take(rest, ' ');
-    const auto template_id = number<std::int64_t>(take(rest, ' ')), media_id = number<std::int64_t>(take(rest, ' '));
+    const auto template_id = number<std::int64_t>(take(rest, ' ')),
+               media_id = number<std::int64_t>(take(rest, ' '));
     require(template_id && media_id && rest.empty(),
-            "{}: line {}: expected a picture, its template and its media (3 fields, one blank between), found '{}'",
+            "{}: line {}: expected a picture, its template and its media (3 fields, one blank between), "
+            "found '{}'",
             media_file.string(), media[i].number, printable(media[i].text, kShown));
-    require(name == second,
-            "{}: line {} is of {}, but line {} of {} is of {}: row i of both files must be one picture; get both "
-            "from one source",
-            media_file.string(), media[i].number, printable(second, kShown), points[i].number,
-            points_file.filename().string(), printable(name, kShown));
+    require(
+        name == second,
+        "{}: line {} is of {}, but line {} of {} is of {}: row i of both files must be one picture; get both "
+        "from one source",
+        media_file.string(), media[i].number, printable(second, kShown), points[i].number,
+        points_file.filename().string(), printable(name, kShown));
     lists.files.emplace_back(name);
     lists.lines.push_back(points[i].number);
     lists.points.push_back(five);
@@ -114,13 +119,14 @@ IjbSubjects read_subjects(const fs::path& file, const TemplateIndex& index, IjbL
   std::size_t changes = 0, changed_line = 0;
   for (const ListLine& line : text.lines()) {
     std::string_view rest = line.text;
-    const auto template_id = number<std::int64_t>(take(rest, ',')), subject = number<std::int64_t>(take(rest, ','));
+    const auto template_id = number<std::int64_t>(take(rest, ',')),
+               subject = number<std::int64_t>(take(rest, ','));
     if (!template_id && rows.empty() && &line == text.lines().data()) continue;  // the heading
     require(template_id && subject, "{}: line {}: expected template,subject,... in whole numbers, found '{}'",
             file.string(), line.number, printable(line.text, kShown));
     const std::int32_t place = index.find(*template_id);
-    require(place >= 0, "{}: line {}: template {} is in no row of {}", file.string(), line.number, *template_id,
-            meta_file(lists.place, "face_tid_mid.txt").filename().string());
+    require(place >= 0, "{}: line {}: template {} is in no row of {}", file.string(), line.number,
+            *template_id, meta_file(lists.place, "face_tid_mid.txt").filename().string());
     std::size_t& row = first[static_cast<std::size_t>(place)];
     if (row == kNone) {
       row = rows.size();
@@ -151,8 +157,9 @@ void require_apart(const IjbLists& lists) {
   for (std::size_t i = 0, k = 0; i < first.size() && k < second.size();) {
     if (first.templates[i] == second.templates[k]) {
       fail("{}: line {}: template {} is in {} too, line {}; a template belongs to one gallery",
-           second.file.string(), second.lines[k], lists.templates[static_cast<std::size_t>(first.templates[i])],
-           first.file.filename().string(), first.lines[i]);
+           second.file.string(), second.lines[k],
+           lists.templates[static_cast<std::size_t>(first.templates[i])], first.file.filename().string(),
+           first.lines[i]);
     }
     ++(first.templates[i] < second.templates[k] ? i : k);
   }
@@ -199,9 +206,11 @@ IjbPlace find_ijb(const fs::path& folder, const std::string& dataset) {
     }
   }
   const std::string wanted = dataset.empty() ? "IJBC" : dataset;
-  require(!found.empty(), "{}: neither meta/{}_face_tid_mid.txt nor {}/meta/{}_face_tid_mid.txt is in this folder",
+  require(!found.empty(),
+          "{}: neither meta/{}_face_tid_mid.txt nor {}/meta/{}_face_tid_mid.txt is in this folder",
           folder.string(), lower_case(wanted), wanted, lower_case(wanted));
-  require(found.size() == 1, "{}: both IJBB and IJBC are there: choose one with --dataset_name", folder.string());
+  require(found.size() == 1, "{}: both IJBB and IJBC are there: choose one with --dataset_name",
+          folder.string());
   return found.front();
 }
 

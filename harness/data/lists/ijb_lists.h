@@ -46,7 +46,8 @@ struct IjbLists {
   std::vector<char> same;
   std::array<IjbSubjects, 2> gallery;
   IjbSubjects probes;
-  std::vector<std::string> warnings;  // sizes that are not the published ones, subjects that change within a template
+  std::vector<std::string>
+      warnings;  // sizes that are not the published ones, subjects that change within a template
 };
 
 struct IjbParts {

@@ -77,10 +77,12 @@ class PieceReader {
  private:
   bool read_row(const char* at, const char* end, std::size_t place, std::string& problem) const {
     const char* const begin = at;
-    const auto a = take_number(at, end), b = a ? take_number(at, end) : a, label = b ? take_number(at, end) : b;
+    const auto a = take_number(at, end), b = a ? take_number(at, end) : a,
+               label = b ? take_number(at, end) : b;
     if (!label || at != end) {
-      problem = fmt::format("expected `template template label` in whole numbers, found '{}'",
-                            printable(std::string_view(begin, static_cast<std::size_t>(end - begin)), kShown));
+      problem =
+          fmt::format("expected `template template label` in whole numbers, found '{}'",
+                      printable(std::string_view(begin, static_cast<std::size_t>(end - begin)), kShown));
       return false;
     }
     if (*label != 0 && *label != 1) {
@@ -133,7 +135,8 @@ IjbPairs read_ijb_pairs(const std::filesystem::path& list, const TemplateIndex& 
   };
   each([&](Piece& piece) {
     const std::string_view lines = text.substr(piece.begin, piece.end - piece.begin);
-    piece.rows = static_cast<std::size_t>(std::count(lines.begin(), lines.end(), '\n')) + (lines.ends_with('\n') ? 0 : 1);
+    piece.rows = static_cast<std::size_t>(std::count(lines.begin(), lines.end(), '\n')) +
+                 (lines.ends_with('\n') ? 0 : 1);
   });
   std::size_t most = 0;
   for (Piece& piece : pieces) {
@@ -149,13 +152,18 @@ IjbPairs read_ijb_pairs(const std::filesystem::path& list, const TemplateIndex& 
   std::size_t rows = 0;
   for (const Piece& piece : pieces) {
     if (!piece.problem.empty()) {
-      fail("{}: line {}: {}", list.string(), 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(piece.bad_at), '\n'), piece.problem);
+      fail("{}: line {}: {}", list.string(),
+           1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(piece.bad_at), '\n'),
+           piece.problem);
     }
     // Blank lines have left places free.
     if (rows != piece.first) {
-      const auto begin = static_cast<std::ptrdiff_t>(piece.first), end = begin + static_cast<std::ptrdiff_t>(piece.rows);
-      std::copy(result.pairs.begin() + begin, result.pairs.begin() + end, result.pairs.begin() + static_cast<std::ptrdiff_t>(rows));
-      std::copy(result.same.begin() + begin, result.same.begin() + end, result.same.begin() + static_cast<std::ptrdiff_t>(rows));
+      const auto begin = static_cast<std::ptrdiff_t>(piece.first),
+                 end = begin + static_cast<std::ptrdiff_t>(piece.rows);
+      std::copy(result.pairs.begin() + begin, result.pairs.begin() + end,
+                result.pairs.begin() + static_cast<std::ptrdiff_t>(rows));
+      std::copy(result.same.begin() + begin, result.same.begin() + end,
+                result.same.begin() + static_cast<std::ptrdiff_t>(rows));
     }
     rows += piece.rows;
   }

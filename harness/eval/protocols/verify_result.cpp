@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <sstream>
 #include <utility>
 
 #include "core/text.h"
 #include "harness/eval/protocol.h"
+#include "harness/eval/protocols/roc_sheet.h"
 #include "harness/eval/protocols/verify_protocol.h"
 #include "harness/eval/result.h"
 #include "harness/plot/roc_plot.h"
@@ -43,29 +43,6 @@ json measures_json(const ScoreMeasures& m) {
                      {"eer_kfold", m.kfold->eer}});
   }
   return measures;
-}
-
-// One curve a score, points in the order of the file. Rows that are none are left out.
-std::vector<RocCurve> curves_of(const std::string& sheet) {
-  std::vector<RocCurve> curves;
-  std::istringstream lines(sheet);
-  std::string line;
-  std::getline(lines, line);  // header
-  while (std::getline(lines, line)) {
-    const std::vector<std::string> fields = split_csv(line);
-    if (fields.size() < 4) continue;
-    const double fpr = csv_number(fields[1]), tpr = csv_number(fields[2]);
-    if (!std::isfinite(fpr) || !std::isfinite(tpr)) continue;
-    if (curves.empty() || curves.back().name != fields[0]) {
-      RocCurve& curve = curves.emplace_back();
-      curve.name = fields[0];
-      curve.colour = static_cast<int>(curves.size()) - 1;
-      curve.dashed = curves.size() > 1;
-    }
-    curves.back().fpr.push_back(fpr);
-    curves.back().tpr.push_back(tpr);
-  }
-  return curves;
 }
 
 // The parts of verify.json that several blocks show.
@@ -289,7 +266,7 @@ Presentation present_verify(const Result& result) {
   }
   if (!tar.rows.empty()) shown.blocks.push_back(std::move(tar));
   const auto sheet = result.sheets.find("roc.csv");
-  std::vector<RocCurve> curves = curves_of(sheet == result.sheets.end() ? std::string() : sheet->second);
+  std::vector<RocCurve> curves = roc_curves(sheet == result.sheets.end() ? std::string() : sheet->second);
   if (curves.empty() && parts.cosine.empty() && !missing.empty()) {
     // There is no curve to be drawn.
   } else if (curves.empty()) {
