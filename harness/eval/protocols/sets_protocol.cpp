@@ -22,6 +22,7 @@
 #include "harness/eval/protocols/fit_set.h"
 #include "harness/eval/protocols/hq_layout.h"
 #include "harness/eval/protocols/quality_constants.h"
+#include "harness/eval/protocols/roc_sheet.h"
 #include "harness/eval/protocols/verify.h"
 #include "harness/eval/protocols/verify_protocol.h"
 #include "harness/eval/protocols/verify_set.h"
@@ -110,7 +111,7 @@ class SetsMeasurement final : public Measurement {
     std::optional<QmfConstants> constants = constants_.fixed();
     if (!train_db_.empty()) constants = fit_on_training_set(features, fit);
     json& sets = result.json["sets"] = json::array();
-    std::string& roc = result.sheets["roc.csv"] = "set,score,fpr,tpr,threshold\n";
+    std::string& roc = result.sheets["roc.csv"] = kSetsRocHeader;
     double accuracies = 0;
     std::size_t measured = 0;
     for (const VerifySet& set : sets_) {
@@ -160,10 +161,7 @@ class SetsMeasurement final : public Measurement {
     for (std::size_t i = 0; i < std::size(kScores); ++i) {
       if (!*measures[i]) continue;
       const ScoreMeasures& of_score = **measures[i];
-      for (std::size_t k = 0; k < of_score.roc.points.size(); ++k) {
-        fmt::format_to(std::back_inserter(roc), "{},{},{},{},{}\n", csv_field(name), kScores[i].key,
-                       of_score.roc.fpr(k), of_score.roc.tpr(k), of_score.roc.points[k].threshold);
-      }
+      append_roc(roc, csv_field(name) + "," + kScores[i].key, of_score.roc);
       if (of_score.kfold)
         sheets[fmt::format("{0}/{1}_{0}.txt", name, kScores[i].file)] = published_roc(*of_score.kfold);
     }
@@ -318,7 +316,7 @@ Presentation present(const Result& result) {
         Where::kBoth, Note::Kind::kSmall);
   }
   const auto sheet = result.sheets.find("roc.csv");
-  std::vector<RocCurve> curves = curves_of(sheet == result.sheets.end() ? std::string() : sheet->second);
+  std::vector<RocCurve> curves = roc_curves(sheet == result.sheets.end() ? std::string() : sheet->second);
   if (!curves.empty()) {
     Figure figure;
     figure.plot = roc_plot(curves, "Verification");

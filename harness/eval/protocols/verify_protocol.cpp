@@ -1,7 +1,6 @@
 // `verify`: a pair list under --data, or a pack; constants of the quality-aware score as --qmf says.
 #include <fmt/format.h>
 
-#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "harness/eval/protocol.h"
 #include "harness/eval/protocols/fit_set.h"
 #include "harness/eval/protocols/quality_constants.h"
+#include "harness/eval/protocols/roc_sheet.h"
 #include "harness/eval/protocols/verify.h"
 #include "harness/eval/protocols/verify_protocol.h"
 #include "harness/eval/protocols/verify_set.h"
@@ -20,13 +20,6 @@ namespace qcface::eval {
 namespace {
 
 namespace fs = std::filesystem;
-
-void append_roc(std::string& csv, std::string_view name, const Roc& roc) {
-  for (std::size_t i = 0; i < roc.points.size(); ++i) {
-    fmt::format_to(std::back_inserter(csv), "{},{},{},{}\n", name, roc.fpr(i), roc.tpr(i),
-                   roc.points[i].threshold);
-  }
-}
 
 class VerifyMeasurement final : public Measurement {
  public:
@@ -89,7 +82,7 @@ class VerifyMeasurement final : public Measurement {
     conditions["pictures"] = to_json_text(folder.string());
     conditions["swap_rb"] = features.options().preparation.swap_rb;
     result.sheets["magnitudes.csv"] = magnitudes_csv(set_.pairs.images, embeddings);
-    std::string& roc = result.sheets["roc.csv"] = "score,fpr,tpr,threshold\n";
+    std::string& roc = result.sheets["roc.csv"] = kRocHeader;
     if (found.cosine) append_roc(roc, "cosine", found.cosine->roc);
     if (found.qmf) append_roc(roc, "qmf", found.qmf->roc);
     result.sheets["scores.npy"] = scores_npy(found);

@@ -2,13 +2,13 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <sstream>
 #include <string_view>
 #include <utility>
 
 #include "core/npy.h"
 #include "core/text.h"
 #include "harness/eval/protocol.h"
+#include "harness/eval/protocols/roc_sheet.h"
 #include "harness/eval/protocols/verify_protocol.h"
 #include "harness/eval/result.h"
 #include "harness/plot/roc_plot.h"
@@ -181,34 +181,6 @@ Figure roc_figure(const Parts& parts, std::vector<RocCurve> curves) {
 
 }  // namespace
 
-std::vector<RocCurve> curves_of(const std::string& sheet) {
-  std::vector<RocCurve> curves;
-  std::istringstream lines(sheet);
-  std::string line;
-  std::getline(lines, line);
-  const std::vector<std::string> heading = split_csv(line);
-  const bool sets = !heading.empty() && heading[0] == "set";  // one more column in front
-  while (std::getline(lines, line)) {
-    std::vector<std::string> fields = split_csv(line);
-    if (sets && !fields.empty()) {
-      if (fields.size() > 1) fields[1] = fields[0] + (fields[1] == "cosine" ? "" : ", " + fields[1]);
-      fields.erase(fields.begin());
-    }
-    if (fields.size() < 4) continue;
-    const double fpr = csv_number(fields[1]), tpr = csv_number(fields[2]);
-    if (!std::isfinite(fpr) || !std::isfinite(tpr)) continue;
-    if (curves.empty() || curves.back().name != fields[0]) {
-      RocCurve& curve = curves.emplace_back();
-      curve.name = fields[0];
-      curve.colour = static_cast<int>(curves.size()) - 1;
-      curve.dashed = sets ? fields[0].find(", ") != std::string::npos : curves.size() > 1;
-    }
-    curves.back().fpr.push_back(fpr);
-    curves.back().tpr.push_back(tpr);
-  }
-  return curves;
-}
-
 json tar_row(const json& measures, double far) {
   for (const json& row : list_at(measures, "tar_at_far")) {
     if (std::fabs(number_at(row, "far") - far) < 1e-9 * far) return row;
@@ -327,7 +299,7 @@ Presentation present_verify(const Result& result) {
   }
   if (!tar.rows.empty()) shown.blocks.push_back(std::move(tar));
   const auto sheet = result.sheets.find("roc.csv");
-  std::vector<RocCurve> curves = curves_of(sheet == result.sheets.end() ? std::string() : sheet->second);
+  std::vector<RocCurve> curves = roc_curves(sheet == result.sheets.end() ? std::string() : sheet->second);
   if (curves.empty() && parts.cosine.empty() && !missing.empty()) {
     // There is no curve to be drawn.
   } else if (curves.empty()) {
