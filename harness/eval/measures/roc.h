@@ -1,5 +1,5 @@
 // ROC curve, area, and TAR at FAR by both rules (protocols.md section 6). O(n log n), counts in 64 bits.
-// Ties are one point. Throws Error as check_pairs() (pair_scores.h).
+// Ties are one point. Throws Error as check_pairs() (pair_scores.h). Scores are sorted by a Scorer; without one by the CPU's.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ struct Roc {
 enum class RocPoints { kAll, kThinned };
 
 Roc compute_roc(std::span<const double> scores, std::span<const char> same,
-                RocPoints points = RocPoints::kThinned);
+                RocPoints points = RocPoints::kThinned, nn::Scorer* scorer = nullptr);
 
 /// Trapezoid area as a fraction (tables print 100 times it).
 double auc(const Roc& roc);
@@ -62,6 +62,14 @@ struct TarRow {
 
 /// One row a target. `scores` must be what `thinned` was computed from.
 std::vector<TarRow> tar_at_far(const Roc& thinned, std::span<const double> scores, std::span<const char> same,
-                               std::span<const double> targets = kFarTargets);
+                               std::span<const double> targets = kFarTargets, nn::Scorer* scorer = nullptr);
+
+/// The thinned curve and its table; scores are sorted once for both.
+struct RocTable {
+  Roc roc;
+  std::vector<TarRow> tar;
+};
+RocTable roc_table(std::span<const double> scores, std::span<const char> same, nn::Scorer* scorer = nullptr,
+                   std::span<const double> targets = kFarTargets);
 
 }  // namespace qcface::eval

@@ -45,29 +45,6 @@ json measures_json(const ScoreMeasures& m) {
   return measures;
 }
 
-// One curve a score, points in the order of the file. Rows that are none are left out.
-std::vector<RocCurve> curves_of(const std::string& sheet) {
-  std::vector<RocCurve> curves;
-  std::istringstream lines(sheet);
-  std::string line;
-  std::getline(lines, line);  // header
-  while (std::getline(lines, line)) {
-    const std::vector<std::string> fields = split_csv(line);
-    if (fields.size() < 4) continue;
-    const double fpr = csv_number(fields[1]), tpr = csv_number(fields[2]);
-    if (!std::isfinite(fpr) || !std::isfinite(tpr)) continue;
-    if (curves.empty() || curves.back().name != fields[0]) {
-      RocCurve& curve = curves.emplace_back();
-      curve.name = fields[0];
-      curve.colour = static_cast<int>(curves.size()) - 1;
-      curve.dashed = curves.size() > 1;
-    }
-    curves.back().fpr.push_back(fpr);
-    curves.back().tpr.push_back(tpr);
-  }
-  return curves;
-}
-
 // The parts of verify.json that several blocks show.
 struct Parts {
   explicit Parts(const json& whole)
@@ -190,6 +167,41 @@ Figure roc_figure(const Parts& parts, std::vector<RocCurve> curves) {
 
 }  // namespace
 
+std::vector<RocCurve> curves_of(const std::string& sheet) {
+  std::vector<RocCurve> curves;
+  std::istringstream lines(sheet);
+  std::string line;
+  std::getline(lines, line);
+  const std::vector<std::string> heading = split_csv(line);
+  const bool sets = !heading.empty() && heading[0] == "set";  // one more column in front
+  while (std::getline(lines, line)) {
+    std::vector<std::string> fields = split_csv(line);
+    if (sets && !fields.empty()) {
+      if (fields.size() > 1) fields[1] = fields[0] + (fields[1] == "cosine" ? "" : ", " + fields[1]);
+      fields.erase(fields.begin());
+    }
+    if (fields.size() < 4) continue;
+    const double fpr = csv_number(fields[1]), tpr = csv_number(fields[2]);
+    if (!std::isfinite(fpr) || !std::isfinite(tpr)) continue;
+    if (curves.empty() || curves.back().name != fields[0]) {
+      RocCurve& curve = curves.emplace_back();
+      curve.name = fields[0];
+      curve.colour = static_cast<int>(curves.size()) - 1;
+      curve.dashed = sets ? fields[0].find(", ") != std::string::npos : curves.size() > 1;
+    }
+    curves.back().fpr.push_back(fpr);
+    curves.back().tpr.push_back(tpr);
+  }
+  return curves;
+}
+
+json tar_row(const json& measures, double far) {
+  for (const json& row : list_at(measures, "tar_at_far")) {
+    if (std::fabs(number_at(row, "far") - far) < 1e-9 * far) return row;
+  }
+  return json::object();
+}
+
 json to_json(const VerifyResult& r) {
   json insightface{{"mean_norm", r.insightface_mean_norm}};
   if (r.insightface) {
@@ -227,6 +239,7 @@ json to_json(const VerifyResult& r) {
   if (r.cosine) result["cosine"] = measures_json(*r.cosine);
   if (!r.missing.empty()) result["missing"] = r.missing;
   if (r.qmf) result["qmf"] = measures_json(*r.qmf);
+  if (r.euclid) result["euclid"] = measures_json(*r.euclid);
   if (r.constants) {
     json constants{{"alpha", r.constants->alpha},
                    {"beta", r.constants->beta},
