@@ -78,10 +78,11 @@ TEST_CASE("eval verify fits alpha and beta on a folder and stores them") {
   test::FormulaEmbedder embedder(12);
   NetworkFeatures features(embedder, {});
   write_pairs(folder.root, 10, 3);
+  const test::TemporaryFolder out;  // figures are pictures too
   const auto fit = [&] {
-    run_protocol("verify", features, folder.root, folder.root / "result",
+    run_protocol("verify", features, folder.root, out.path() / "result",
                  {"--qmf", "fit", "--fit-data", folder.root.string(), "--fit-seed", "5"});
-    return read_json(folder.root / "result/verify.json").at("qmf_constants");
+    return read_json(out.path() / "result/verify.json").at("qmf_constants");
   };
   const auto first = fit();
   REQUIRE(std::isfinite(first.at("alpha").get<double>()));
@@ -218,7 +219,7 @@ TEST_CASE("any bytes are the name of a folder, a list and a picture") {
   std::ofstream(odd / "p0\xE9," / "1.png") << "spoilt";
   test::FormulaEmbedder embedder(12);
   NetworkFeatures features(embedder, {});
-  const fs::path list_path = odd / "pairs\xFF.csv", out = odd / "out\xE9";
+  const fs::path list_path = odd / "pairs\xFF.csv", out = folder.root / "out\xE9";
   run_protocol("verify", features, odd, out, {"--pairs", list_path.string()},
                {{"weights", "w\xE9.safetensors"}});
   const auto json = read_json(out / "verify.json");

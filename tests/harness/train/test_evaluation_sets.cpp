@@ -8,6 +8,7 @@
 #include "core/atomic_file.h"
 #include "core/json.h"
 #include "harness/data/lists/pairs.h"
+#include "harness/synth/toy/toy.h"
 #include "harness/train/evaluation.h"
 #include "nn/backbones/iresnet.h"
 #include "tests/core/pickle_support.h"
@@ -131,6 +132,41 @@ TEST_CASE("a verification pack serves as a set, and its pairs have to be measura
   options.eval_data = {(folder / "same.bin").string()};
   CHECK_THROWS_WITH(train::read_eval_sets(options),
                     test::contains("--eval-data ") && test::contains("both kinds are needed"));
+}
+
+TEST_CASE("any protocol is measured between epochs, and the best is told by any of its figures") {
+  test::TemporaryFolder folder;
+  synth::ToyOptions toy;
+  toy.out = folder / "faces";
+  toy.people = 4;
+  synth::make_toy("hq", toy);
+  const auto run = folder / "run";
+  const std::string sets = fmt::format("hq:{} --test_db lfw,cfp_fp --flip average", toy.out.string());
+  const auto result =
+      test::train(run, {"--epochs", "2", "--eval-data", sets, (test::small_faces() / "verify").string(),
+                        "--best-by", "faces/lfw_auc"});
+  INFO(result.output);
+  REQUIRE(result.ok());
+  REQUIRE(result.says("verified faces after epoch 2: accuracy"));
+  const auto found = parse_json(read_file(run / "eval/hq.json"));
+  CHECK(found.at("sets").size() == 2);
+  CHECK(found.at("conditions").at("flip") == "average");
+  CHECK(fs::exists(run / "eval/verify/verify.json"));
+  CHECK(read_file(run / "metrics.jsonl").find("\"lfw_auc\":") != std::string::npos);
+  CHECK(read_file(run / "report.html").find("Verification sets") != std::string::npos);
+  CHECK(read_file(run / "checkpoints/best.safetensors").find("lfw_auc of faces") != std::string::npos);
+
+  const auto absent = test::train(folder / "b", {"--eval-data", sets, "--best-by", "lfw/auc"});
+  CHECK(absent.status == 2);
+  CHECK(absent.says("no set lfw among those of --eval-data: faces"));
+  const auto unknown = test::train(folder / "c", {"--eval-data", sets + " --no-such 1"});
+  CHECK(unknown.status == 2);
+  CHECK(unknown.says("--no-such"));
+  const auto without =
+      test::train(folder / "d", {"--max-steps", "1", "--eval-data", sets, "--best-by", "rank1"});
+  INFO(without.output);
+  CHECK(without.ok());
+  CHECK(without.says("no set gives the figure 'rank1' that --best-by names"));
 }
 
 TEST_CASE("a set that vanishes costs its result and the exit status, not the run") {
