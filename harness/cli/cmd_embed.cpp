@@ -16,9 +16,10 @@ void add_embed(CLI::App& root, Commands& commands) {
   auto flags = std::make_shared<Flags>();
   OptionTable& table = *command.table;
   flags->model.add_to(table);
-  table.add("--data", flags->data, "Folder of pictures, read with its subfolders");
-  table.add("--out", flags->out, "Folder for embeddings.npy, filenames.npy, magnitudes.csv");
-  command.run = [flags] {
+  table.add("--data,--source_dir", flags->data, "Folder of pictures, read with its subfolders");
+  table.add("--out,--result_dir", flags->out, "Folder for embeddings.npy, filenames.npy, magnitudes.csv");
+  command.run = [flags, &table] {
+    flags->model.settle(table);
     require_usage(!flags->data.empty(), "--data is missing: give the folder of the pictures");
     EmbeddingRun run(flags->model);
     const eval::EmbedResult result = eval::run_embed(run.features, flags->data, flags->out);

@@ -11,33 +11,76 @@ namespace {
 
 struct Flags {
   ModelFlags model;
-  std::string data, out = "eval";
+  std::string features, names, data, out = "eval";
   std::unique_ptr<eval::Measurement> measurement;
 };
+
+// Measures and writes; `conditions` say how the result came about.
+void evaluate(const eval::Protocol& protocol, Flags& flags, eval::FeatureSource& features,
+              const eval::Conditions& conditions, Progress* progress) {
+  eval::Measurement& measurement = *flags.measurement;
+  measurement.read();
+  require_writable_folder(flags.out, "--out");  // before the long part
+  const eval::Result result = eval::measure(measurement, features);
+  const auto written = eval::write_result(flags.out, protocol, result, conditions);
+  if (progress != nullptr) progress->clear();
+  log::info("{}", eval::screen_text(protocol.present(result)));
+  log::info("written: {}", written.size() == 1 ? written.front().string() : flags.out);
+}
+
+// With embeddings that another program made.
+void evaluate_file(const eval::Protocol& protocol, Flags& flags, const OptionTable& table) {
+  require_usage(!flags.names.empty(), "--features needs --names: a text of the pictures' names, one a row");
+  for (const char* key : {"weights", "arch", "family", "cache", "embed_dims"}) {
+    require_usage(!table.given(key), "--features and --{} contradict each other: the embeddings are made",
+                  key);
+  }
+  const bool chosen = table.chosen("flip") || table.chosen("use_flip_test");
+  eval::FileFeatures features(flags.features, flags.names,
+                              chosen ? std::optional(flags.model.flip) : std::nullopt, protocol.flip);
+  flags.measurement->names = &features.names();
+  log::info("features: {}: {} rows of width {}, flip {}", flags.features, features.names().size(),
+            features.width(), name_of(features.options().flip));
+  evaluate(protocol, flags, features, {{"features", flags.features}, {"names", flags.names}}, nullptr);
+}
 
 void add_protocol(CLI::App& root, Commands& commands, const eval::Protocol& protocol) {
   Command& command = add_command(root, commands, std::string("eval ") + protocol.name, protocol.help);
   auto flags = std::make_shared<Flags>();
+  flags->model.flip = protocol.flip;
   flags->measurement = protocol.make();
   OptionTable& table = *command.table;
   flags->model.add_to(table);
-  table.add("--data", flags->data, protocol.data);
-  table.add("--out", flags->out, std::string("Folder for ") + protocol.files);
+  table.add("--loss_model", flags->model.loss_model,
+            "Names the preset of the quality-aware score: LOSS_MODEL/BACKBONE");
+  table.add("--train_data", flags->model.train_data, "Taken from published commands; nothing rests on it");
+  table.add(
+      "--features", flags->features,
+      "Embeddings of another program in place of --weights: .npy, float32 [n, D] or [n, 2, D] with mirror "
+      "images");
+  table.add(
+      "--names", flags->names,
+      "Names of the pictures of --features, one a row: a text or an .npy; the pictures need not be there");
+  table.add("--data,--data_root", flags->data, protocol.data);
+  table.add("--out,--result_dir", flags->out, std::string("Folder for ") + protocol.files);
   flags->measurement->add_options(table);
   command.run = [flags, &table, &protocol] {
-    eval::Measurement& measurement = *flags->measurement;
-    require_usage(!flags->data.empty(), "--data is missing: give the {}{}",
+    require_usage(!flags->data.empty() || !flags->features.empty(), "--data is missing: give the {}{}",
                   static_cast<char>(protocol.data[0] - 'A' + 'a'), protocol.data + 1);
+    flags->model.settle(table);
+    eval::Measurement& measurement = *flags->measurement;
     measurement.folder = flags->data;
+    if (!flags->model.loss_model.empty() && !flags->model.arch.empty())
+      measurement.preset = flags->model.loss_model + "/" + flags->model.arch;
     measurement.settle(table);
+    if (!flags->features.empty()) {
+      measurement.scorer = nn::make_scorer(flags->model.chosen_device(), flags->model.threads);
+      evaluate_file(protocol, *flags, table);
+      return 0;
+    }
     EmbeddingRun run(flags->model);
-    measurement.read();
-    require_writable_folder(flags->out, "--out");  // before the long part
-    const eval::Result result = measurement.run(run.features);
-    const auto written = eval::write_result(flags->out, protocol, result, run.conditions());
-    run.progress.clear();
-    log::info("{}", eval::screen_text(protocol.present(result)));
-    log::info("written: {}", written.size() == 1 ? written.front().string() : flags->out);
+    measurement.scorer = nn::make_scorer(run.device(), flags->model.threads);
+    evaluate(protocol, *flags, run.features, run.conditions(), &run.progress);
     return 0;
   };
 }

@@ -10,27 +10,52 @@ namespace qcface::cli {
 
 void ModelFlags::add_to(OptionTable& table) {
   table.add(
-      "--weights", weights,
+      "--weights,--weight_path", weights,
       "Checkpoint of this program, or of QCFace, MagFace, InsightFace or AdaFace: safetensors, .pth, .ckpt");
   table.add_choice("--family", family, model::kFamilyChoices,
                    "Whose batch-norm eps and picture preparation the weights need; auto: told from the file");
-  table.add("--arch", arch, "Architecture that the file must hold; empty: told from the file");
+  table.add("--arch,--backbone", arch, "Architecture that the file must hold; empty: told from the file");
+  table.add_number("--embed_dims", embed_dims, 0, 65536,
+                   "Width of the embeddings that the file must have; 0: any");
   table.add_choice("--device", device, model::kDeviceChoices, "Where to run");
+  table.add_number("--gpu", gpu, 0, 1023, "Number of the GPU; naming one asks for it");
   table.add_number("--threads", threads, 0, kMostThreads, "Compute threads; 0 takes all cores");
-  table.add_number("-j,--workers", workers, 0, kMostWorkers, "Data loading threads");
-  table.add_number("-b,--batch-size", batch_size, 1, 65536, "Pictures a batch");
-  table.add_choice("--flip", flip, numbered_choices<eval::FlipFusion>(5, [](auto f) { return name_of(f); }),
+  table.add_number("-j,--workers,--num_workers", workers, 0, kMostWorkers, "Data loading threads");
+  table.add_number("-b,--batch-size,--batch_size", batch_size, 1, 65536, "Pictures a batch");
+  table.add_choice("--flip,--fusion_method", flip,
+                   numbered_choices<eval::FlipFusion>(5, [](auto f) { return name_of(f); }),
                    "Fusion of a picture's embedding with its mirror image's");
-  table.add("--cache", cache, "Folder to keep embeddings in, and to take them from; empty: none are kept");
+  table.add_choice(
+      "--use_flip_test", use_flip_test,
+      {{"auto", std::nullopt}, {"True", true}, {"False", false}, {"true", true}, {"false", false}},
+      "False: --flip none; True: --flip must not be none");
+  table.add("--cache,--feature_root", cache,
+            "Folder to keep embeddings in, and to take them from; empty: none are kept");
+}
+
+void ModelFlags::settle(const OptionTable& table) {
+  if (use_flip_test == false) {
+    require_usage(!table.given("flip") || flip == eval::FlipFusion::kNone,
+                  "--use_flip_test False and --flip {} contradict each other: leave one of them out",
+                  name_of(flip));
+    flip = eval::FlipFusion::kNone;
+  }
+  require_usage(use_flip_test != true || flip != eval::FlipFusion::kNone,
+                "--use_flip_test True needs a fusion: give --flip average, say");
+  if (table.given("gpu") && !table.given("device")) device = nn::DeviceKind::kCuda;
 }
 
 nn::DeviceChoice ModelFlags::chosen_device() const {
-  return model::choose_device(device, std::array{0}, nn::Precision::kFp32);
+  return model::choose_device(device, std::array{gpu}, nn::Precision::kFp32);
 }
 
 model::Model ModelFlags::load(const nn::DeviceChoice& chosen) const {
   require_usage(!weights.empty(), "--weights is missing: give a checkpoint");
-  return model::load_model(weights, family, settle_threads(threads, workers), arch, chosen);
+  model::Model model = model::load_model(weights, family, settle_threads(threads, workers), arch, chosen);
+  require(embed_dims == 0 || embed_dims == model.network->output_width(),
+          "{}: embeddings are {} wide, but --embed_dims {} was asked for", weights,
+          model.network->output_width(), embed_dims);
+  return model;
 }
 
 eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {

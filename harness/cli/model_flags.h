@@ -13,9 +13,15 @@
 
 namespace qcface::cli {
 
+/// Flags of the published scripts stand beside ours, as other names of the same options where they mean the same.
 struct ModelFlags {
   std::string weights;
   std::string arch;
+  std::string loss_model;  // with arch the preset of the quality-aware score, where a protocol takes one
+  std::string train_data;  // the published scripts need it to size a head; nothing rests on it here
+  int embed_dims = 0;      // 0: as the file has it
+  int gpu = 0;
+  std::optional<bool> use_flip_test;
   std::optional<model::Family> family;
   std::optional<nn::DeviceKind> device;
   int threads = 0;
@@ -25,7 +31,9 @@ struct ModelFlags {
   std::string cache;
 
   void add_to(OptionTable& table);
-  /// Settles --device; throws Error for cuda without a GPU.
+  /// After parsing. Throws UsageError for flags that contradict each other.
+  void settle(const OptionTable& table);
+  /// Settles --device and --gpu; throws Error for cuda without a GPU.
   nn::DeviceChoice chosen_device() const;
   /// Loads the model; throws Error naming the flag when something is missing.
   model::Model load(const nn::DeviceChoice& chosen) const;
@@ -39,6 +47,7 @@ class EmbeddingRun {
   explicit EmbeddingRun(const ModelFlags& flags);
   /// What a result file says of how it came about.
   std::map<std::string, std::string> conditions() const;
+  const nn::DeviceChoice& device() const { return device_; }
 
  private:
   std::string weights_;

@@ -10,18 +10,20 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/text.h"
+#include "harness/console/usage.h"
+#include "harness/plot/figure_files.h"
 
 namespace qcface::eval {
 
-extern const Protocol kVerify, kDegradation;  // verify_protocol.cpp, degradation_protocol.cpp
-extern const Protocol kIjb;                   // ijb_protocol.cpp
+// Each in its file of protocols/: NAME_protocol.cpp, kHq and kBin in sets_protocol.cpp.
+extern const Protocol kVerify, kHq, kBin, kIjb, kQuality, kDegradation;
 
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::array kProtocols{&kVerify, &kDegradation, &kIjb};
+constexpr std::array kProtocols{&kVerify, &kHq, &kBin, &kIjb, &kQuality, &kDegradation};
 
 fs::path json_path(const fs::path& folder, const Protocol& protocol) {
   return folder / (std::string(protocol.name) + ".json");
@@ -40,6 +42,47 @@ const Protocol& protocol(std::string_view name) {
   fail("protocol '{}' is not known; known: {}", name, fmt::join(known, ", "));
 }
 
+NamedMeasurement measurement_from_text(const std::string& text, const Protocol& usual) {
+  NamedMeasurement named;
+  named.protocol = &usual;
+  std::string place = text;
+  for (const Protocol* row : kProtocols) {
+    const std::string prefix = std::string(row->name) + ":";
+    if (!text.starts_with(prefix)) continue;
+    named.protocol = row;
+    place = text.substr(prefix.size());
+  }
+  std::string options;
+  if (const std::size_t begin = place.find(" --"); begin != std::string::npos) {
+    options = place.substr(begin + 1);
+    place.resize(place.find_last_not_of(' ', begin) + 1);
+  }
+  named.flip = named.protocol->flip;
+  named.measurement = named.protocol->make();
+  named.measurement->folder = place;
+  CLI::App app;
+  app.set_help_flag();
+  OptionTable table(app);
+  table.add_choice("--flip", named.flip, numbered_choices<FlipFusion>(5, [](auto f) { return name_of(f); }),
+                   "");
+  named.measurement->add_options(table);
+  try {
+    app.parse(options, false);
+  } catch (const CLI::ParseError& problem) {
+    throw UsageError(fmt::format("{}: {}", text, problem.what()));
+  }
+  named.measurement->settle(table);
+  return named;
+}
+
+Result measure(Measurement& measurement, FeatureSource& features) {
+  features.start_measurement();
+  Result result = measurement.run(features);
+  result.json["data"] = features.data();
+  result.json["conditions"]["model"] = features.model();
+  return result;
+}
+
 std::vector<fs::path> write_result(const fs::path& folder, const Protocol& protocol, Result result,
                                    const Conditions& conditions) {
   for (const auto& [key, value] : conditions) result.json["conditions"][key] = to_json_text(value);
@@ -52,11 +95,14 @@ std::vector<fs::path> write_result(const fs::path& folder, const Protocol& proto
     group.add(path).write(text);
     written.push_back(path);
   };
-  for (const auto& [name, text] : result.sheets) write(folder / name, text);
+  for (const auto& [name, text] : result.sheets) {
+    fs::create_directories((folder / name).parent_path(), error);
+    write(folder / name, text);
+  }
   for (const auto& block : protocol.present(result).blocks) {
     const Figure* figure = std::get_if<Figure>(&block);
-    if (figure != nullptr && !figure->file.empty())
-      write(folder / figure->file, render_svg_file(figure->plot));
+    if (figure == nullptr || figure->file.empty()) continue;
+    for (fs::path& file : add_figure(group, folder / figure->file, figure->plot)) written.push_back(std::move(file));
   }
   write(json_path(folder, protocol),  // last: marks a complete set of files
         result.json.dump(1, ' ', false, json::error_handler_t::replace) + "\n");

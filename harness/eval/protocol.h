@@ -38,6 +38,8 @@ class Measurement {
   std::filesystem::path folder;  // --data; of some protocols a file
   /// The pictures there are, where embeddings were made elsewhere (--features); null: those on the disk.
   const data::PictureNames* names = nullptr;
+  /// "qcface/ir50": the constants of the quality-aware score that the published flags mean; empty: none were named.
+  std::string preset;
   /// Where many scores are computed: on the CPU, or as --device says.
   std::shared_ptr<nn::Scorer> scorer = nn::make_scorer();
 };
@@ -63,10 +65,24 @@ std::span<const Protocol* const> protocols();
 /// Throws Error listing the known names.
 const Protocol& protocol(std::string_view name);
 
+/// A use of a protocol as a training run names it: "PLACE", "NAME:PLACE", and behind it options of `qcface eval NAME` and
+/// --flip ("ijb:faces/IJBC --similarity_method cosine").
+struct NamedMeasurement {
+  const Protocol* protocol = nullptr;
+  std::unique_ptr<Measurement> measurement;  // its options settled, its lists not read
+  FlipFusion flip = FlipFusion::kNone;
+};
+/// Without a protocol's name: `usual`. Throws UsageError for options that the protocol does not have or that contradict each
+/// other.
+NamedMeasurement measurement_from_text(const std::string& text, const Protocol& usual);
+
+/// run(), with what the figures rest on: "data" (FeatureSource::data()), "model" among the conditions.
+Result measure(Measurement& measurement, FeatureSource& features);
+
 /// What a result file says of how it came about: weights, arch, device, ...
 using Conditions = std::map<std::string, std::string>;
 
-/// <folder>/NAME.json, the sheets and the figures that name a file; they change together. Returns their paths, NAME.json
+/// <folder>/NAME.json, the sheets and the figures that name a file, as SVG and as PNG; they change together. Returns their paths, NAME.json
 /// last.
 std::vector<std::filesystem::path> write_result(const std::filesystem::path& folder, const Protocol& protocol,
                                                 Result result, const Conditions& conditions);

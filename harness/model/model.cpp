@@ -73,6 +73,10 @@ void NetworkEmbedder::embed(const float* images, std::int64_t n, float* out) {
 }
 
 std::string NetworkEmbedder::fingerprint() const {
+  return fmt::format("weights {} on {}", model_hash(), network_.parameters().backend().name());
+}
+
+std::string NetworkEmbedder::model_hash() const {
   const nn::ParameterStore& parameters = network_.parameters();
   Fnv1a hash;
   for (const nn::TensorSpec& tensor : parameters.tensors()) {
@@ -80,7 +84,7 @@ std::string NetworkEmbedder::fingerprint() const {
     hash.add(tensor.name);
     hash.add(values.data(), values.size() * sizeof(float));
   }
-  return fmt::format("weights {} on {}", hash.hex(), parameters.backend().name());
+  return hash.hex();
 }
 
 }  // namespace qcface::model

@@ -51,6 +51,7 @@ class NetworkEmbedder final : public eval::Embedder {
   std::int64_t max_batch() const override { return max_batch_; }
   void embed(const float* images, std::int64_t n, float* out) override;
   std::string fingerprint() const override;
+  std::string model_hash() const override;
 
  private:
   nn::Network& network_;

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "harness/console/progress.h"
+#include "harness/console/usage.h"
 
 namespace qcface::train {
 namespace {
@@ -16,20 +17,29 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kEvalBatch = 64;
 
-// A protocol over the folder that an option names, its lists read. Throws Error that begins with the option.
-std::unique_ptr<eval::Measurement> measurement_of(const char* protocol, const char* option,
-                                                  const fs::path& folder, const char* list) {
+// Reads the lists of a measurement. Throws Error that begins with the option.
+void read_lists(eval::Measurement& measurement, const char* option, const std::string& text) {
+  try {
+    measurement.read();
+    measurement.require_accuracy();
+  } catch (const Error& problem) {
+    fail("{} {}: {}", option, text, problem.what());
+  }
+}
+
+// The list that this protocol has in its folder, or the one file that holds all.
+void require_list(const char* option, const fs::path& folder, const char* list) {
   std::error_code error;
   require(fs::exists(folder / list, error) || fs::is_regular_file(folder, error), "{} {}: no {} in it",
           option, folder.string(), list);
-  std::unique_ptr<eval::Measurement> measurement = eval::protocol(protocol).make();
-  measurement->folder = folder;
-  try {
-    measurement->read();
-    measurement->require_accuracy();
-  } catch (const Error& problem) {
-    fail("{} {}: {}", option, folder.string(), problem.what());
-  }
+}
+
+std::unique_ptr<eval::Measurement> degradation_of(const TrainOptions& options) {
+  constexpr const char* kOption = "--degrade-data";
+  require_list(kOption, options.degrade_data, "levels.csv");
+  auto measurement = eval::protocol("degradation").make();
+  measurement->folder = options.degrade_data;
+  read_lists(*measurement, kOption, options.degrade_data);
   return measurement;
 }
 
@@ -78,22 +88,69 @@ std::vector<std::string> unique_set_names(std::span<const fs::path> folders) {
 }
 
 std::vector<EvalSet> read_eval_sets(const TrainOptions& options) {
+  constexpr const char* kOption = "--eval-data";
+  const eval::Protocol& verify = eval::protocol("verify");
   std::vector<EvalSet> sets;
-  const std::vector<fs::path> folders(options.eval_data.begin(), options.eval_data.end());
+  std::vector<fs::path> folders;
+  for (const std::string& text : options.eval_data) {
+    eval::NamedMeasurement named = eval::measurement_from_text(text, verify);
+    folders.push_back(named.measurement->folder);
+    sets.push_back({"", named.protocol, std::move(named.measurement), named.flip, {}, -1});
+  }
   const std::vector<std::string> names = unique_set_names(folders);
   std::error_code error;
-  for (std::size_t i = 0; i < folders.size(); ++i) {
+  for (std::size_t i = 0; i < sets.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
-      require(!fs::equivalent(folders[i], folders[j], error),
+      require(sets[i].protocol != sets[j].protocol || !fs::equivalent(folders[i], folders[j], error),
               "--eval-data {}: is the same folder as {}: give it once", folders[i].string(),
               folders[j].string());
     }
-    sets.push_back({names[i], measurement_of("verify", "--eval-data", folders[i], "pairs.list"), {}, -1});
+    sets[i].name = names[i];
+    if (options.eval_data[i] == folders[i]) require_list(kOption, folders[i], "pairs.list");
+    read_lists(*sets[i].measurement, kOption, options.eval_data[i]);
   }
-  if (!options.degrade_data.empty()) {
-    measurement_of("degradation", "--degrade-data", options.degrade_data, "levels.csv");
-  }
+  if (!options.degrade_data.empty()) degradation_of(options);
   return sets;
+}
+
+BestBy best_by_from_text(const std::string& text, std::span<const EvalSet> sets) {
+  BestBy best;
+  std::string rest = text;
+  if (rest.ends_with(":min")) {
+    best.smallest = true;
+    rest.resize(rest.size() - 4);
+  }
+  if (const std::size_t slash = rest.rfind('/'); slash != std::string::npos) {
+    best.set = rest.substr(0, slash);
+    rest.erase(0, slash + 1);
+    std::string known;
+    for (const EvalSet& set : sets) known += (known.empty() ? "" : ", ") + set.name;
+    require_usage(
+        std::any_of(sets.begin(), sets.end(), [&](const EvalSet& set) { return set.name == best.set; }),
+        "--best-by {}: no set {} among those of --eval-data: {}", text, best.set, known);
+  }
+  if (!rest.empty()) best.figure = rest;
+  return best;
+}
+
+std::optional<double> best_figure(const BestBy& best, std::span<const EvalSet> sets) {
+  double sum = 0;
+  int count = 0;
+  std::string known;
+  for (const EvalSet& set : sets) {
+    if (!set.found || (!best.set.empty() && set.name != best.set)) continue;
+    for (const auto& [name, value] : set.found->figures.items()) known += (known.empty() ? "" : ", ") + name;
+    const auto it = set.found->figures.find(best.figure);
+    if (it == set.found->figures.end() || !it->is_number()) continue;
+    sum += it->get<double>();
+    ++count;
+  }
+  if (count > 0) return sum / count;
+  log::warn(
+      "no set gives the figure '{}' that --best-by names, so no checkpoint is marked as the best; there are: "
+      "{}",
+      best.figure, known);
+  return std::nullopt;
 }
 
 eval::ExtractOptions extract_options(const TrainOptions& options) {
@@ -110,11 +167,12 @@ const eval::Result& verify_set(nn::Network& network, EvalSet& set, const TrainOp
   Progress progress("verifying " + set.name, 1, "pictures");
   eval::ExtractOptions extract = extract_options(options);
   extract.progress = [&](std::size_t done, std::size_t total) { progress.update_of(done, total); };
+  extract.flip = set.flip;
   eval::NetworkFeatures features(embedder, extract);
   set.found_at = -1;  // should it fail
-  set.found = set.measurement->run(features);
-  require(set.found->figures.contains("accuracy"),
-          "{}: too few of its pictures could be read for an accuracy", set.measurement->folder.string());
+  set.found = eval::measure(*set.measurement, features);
+  require(!set.found->figures.empty(), "{}: too few of its pictures could be read for a figure",
+          set.measurement->folder.string());
   set.found_at = global_step;
   return *set.found;
 }
@@ -123,7 +181,6 @@ bool write_final_evaluation(nn::Network& network, std::vector<EvalSet>& sets, co
                             const fs::path& run, const std::string& weights, const std::string& device,
                             std::int64_t global_step) {
   const eval::Conditions conditions{{"weights", weights}, {"arch", options.arch}, {"device", device}};
-  const eval::Protocol& verify = eval::protocol("verify");
   bool good = true;
   for (EvalSet& set : sets) {
     const fs::path out = &set == &sets.front() ? run / "eval" : run / "eval" / set.name;
@@ -132,24 +189,23 @@ bool write_final_evaluation(nn::Network& network, std::vector<EvalSet>& sets, co
     good &= succeeds("the final verification on " + set.name, [&] {
       require_writable_folder(out, "--pth-save-fold");
       if (set.found_at != global_step) verify_set(network, set, options, global_step);
-      eval::write_result(out, verify, *set.found, of_set);
+      eval::write_result(out, *set.protocol, *set.found, of_set);
       log::info("verification on {} ({})\n{}", set.name, set.measurement->folder.string(),
-                eval::screen_text(verify.present(*set.found)));
+                eval::screen_text(set.protocol->present(*set.found)));
     });
   }
   if (options.degrade_data.empty()) return good;
-  return succeeds(
-             "the measurement of magnitude against degradation",
-             [&] {
-               const eval::Protocol& degradation = eval::protocol("degradation");
-               const auto measurement =
-                   measurement_of(degradation.name, "--degrade-data", options.degrade_data, "levels.csv");
-               model::NetworkEmbedder embedder(network, kEvalBatch);
-               eval::NetworkFeatures features(embedder, extract_options(options));
-               const eval::Result result = measurement->run(features);
-               eval::write_result(run / "eval", degradation, result, conditions);
-               log::info("magnitude against degradation\n{}", eval::screen_text(degradation.present(result)));
-             }) &&
+  return succeeds("the measurement of magnitude against degradation",
+                  [&] {
+                    const eval::Protocol& degradation = eval::protocol("degradation");
+                    const auto measurement = degradation_of(options);
+                    model::NetworkEmbedder embedder(network, kEvalBatch);
+                    eval::NetworkFeatures features(embedder, extract_options(options));
+                    const eval::Result result = eval::measure(*measurement, features);
+                    eval::write_result(run / "eval", degradation, result, conditions);
+                    log::info("magnitude against degradation\n{}",
+                              eval::screen_text(degradation.present(result)));
+                  }) &&
          good;
 }
 

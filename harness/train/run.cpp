@@ -149,6 +149,7 @@ Run::Run(const TrainOptions& o, const nn::DeviceChoice& device, const OptionTabl
       schedule(schedule_config(o, loader.batches_per_epoch())),
       config_(config) {
   omp_set_num_threads(threads);
+  best_by_from_text(o.best_by, eval_sets);  // a set that is not there shows at once
   check_batches(o, pictures_per_epoch(o, *set), loader.batches_per_epoch());
   state.classes = set->num_classes();
   state.pictures = set->size();

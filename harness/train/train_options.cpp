@@ -139,9 +139,15 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
                    "Stop after this many steps in all; 0: no limit");
   table
       .add("--eval-data", o.eval_data,
-           "Folders with pairs.list and pictures, or verification packs (lfw.bin), verified after epochs")
+           "Measured after epochs: folders with pairs.list and pictures, verification packs (lfw.bin), or "
+           "another "
+           "protocol with its data and options (\"ijb:IJBC --similarity_method cosine\")")
       ->expected(0, 64);
   table.add_number("--eval-epoch", o.eval_epoch, 1, kMostEpochs, "Epochs between verifications");
+  table.add(
+      "--best-by", o.best_by,
+      "Figure of --eval-data that the best checkpoint is told by: FIGURE (mean of the sets that have it) or "
+      "SET/FIGURE; with :min behind it the smallest");
   table.add("--degrade-data", o.degrade_data,
             "Folder with levels.csv of known degradations; magnitude against level is measured at the end");
   table.add_number("--save-steps", o.save_steps, 0, kMostSteps,
@@ -150,10 +156,10 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_flag("--no-report", o.no_report, "Do not write report.html at the end");
 }
 
-constexpr std::array<std::string_view, 19> kChangeable{
-    "workers",    "epochs",    "print-freq", "pth-save-fold", "pth-save-epoch", "vis_mag",    "config",
-    "resume",     "device",    "threads",    "max-steps",     "eval-data",      "eval-epoch", "degrade-data",
-    "save-steps", "keep-last", "no-report",  "gpu_id",        "data_dirs"};
+constexpr std::array<std::string_view, 20> kChangeable{
+    "workers", "epochs",     "print-freq", "pth-save-fold", "pth-save-epoch", "vis_mag",    "config",
+    "resume",  "device",     "threads",    "max-steps",     "eval-data",      "eval-epoch", "degrade-data",
+    "best-by", "save-steps", "keep-last",  "no-report",     "gpu_id",         "data_dirs"};
 
 }  // namespace
 

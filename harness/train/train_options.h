@@ -81,6 +81,7 @@ struct TrainOptions {
   std::int64_t max_steps = 0;
   std::vector<std::string> eval_data;
   int eval_epoch = 1;
+  std::string best_by = "accuracy";
   std::string degrade_data;
   std::int64_t save_steps = 0;
   int keep_last = 3;

@@ -41,7 +41,7 @@ class Loop {
   void record(const FinishedStep& step);
   void end_epoch(double seconds);
   void verify();
-  std::optional<double> evaluate();  // mean accuracy; empty: a set could not be verified
+  bool evaluate();  // false: a set could not be verified, or there is none
   [[noreturn]] void stop_not_finite(const NotFinite& error);
 
   std::int64_t started_steps() const { return state_.global_step + run_.engine.pending(); }
@@ -121,23 +121,27 @@ void Loop::end_epoch(double seconds) {
 
 // Verifies the epoch that was just saved and saves it again with what was found. Until then a resumed run does it anew.
 void Loop::verify() {
-  std::optional<double> accuracy;
+  bool verified = false;
   {
     const StopLimit limit(kStopSeconds);
-    accuracy = evaluate();
+    verified = evaluate();
   }
   state_.unverified = false;
-  if (!accuracy) return;
+  if (!verified) return;
+  const BestBy by = best_by_from_text(o_.best_by, run_.eval_sets);
   std::string sets;
-  for (const EvalSet& set : run_.eval_sets) sets += (sets.empty() ? " of " : ", ") + set.name;
-  const bool best = state_.improve(*accuracy, "verification accuracy" + sets, true);
+  for (const EvalSet& set : run_.eval_sets) {
+    if (by.set.empty() || by.set == set.name) sets += (sets.empty() ? " of " : ", ") + set.name;
+  }
+  const std::string figure = by.figure == "accuracy" ? "verification accuracy" : by.figure;
+  const std::optional<double> value = best_figure(by, run_.eval_sets);
+  const bool best = value && state_.improve(*value, figure + sets, !by.smallest);
   run_.save();
   if (best) run_.mark_best();
 }
 
-std::optional<double> Loop::evaluate() {
+bool Loop::evaluate() {
   const std::int64_t epoch = state_.epoch - 1;
-  double sum = 0;
   for (EvalSet& set : run_.eval_sets) {
     log_.pause();
     try {
@@ -147,14 +151,12 @@ std::optional<double> Loop::evaluate() {
       // gone fails the final evaluation, and with it the exit status.
       log::warn("{} could not be verified after epoch {}: {}; training goes on", set.name, epoch + 1,
                 error.what());
-      return std::nullopt;
+      return false;
     }
-    sum += set.found->figures.at("accuracy").get<double>();
     log::info("verified {} after epoch {}: {}", set.name, epoch + 1, set.found->headline);
     log_.evaluation(epoch, state_.global_step, set.name, set.found->figures);
   }
-  if (run_.eval_sets.empty()) return std::nullopt;  // resumed without them
-  return sum / static_cast<double>(run_.eval_sets.size());
+  return !run_.eval_sets.empty();  // resumed without them
 }
 
 void Loop::stop_not_finite(const NotFinite& error) {

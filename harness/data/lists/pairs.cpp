@@ -6,10 +6,12 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <system_error>
 
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "harness/data/lists/cfp_pairs.h"
 #include "harness/data/lists/list_text.h"
 #include "harness/data/lists/picture_finder.h"
 #include "harness/data/lists/picture_list.h"
@@ -45,6 +47,16 @@ bool is_lfw_row(const Row& row) {
   return f.size() == 4 && name(0) && number(1) && name(2) && number(3);
 }
 
+// A picture, and whether it and its neighbour show one person: a row of CPLFW's own list.
+bool is_picture_row(const Row& row) {
+  return row.fields.size() == 2 && has_picture_suffix(row.fields[0]) && label_of(row.fields[1]).has_value();
+}
+bool is_picture_heading(const Row& row) {
+  return std::none_of(row.fields.begin(), row.fields.end(), [](const std::string& field) {
+    return field.empty() || has_picture_suffix(field) || whole_number(field).has_value();
+  });
+}
+
 bool all_numbers(const Row& row) {
   return std::all_of(row.fields.begin(), row.fields.end(),
                      [](const auto& f) { return whole_number(f).has_value(); });
@@ -61,6 +73,7 @@ Row split_row(const fs::path& list, const ListLine& line, bool first) {
     const std::size_t count = row.fields.size();
     if (count == 3 || (count == 4 && is_lfw_row(row)) || (first && count <= 2 && all_numbers(row)))
       return row;
+    if (count == 2 && (is_picture_row(row) || (first && is_picture_heading(row)))) return row;
   }
   require(!row.fields.empty(), "{}: line {}: a double quote is not closed, or text follows it", list.string(),
           line.number);
@@ -73,13 +86,18 @@ Row split_row(const fs::path& list, const ListLine& line, bool first) {
 
 class Reader {
  public:
-  Reader(const fs::path& list, const fs::path& root) : list_(list), finder_(list, root) {}
+  Reader(const fs::path& list, const fs::path& root, const PairOptions& options)
+      : list_(list), options_(options), finder_(list, root, options.names) {}
 
   PairList read() {
     const ListText text(list_);
     std::vector<Row> rows;
     for (const ListLine& line : text.lines()) rows.push_back(split_row(list_, line, rows.empty()));
     require(!rows.empty(), "{}: no pairs in this list", list_.string());
+    if (rows.size() > 1 && is_picture_row(rows[1])) {
+      read_pictures(rows);
+      return finish();
+    }
     const bool counts = rows.front().fields.size() <= 2;
     require(!counts || (rows.size() > 1 && is_lfw_row(rows[1])),
             "{}: line {}: expected 3 fields (picture, picture, 1 or 0), found {}", list_.string(),
@@ -90,16 +108,43 @@ class Reader {
     } else {
       read_labelled(rows);
     }
-    finder_.require_all();
-    require(pairs_.size() > 0, "{}: no pairs in this list", list_.string());
+    return finish();
+  }
+
+ private:
+  PairList finish() {
+    if (!options_.allow_missing) finder_.require_all();
+    require(pairs_.size() > 0, "{}: no pairs in this list{}", list_.string(),
+            pairs_.left_out > 0 ? " whose pictures are there" : "");
     pairs_.images = finder_.take_images();
     return std::move(pairs_);
   }
 
- private:
   void add(int a, int b, bool same) {
+    if (options_.allow_missing && (a < 0 || b < 0)) {
+      ++pairs_.left_out;
+      return;
+    }
     pairs_.pairs.emplace_back(a, b);
     pairs_.same.push_back(same ? 1 : 0);
+  }
+
+  void read_pictures(std::vector<Row>& rows) {
+    if (is_picture_heading(rows.front())) rows.erase(rows.begin());
+    for (std::size_t i = 0; i < rows.size(); i += 2) {
+      const Row &row = rows[i], &next = i + 1 < rows.size() ? rows[i + 1] : row;
+      for (const Row* each : {&row, &next}) {
+        require(is_picture_row(*each), "{}: line {}: expected a picture and 1 or 0, as in the other rows",
+                list_.string(), each->line);
+      }
+      require(&row != &next, "{}: line {}: the last picture has no neighbour: two rows make a pair",
+              list_.string(), row.line);
+      require(label_of(row.fields[1]) == label_of(next.fields[1]),
+              "{}: line {}: says {}, but line {} of the same pair says {}", list_.string(), row.line,
+              printable(row.fields[1], kLongestField), next.line, printable(next.fields[1], kLongestField));
+      const int a = finder_.find(row.fields[0], row.line);
+      add(a, finder_.find(next.fields[0], next.line), *label_of(row.fields[1]));
+    }
   }
 
   void read_lfw(const std::vector<Row>& rows, bool counts) {
@@ -118,9 +163,10 @@ class Reader {
     std::int64_t expected = 2;
     for (const std::string& field : rows.front().fields)
       expected *= std::clamp<std::int64_t>(*whole_number(field), 0, 1 << 30);
-    require(expected == static_cast<std::int64_t>(pairs_.size()),
+    const std::int64_t found = static_cast<std::int64_t>(pairs_.size()) + pairs_.left_out;
+    require(expected == found,
             "{}: line {} announces {} pairs, but the list holds {}: get it again, or take the line out",
-            list_.string(), rows.front().line, expected, pairs_.size());
+            list_.string(), rows.front().line, expected, found);
   }
 
   void read_labelled(std::vector<Row>& rows) {
@@ -171,12 +217,17 @@ class Reader {
   }
 
   const fs::path list_;
+  const PairOptions options_;
   PictureFinder finder_;
   PairList pairs_;
 };
 
 }  // namespace
 
-PairList read_pairs(const fs::path& list, const fs::path& root) { return Reader(list, root).read(); }
+PairList read_pairs(const fs::path& list, const fs::path& root, const PairOptions& options) {
+  std::error_code error;
+  if (fs::is_directory(list, error)) return read_cfp_pairs(list, root, options);
+  return Reader(list, root, options).read();
+}
 
 }  // namespace qcface::data

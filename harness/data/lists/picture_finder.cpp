@@ -23,13 +23,15 @@ fs::path appended(fs::path base, std::string_view suffix) { return base += suffi
 
 }  // namespace
 
-PictureFinder::PictureFinder(fs::path list, fs::path root) : list_(std::move(list)), root_(std::move(root)) {
+PictureFinder::PictureFinder(fs::path list, fs::path root, const PictureNames* names)
+    : list_(std::move(list)), root_(std::move(root)), names_(names) {
   std::error_code ignored;
-  require(fs::is_directory(root_, ignored), "{}: the picture folder of the list {} does not exist",
-          root_.string(), list_.string());
+  require(names_ != nullptr || fs::is_directory(root_, ignored),
+          "{}: the picture folder of the list {} does not exist", root_.string(), list_.string());
 }
 
 bool PictureFinder::is_picture_file(const fs::path& path) {
+  if (names_ != nullptr) return names_->find(path.string()).has_value();
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return false;
   if (S_ISREG(status.st_mode)) return true;
@@ -94,6 +96,17 @@ int PictureFinder::find(const std::string& person, std::int64_t number, std::siz
   auto found = with_suffix(root_ / wanted);
   if (!found) found = with_suffix(root_ / file);
   return add(wanted, found, wanted + ".jpg", line);
+}
+
+int PictureFinder::find_any(const std::vector<std::string>& forms, std::size_t line) {
+  const std::string& usual = forms.front();
+  if (const auto known = index_of_name_.find(usual); known != index_of_name_.end()) return known->second;
+  stop_if_interrupted();
+  std::optional<std::string> found;
+  for (const std::string& form : forms) {
+    if (!found) found = locate(form);
+  }
+  return add(usual, found, usual, line);
 }
 
 int PictureFinder::add(const std::string& name, const std::optional<std::string>& file,

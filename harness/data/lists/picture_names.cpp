@@ -43,6 +43,7 @@ PictureNames::PictureNames(std::vector<std::string> names, std::string what)
   row_of_.reserve(names_.size());
   row_of_last_.reserve(names_.size());
   for (std::size_t row = 0; row < names_.size(); ++row) {
+    std::replace(names_[row].begin(), names_[row].end(), '\\', '/');
     const std::string plain = plain_name(names_[row]);
     require(!plain.empty(), "{}: name {} is empty", what_, row + 1);
     const auto [it, added] = row_of_.emplace(plain, row);

@@ -21,6 +21,8 @@ class Embedder {
   virtual void embed(const float* images, std::int64_t n, float* out) = 0;
   /// Differs for networks that could give other bits for a picture: other weights, layers, device or libraries.
   virtual std::string fingerprint() const = 0;
+  /// A hash of the weights: the same wherever they run.
+  virtual std::string model_hash() const { return fingerprint(); }
 };
 
 }  // namespace qcface::eval

@@ -43,12 +43,14 @@ void fuse_rows(Embeddings& embeddings) {
   if (!embeddings.mirrored.empty()) {
     const std::size_t columns = static_cast<std::size_t>(embeddings.fused_columns);
     embeddings.fused.resize(count * columns);
+#pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < embeddings.count; ++i) {
       fuse(embeddings.flip, embeddings.plain_row(i), embeddings.mirrored_row(i),
            std::span<float>(embeddings.fused.data() + static_cast<std::size_t>(i) * columns, columns));
     }
   }
   embeddings.magnitudes.resize(count);
+#pragma omp parallel for schedule(static)
   for (std::int64_t i = 0; i < embeddings.count; ++i) {
     embeddings.magnitudes[static_cast<std::size_t>(i)] = magnitude(embeddings.row(i));
   }
@@ -61,14 +63,41 @@ Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> f
 
 Embeddings extract_embeddings(Embedder& embedder, const data::PictureSource& pictures,
                               const ExtractOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  Embeddings result = extract_rows(embedder, pictures, options);
+  require_readable(result, pictures);
+  fuse_rows(result);
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+Embeddings empty_embeddings(std::int64_t count, std::int64_t width, FlipFusion flip) {
+  Embeddings result;
+  result.count = count;
+  result.width = width;
+  result.flip = flip;
+  const std::size_t values = static_cast<std::size_t>(count) * static_cast<std::size_t>(width);
+  result.plain.assign(values, 0.0f);
+  if (flip != FlipFusion::kNone) result.mirrored.assign(values, 0.0f);
+  result.valid.assign(static_cast<std::size_t>(count), 0);
+  return result;
+}
+
+void require_readable(const Embeddings& embeddings, const data::PictureSource& pictures) {
+  require(std::any_of(embeddings.valid.begin(), embeddings.valid.end(),
+                      [](std::uint8_t valid) { return valid != 0; }),
+          "embeddings: none of the {} pictures could be read; the first is {}", embeddings.count,
+          pictures.name(0));
+}
+
+Embeddings extract_rows(Embedder& embedder, const data::PictureSource& pictures,
+                        const ExtractOptions& options) {
   require(pictures.size() > 0, "embeddings: no picture to embed");
   require(embedder.max_batch() >= 1 && embedder.width() >= 1,
           "embeddings: the network reports a batch of {} and a width of {}", embedder.max_batch(),
           embedder.width());
   require(options.batch_size >= 0, "embeddings: the batch size is {}, expected 0 or more",
           options.batch_size);
-  const auto start = std::chrono::steady_clock::now();
-
   data::LoaderOptions loading;
   loading.batch_size =
       options.batch_size > 0 ? std::min(options.batch_size, embedder.max_batch()) : embedder.max_batch();
@@ -93,15 +122,8 @@ Embeddings extract_embeddings(Embedder& embedder, const data::PictureSource& pic
     check_finite(out, batch.size, embedder.width(), batch, pictures);
   };
 
-  Embeddings result;
-  result.count = pictures.size();
-  result.width = embedder.width();
-  result.flip = options.flip;
+  Embeddings result = empty_embeddings(pictures.size(), embedder.width(), options.flip);
   const auto count = static_cast<std::size_t>(result.count);
-  const std::size_t width = static_cast<std::size_t>(result.width);
-  result.plain.assign(count * width, 0.0f);
-  if (flip) result.mirrored.assign(count * width, 0.0f);
-  result.valid.assign(count, 0);
 
   loader.start_epoch(0);
   std::int64_t done = 0;
@@ -126,12 +148,6 @@ Embeddings extract_embeddings(Embedder& embedder, const data::PictureSource& pic
   }
   require(done == result.count, "embeddings: the loader delivered {} of {} pictures", done, result.count);
   result.corrupt = loader.corrupt();
-  require(
-      std::any_of(result.valid.begin(), result.valid.end(), [](std::uint8_t valid) { return valid != 0; }),
-      "embeddings: none of the {} pictures could be read; the first is {}", count, pictures.name(0));
-
-  fuse_rows(result);
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }
 

@@ -44,8 +44,17 @@ struct Embeddings {
   std::span<const float> mirrored_row(std::int64_t i) const;
 };
 
+/// Zero rows, none of them valid; with places for mirror images unless flip is kNone.
+Embeddings empty_embeddings(std::int64_t count, std::int64_t width, FlipFusion flip);
+/// Throws Error where no picture could be read.
+void require_readable(const Embeddings& embeddings, const data::PictureSource& pictures);
+
 /// Fills `fused` and `magnitudes` from the rows that are there.
 void fuse_rows(Embeddings& embeddings);
+
+/// The rows alone: neither fused, nor need any picture be readable. Throws as extract_embeddings().
+Embeddings extract_rows(Embedder& embedder, const data::PictureSource& pictures,
+                        const ExtractOptions& options);
 
 /// Throws Error naming the picture when an embedding holds NaN or infinity, and when no picture could be
 /// read; Interrupted after a signal.

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 
 #include "core/error.h"
@@ -38,6 +39,24 @@ double cosine(std::span<const float> f1, std::span<const float> f2) {
   const double length1 = magnitude(f1);
   const double length2 = magnitude(f2);
   return dot(f1, f2) / ((length1 > 0 ? length1 : 1.0) * (length2 > 0 ? length2 : 1.0));
+}
+
+double distance(std::span<const float> f1, std::span<const float> f2) {
+  require(f1.size() == f2.size(), "distance: embeddings of different width, {} and {}", f1.size(), f2.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < f1.size(); ++i) {
+    const double difference = static_cast<double>(f1[i]) - static_cast<double>(f2[i]);
+    sum += difference * difference;
+  }
+  return std::sqrt(sum);
+}
+
+std::vector<double> euclid_scores(std::span<const double> distances) {
+  std::vector<double> scores;
+  if (distances.empty()) return scores;
+  const auto [low, high] = std::minmax_element(distances.begin(), distances.end());
+  for (const double d : distances) scores.push_back((*high - d) / (*high - *low + 1e-10));
+  return scores;
 }
 
 std::span<const QmfPreset> qmf_presets() { return kPresets; }

@@ -1,5 +1,6 @@
 // Similarity scores of a pair of embeddings (protocols.md sections 1 and 3), in double.
 //   s   = u1 . u2 with u = f / |f|; a zero vector stays zero (its norm counts as 1)
+//   euclid = (max - d) / (max - min + 1e-10), d = |f1 - f2|, extremes over all pairs
 //   qmf = s + w q with q = min(|f1|, |f2|), w = min(0, beta s - alpha)
 // qmf is unbounded below: values near -5 are normal. s does not change when all f are scaled, qmf does.
 #pragma once
@@ -17,6 +18,11 @@ double magnitude(std::span<const float> f);
 
 /// s of two raw embeddings of equal width.
 double cosine(std::span<const float> f1, std::span<const float> f2);
+
+/// |f1 - f2| of two raw embeddings of equal width.
+double distance(std::span<const float> f1, std::span<const float> f2);
+/// (max - d) / (max - min + 1e-10), extremes over all of them.
+std::vector<double> euclid_scores(std::span<const double> distances);
 
 /// Constants of the quality-aware score. They only make sense for the magnitudes of the model they were
 /// fitted on, so there is no default: name a preset, give numbers, or fit them (qmag_fit.h).

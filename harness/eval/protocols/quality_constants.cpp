@@ -59,6 +59,8 @@ void QualityConstants::settle(const OptionTable& table, const std::string& named
     // One of these says enough.
     if (table.chosen("qmf-from")) {
       from_ = From::kFile;
+    } else if (table.chosen("alpha") && table.chosen("beta")) {
+      from_ = From::kGiven;
     } else if (const std::string known = known_preset(named);
                !known.empty() && !table.chosen("alpha") && !table.chosen("beta") && !table.chosen("preset")) {
       from_ = From::kPreset;

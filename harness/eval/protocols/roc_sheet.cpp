@@ -32,7 +32,8 @@ std::vector<RocCurve> roc_curves(const std::string& csv) {
   std::vector<RocCurve> curves;
   std::istringstream lines(csv);
   std::string line;
-  std::getline(lines, line);  // header
+  std::getline(lines, line);
+  const bool sets = line.starts_with("set,");
   bool waiting = false;       // a point was left out that ends its curve, if it is the last
   double fpr = 0, tpr = 0;
   const auto add = [&] {
@@ -41,7 +42,11 @@ std::vector<RocCurve> roc_curves(const std::string& csv) {
     waiting = false;
   };
   while (std::getline(lines, line)) {
-    const std::vector<std::string> fields = split_csv(line);
+    std::vector<std::string> fields = split_csv(line);
+    if (sets && fields.size() > 1) {
+      fields[1] = fields[0] + (fields[1] == "cosine" ? "" : ", " + fields[1]);
+      fields.erase(fields.begin());
+    }
     if (fields.size() < 4) continue;
     const double x = csv_number(fields[1]), y = csv_number(fields[2]);
     if (!std::isfinite(x) || !std::isfinite(y)) continue;
@@ -50,7 +55,7 @@ std::vector<RocCurve> roc_curves(const std::string& csv) {
       RocCurve& curve = curves.emplace_back();
       curve.name = fields[0];
       curve.colour = static_cast<int>(curves.size()) - 1;
-      curve.dashed = curves.size() > 1;
+      curve.dashed = sets ? fields[0].find(", ") != std::string::npos : curves.size() > 1;
     }
     fpr = x;
     tpr = y;

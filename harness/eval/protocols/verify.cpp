@@ -53,6 +53,7 @@ ScoreMeasures measure(std::span<const double> scores, std::span<const char> same
   if (scores.size() >= static_cast<std::size_t>(kFolds)) measures.kfold = kfold_accuracy(scores, same);
   measures.roc = compute_roc(scores, same, RocPoints::kThinned);
   measures.auc = auc(measures.roc);
+  measures.auc_interval = auc_interval(scores, same);
   measures.summary = summarize(measures.roc);
   measures.tar = tar_at_far(measures.roc, scores, same);
   return measures;
@@ -106,7 +107,7 @@ void require_measurable(const data::PairList& pairs, const std::string& what) {
 }
 
 VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& embeddings,
-                               const std::optional<QmfConstants>& constants) {
+                               const std::optional<QmfConstants>& constants, bool euclid) {
   require(static_cast<std::size_t>(embeddings.count) == pairs.images.size(),
           "verification: {} embeddings for {} pictures of the pair list", embeddings.count,
           pairs.images.size());
@@ -143,6 +144,13 @@ VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& em
                                  result.same + result.different, kFolds);
   }
 
+  std::vector<std::pair<int, int>> used;
+  for (const auto& pair : pairs.pairs) {
+    if (embeddings.valid[static_cast<std::size_t>(pair.first)] &&
+        embeddings.valid[static_cast<std::size_t>(pair.second)]) {
+      used.push_back(pair);
+    }
+  }
   if (both) result.cosine = measure(material.cosine, material.same);
   if (both && constants) {
     std::vector<double> scores(material.cosine.size());
@@ -151,15 +159,14 @@ VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& em
     }
     result.qmf = measure(scores, material.same);
   }
+  if (both && euclid) {
+    std::vector<double> distances;
+    distances.reserve(used.size());
+    for (const auto& [a, b] : used) distances.push_back(distance(embeddings.row(a), embeddings.row(b)));
+    result.euclid = measure(euclid_scores(distances), material.same);
+  }
   result.constants = constants;
 
-  std::vector<std::pair<int, int>> used;
-  for (const auto& pair : pairs.pairs) {
-    if (embeddings.valid[static_cast<std::size_t>(pair.first)] &&
-        embeddings.valid[static_cast<std::size_t>(pair.second)]) {
-      used.push_back(pair);
-    }
-  }
   const bool mirrored = !embeddings.mirrored.empty();
   if (folds) {
     const std::vector<double> distances = insightface_distances(embeddings, used, mirrored);

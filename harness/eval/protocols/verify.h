@@ -10,6 +10,7 @@
 
 #include "harness/data/lists/pairs.h"
 #include "harness/eval/features/extract.h"
+#include "harness/eval/measures/interval.h"
 #include "harness/eval/measures/kfold.h"
 #include "harness/eval/measures/kfold_insightface.h"
 #include "harness/eval/measures/qmag_fit.h"
@@ -23,6 +24,7 @@ struct ScoreMeasures {
   std::optional<KfoldResult> kfold;  // QCFace style; none of fewer than ten pairs
   Roc roc;                           // thinned
   double auc = 0;                    // fraction
+  AucInterval auc_interval;          // DeLong, 95 %
   RocSummary summary;
   std::vector<TarRow> tar;
 };
@@ -50,6 +52,7 @@ struct VerifyResult {
   std::optional<ScoreStats> cosine_same, cosine_different;
   std::optional<ScoreMeasures> cosine;
   std::optional<ScoreMeasures> qmf;
+  std::optional<ScoreMeasures> euclid;  // where it was asked for
   std::optional<QmfConstants> constants;
   std::optional<QmagFit> fit;  // when the constants were fitted
 
@@ -72,10 +75,10 @@ struct VerifyResult {
 void require_both_kinds(const data::PairList& pairs, const std::string& what);
 void require_measurable(const data::PairList& pairs, const std::string& what);
 
-/// Measures what can be measured; `embeddings` rows belong to pairs.images. Throws Error naming what is wrong: no usable pair,
+/// Measures what can be measured, with `euclid` scores by distance too; `embeddings` rows belong to pairs.images. Throws Error naming what is wrong: no usable pair,
 /// NaN, all scores of ten pairs or more of both kinds equal.
 VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& embeddings,
-                               const std::optional<QmfConstants>& constants = {});
+                               const std::optional<QmfConstants>& constants = {}, bool euclid = false);
 
 /// Cosines and qualities of the readable ones of some pairs, for fit_qmag().
 struct PairMaterial {

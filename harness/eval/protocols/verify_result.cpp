@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <string_view>
 #include <utility>
 
+#include "core/npy.h"
 #include "core/text.h"
 #include "harness/eval/protocol.h"
 #include "harness/eval/protocols/roc_sheet.h"
@@ -35,6 +37,10 @@ json measures_json(const ScoreMeasures& m) {
                 {"fnmr_at_fmr_1e-1", fnmr_at_fmr(m.roc, 0.1)},
                 {"fnmr_at_fmr_1e-2", fnmr_at_fmr(m.roc, 0.01)},
                 {"tar_at_far", m.tar}};
+  if (m.auc_interval.standard_error) {
+    measures["auc_standard_error"] = *m.auc_interval.standard_error;
+    measures["auc_interval_95"] = {m.auc_interval.low, m.auc_interval.high};
+  }
   if (m.kfold) {
     measures.update({{"accuracy_mean", m.kfold->accuracy_mean},
                      {"accuracy_std", m.kfold->accuracy_std},
@@ -62,6 +68,12 @@ struct Parts {
   std::string flip;
 };
 
+std::string interval_text(const json& measures) {
+  const json& ends = list_at(measures, "auc_interval_95");
+  if (ends.size() != 2 || !ends[0].is_number() || !ends[1].is_number()) return kNoFigure;
+  return fmt::format("{} to {}", percent(ends[0].get<double>()), percent(ends[1].get<double>()));
+}
+
 Table measures_table(const Parts& parts) {
   Table table;
   table.columns = {{"measure", 34}, {"unit", 6}, {"cosine", 18}};
@@ -88,6 +100,8 @@ Table measures_table(const Parts& parts) {
         std::pair{"auc_kfold", "AUC of the fold mean (auc_kfold)"},
         std::pair{"eer", "equal error rate (EER)"}}) {
     add(measure, percent(number_at(parts.cosine, key)), percent(number_at(parts.qmf, key)));
+    if (key == std::string_view("auc"))
+      add("AUC, 95 % interval (DeLong)", interval_text(parts.cosine), interval_text(parts.qmf));
   }
   table.caption = fmt::format(
       "Accuracies and VAL: mean \xC2\xB1 standard deviation of the folds. Magnitude of the pictures: {} to "
@@ -167,6 +181,13 @@ Figure roc_figure(const Parts& parts, std::vector<RocCurve> curves) {
 
 }  // namespace
 
+json tar_row(const json& measures, double far) {
+  for (const json& row : list_at(measures, "tar_at_far")) {
+    if (std::fabs(number_at(row, "far") - far) < 1e-9 * far) return row;
+  }
+  return json::object();
+}
+
 json to_json(const VerifyResult& r) {
   json insightface{{"mean_norm", r.insightface_mean_norm}};
   if (r.insightface) {
@@ -204,6 +225,7 @@ json to_json(const VerifyResult& r) {
   if (r.cosine) result["cosine"] = measures_json(*r.cosine);
   if (!r.missing.empty()) result["missing"] = r.missing;
   if (r.qmf) result["qmf"] = measures_json(*r.qmf);
+  if (r.euclid) result["euclid"] = measures_json(*r.euclid);
   if (r.constants) {
     json constants{{"alpha", r.constants->alpha},
                    {"beta", r.constants->beta},
@@ -212,6 +234,17 @@ json to_json(const VerifyResult& r) {
     result["qmf_constants"] = constants;
   }
   return result;
+}
+
+std::string scores_npy(const VerifyResult& found) {
+  std::vector<double> rows;
+  rows.reserve(2 * found.cosine_scores.size());
+  for (std::size_t i = 0; i < found.cosine_scores.size(); ++i) {
+    rows.push_back(found.same_of_pair[i] ? 1 : 0);
+    rows.push_back(found.cosine_scores[i]);
+  }
+  const std::int64_t shape[] = {static_cast<std::int64_t>(found.cosine_scores.size()), 2};
+  return npy_text(rows, shape);
 }
 
 Presentation present_verify(const Result& result) {

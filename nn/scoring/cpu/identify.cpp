@@ -1,97 +1,217 @@
+#include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
-#include <numeric>
+#include <memory>
+#include <vector>
 
 #include "core/error.h"
 #include "nn/scoring/cpu/cpu_scorer.h"
-#include "nn/scoring/rule.h"
+#include "nn/scoring/cpu/exact_rows.h"
+#include "nn/scoring/cpu/probe_finds.h"
 
+// Cost: one product of P G D in float, by the library, and a look at each of its P G values; what is computed in double is a
+// few hundred rows a probe. Memory beside request and result: 8 bytes a row, unit rows of two blocks, and a tile of products a
+// thread.
 namespace qcface::nn::scoring {
 namespace {
 
-double value(const RowsView& rows, std::int64_t row, std::int64_t column) {
-  const std::int64_t at = row * rows.width + column;
-  return rows.f32 != nullptr ? static_cast<double>(rows.f32[at]) : rows.f64[at];
+constexpr std::int64_t kTileProbes = 512;       // probes that a thread multiplies at once
+constexpr std::int64_t kGalleryBlock = 4096;    // and rows of the gallery
+constexpr std::int64_t kBlockValues = 1 << 22;  // of unit rows, where rows are very wide
+constexpr double kLongest = 1e15;               // squares of lengths stay in float's range
+
+std::vector<double> lengths_of(const RowsView& rows, const char* what, int threads) {
+  std::vector<double> lengths(static_cast<std::size_t>(rows.count));
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (std::int64_t row = 0; row < rows.count; ++row)
+    lengths[static_cast<std::size_t>(row)] = exact_length(rows, row);
+  for (std::size_t row = 0; row < lengths.size(); ++row) {
+    require(lengths[row] < kLongest,
+            "identification: row {} of the {} has the length {}, expected a number below {:g}", row, what,
+            lengths[row], kLongest);
+  }
+  return lengths;
 }
 
-double length(const RowsView& rows, std::int64_t row) {
-  double sum = 0;
-  for (std::int64_t d = 0; d < rows.width; ++d) sum += value(rows, row, d) * value(rows, row, d);
-  return std::sqrt(sum);
-}
-
-}  // namespace
-
-IdentifyFound identify(const IdentifyRequest& request, int /*threads*/) {
+void check(const IdentifyRequest& request) {
   const std::int64_t probes = request.probes.count, gallery = request.gallery.count;
   require(request.probes.width == request.gallery.width, "identification: probes are {} wide, the gallery {}",
           request.probes.width, request.gallery.width);
+  require(gallery <= std::numeric_limits<std::int32_t>::max(),
+          "identification: a gallery of {} rows, expected fewer than 2^31", gallery);
   require(static_cast<std::int64_t>(request.mate_begin.size()) == probes + 1,
           "identification: mates of {} probes for {}", request.mate_begin.size(), probes);
+  require(request.probes.width > 0, "identification: rows of {} values", request.probes.width);
+  require(request.top >= 0 && request.impostors >= 0, "identification: the best {} rows, {} impostors",
+          request.top, request.impostors);
+  require(std::is_sorted(request.mate_begin.begin(), request.mate_begin.end()) &&
+              request.mate_begin.front() == 0 &&
+              request.mate_begin.back() == static_cast<std::int64_t>(request.mates.size()),
+          "identification: the probes' mates are not {} in order", request.mates.size());
+  for (const std::int32_t mate : request.mates)
+    require(mate >= 0 && mate < gallery, "identification: mate {} of a gallery of {} rows", mate, gallery);
+  for (const auto& [first, second] : request.parts) {
+    require(first >= 0 && first <= second && second <= gallery,
+            "identification: rows {} to {} of a gallery of {}", first, second, gallery);
+  }
+  require(std::fabs(request.rule.alpha) < kLongest && std::fabs(request.rule.beta) < kLongest,
+          "identification: alpha {} and beta {}, expected numbers below {:g}", request.rule.alpha,
+          request.rule.beta, kLongest);
+}
+
+// A row of length 1 in float; a zero row stays zero.
+void unit_row(const RowsView& rows, std::int64_t row, double length, float* out) {
+  const double scale = length > 0 ? 1 / length : 0.0;
+  with_row(rows, row, [&](const auto* values) {
+    for (std::int64_t d = 0; d < rows.width; ++d)
+      out[d] = static_cast<float>(static_cast<double>(values[d]) * scale);
+  });
+}
+
+struct Block {
+  std::int64_t first = 0, count = 0;
+};
+
+class Blocks {
+ public:
+  Blocks(const Scoring& scoring, int top, int threads)
+      : scoring_(scoring), request_(scoring.request), top_(top), threads_(threads) {
+    const std::int64_t probes = request_.probes.count,
+                       width = std::max<std::int64_t>(request_.probes.width, 1);
+    const std::int64_t most_rows = kBlockValues / width;
+    block_rows_ = std::min(std::clamp<std::int64_t>(most_rows, 64, kGalleryBlock), request_.gallery.count);
+    // Tiles of one size, as many for each thread: the last block is as full as the others.
+    const std::int64_t most = std::clamp<std::int64_t>(most_rows, 16, kTileProbes);
+    const std::int64_t share = (probes + threads - 1) / threads;
+    const std::int64_t rounds = (share + most - 1) / most;
+    tile_probes_ = std::min(most, ((share + rounds - 1) / rounds + 15) / 16 * 16);
+    // A unit row of the gallery is made once for all probes of a block.
+    block_probes_ = std::max(
+        tile_probes_, std::min(tile_probes_ * threads * std::min<std::int64_t>(rounds, 4), 4 * most_rows));
+    unit_probes_.resize(static_cast<std::size_t>(std::min(block_probes_, probes) * width));
+    unit_rows_.resize(static_cast<std::size_t>(block_rows_ * width));
+    row_lengths_.resize(static_cast<std::size_t>(block_rows_));
+    for (int thread = 0; thread < threads; ++thread) {
+      keys_.emplace_back(static_cast<std::size_t>(std::min(tile_probes_, probes) * block_rows_));
+      finds_.emplace_back(wanted());
+    }
+  }
+
+  void run(IdentifyFound& found) {
+    const std::int64_t probes = request_.probes.count, gallery = request_.gallery.count;
+    for (std::int64_t p = 0; p < probes; p += block_probes_) {
+      const Block block{p, std::min(block_probes_, probes - p)};
+      start(block);
+      for (std::int64_t g = 0; g < gallery; g += block_rows_) {
+        const Block rows{g, std::min(block_rows_, gallery - g)};
+        multiply(block, rows);
+        if (request_.progress) {
+          const double share = static_cast<double>(g + rows.count) / static_cast<double>(gallery);
+          request_.progress(p + static_cast<std::int64_t>(share * static_cast<double>(block.count)), probes);
+        }
+      }
+      for (ProbeFinds& probe : probes_) probe.write(scoring_, found);
+    }
+    Largest impostors(wanted());
+    for (const ThreadFinds& finds : finds_) {
+      impostors.offer(finds.impostor_scores);
+      found.lowest = std::min(found.lowest, finds.lowest);
+      found.highest = std::max(found.highest, finds.highest);
+    }
+    found.impostor_scores = impostors.descending();
+  }
+
+ private:
+  std::int64_t wanted() const {
+    return std::min(request_.impostors, request_.probes.count * request_.gallery.count);
+  }
+
+  void start(Block block) {
+    probes_.resize(static_cast<std::size_t>(block.count));
+#pragma omp parallel for num_threads(threads_) schedule(static)
+    for (std::int64_t i = 0; i < block.count; ++i) {
+      probes_[static_cast<std::size_t>(i)] = ProbeFinds(scoring_, block.first + i, top_);
+      unit_row(request_.probes, block.first + i,
+               scoring_.probe_length[static_cast<std::size_t>(block.first + i)],
+               unit_probes_.data() + i * request_.probes.width);
+    }
+  }
+
+  void multiply(Block block, Block rows) {
+    const std::int64_t width = request_.gallery.width;
+    const std::int64_t tiles = (block.count + tile_probes_ - 1) / tile_probes_;
+    bool failed = false;
+#pragma omp parallel num_threads(threads_)
+    {
+#pragma omp for schedule(static)
+      for (std::int64_t i = 0; i < rows.count; ++i) {
+        const double length = scoring_.gallery_length[static_cast<std::size_t>(rows.first + i)];
+        unit_row(request_.gallery, rows.first + i, length, unit_rows_.data() + i * width);
+        row_lengths_[static_cast<std::size_t>(i)] = static_cast<float>(length);
+      }
+#pragma omp for schedule(dynamic, 1)
+      for (std::int64_t tile = 0; tile < tiles; ++tile) {
+        const std::int64_t first = tile * tile_probes_;
+        const std::int64_t count = std::min(tile_probes_, block.count - first);
+        const std::size_t thread = static_cast<std::size_t>(omp_get_thread_num());
+        float* keys = keys_[thread].data();
+        // Inside of a parallel region the library works with the calling thread alone.
+        if (dnnl_sgemm('N', 'T', count, rows.count, width, 1.0f, unit_probes_.data() + first * width, width,
+                       unit_rows_.data(), width, 0.0f, keys, rows.count) != dnnl_success) {
+#pragma omp atomic write
+          failed = true;
+          continue;
+        }
+        for (std::int64_t i = 0; i < count; ++i) {
+          const std::span<float> of_probe(keys + i * rows.count, static_cast<std::size_t>(rows.count));
+          scoring_.make_keys(block.first + first + i, row_lengths_, of_probe);
+          probes_[static_cast<std::size_t>(first + i)].look_at(scoring_, rows.first, of_probe,
+                                                               finds_[thread]);
+        }
+      }
+    }
+    require(!failed, "identification: oneDNN refused a product of {} x {} x {}", tile_probes_, rows.count,
+            width);
+  }
+
+  const Scoring& scoring_;
+  const IdentifyRequest& request_;
+  const int top_, threads_;
+  std::int64_t tile_probes_ = 0, block_probes_ = 0, block_rows_ = 0;
+  std::vector<float> unit_probes_, unit_rows_, row_lengths_;
+  std::vector<ProbeFinds> probes_;        // of the block
+  std::vector<std::vector<float>> keys_;  // one a thread
+  std::vector<ThreadFinds> finds_;        // one a thread
+};
+
+}  // namespace
+
+IdentifyFound identify(const IdentifyRequest& request, int threads) {
+  check(request);
+  const std::size_t probes = static_cast<std::size_t>(request.probes.count);
+  const std::int64_t gallery = request.gallery.count;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   IdentifyFound found;
   found.top = static_cast<int>(std::min<std::int64_t>(request.top, gallery));
+  found.best_row.resize(probes * static_cast<std::size_t>(found.top));
+  found.best_score.resize(found.best_row.size());
   found.mate_score.resize(request.mates.size());
   if (request.mate_ranks) found.mate_rank.resize(request.mates.size());
-  found.part_score.assign(request.parts.size() * static_cast<std::size_t>(probes),
-                          -std::numeric_limits<double>::infinity());
+  found.part_score.assign(request.parts.size() * probes, -kInfinity);
   found.part_row.assign(found.part_score.size(), -1);
-  found.lowest = std::numeric_limits<double>::infinity();
-  found.highest = -found.lowest;
-  std::vector<double> lengths(static_cast<std::size_t>(gallery)), scores(lengths.size());
-  for (std::int64_t g = 0; g < gallery; ++g)
-    lengths[static_cast<std::size_t>(g)] = length(request.gallery, g);
-  std::vector<std::int32_t> order(scores.size());
-  for (std::int64_t p = 0; p < probes; ++p) {
-    const double probe_length = length(request.probes, p);
-    for (std::int64_t g = 0; g < gallery; ++g) {
-      double dot = 0;
-      for (std::int64_t d = 0; d < request.probes.width; ++d)
-        dot += value(request.probes, p, d) * value(request.gallery, g, d);
-      scores[static_cast<std::size_t>(g)] =
-          score_of(request.rule, dot, probe_length, lengths[static_cast<std::size_t>(g)]);
-      found.lowest = std::min(found.lowest, scores[static_cast<std::size_t>(g)]);
-      found.highest = std::max(found.highest, scores[static_cast<std::size_t>(g)]);
-    }
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
-      return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
-    });
-    for (int k = 0; k < found.top; ++k) {
-      const std::int32_t row = order[static_cast<std::size_t>(k)];
-      found.best_row.push_back(row);
-      found.best_score.push_back(scores[static_cast<std::size_t>(row)]);
-    }
-    std::vector<char> is_mate(scores.size(), 0);
-    for (std::int64_t m = request.mate_begin[static_cast<std::size_t>(p)];
-         m < request.mate_begin[static_cast<std::size_t>(p) + 1]; ++m) {
-      const std::int32_t row = request.mates[static_cast<std::size_t>(m)];
-      is_mate[static_cast<std::size_t>(row)] = 1;
-      found.mate_score[static_cast<std::size_t>(m)] = scores[static_cast<std::size_t>(row)];
-      if (request.mate_ranks)
-        found.mate_rank[static_cast<std::size_t>(m)] =
-            std::find(order.begin(), order.end(), row) - order.begin();
-    }
-    for (std::size_t part = 0; part < request.parts.size(); ++part) {
-      const std::size_t at = part * static_cast<std::size_t>(probes) + static_cast<std::size_t>(p);
-      for (std::int64_t g = request.parts[part].first; g < request.parts[part].second; ++g) {
-        const std::size_t row = static_cast<std::size_t>(g);
-        if (is_mate[row] || scores[row] <= found.part_score[at]) continue;
-        found.part_score[at] = scores[row];
-        found.part_row[at] = static_cast<std::int32_t>(g);
-      }
-    }
-    if (request.impostors > 0) {
-      for (std::size_t row = 0; row < scores.size(); ++row) {
-        if (!is_mate[row]) found.impostor_scores.push_back(scores[row]);
-      }
-      std::sort(found.impostor_scores.begin(), found.impostor_scores.end(), std::greater<>());
-      if (static_cast<std::int64_t>(found.impostor_scores.size()) > request.impostors)
-        found.impostor_scores.resize(static_cast<std::size_t>(request.impostors));
-    }
-    if (request.progress) request.progress(p + 1, probes);
-  }
+  found.lowest = kInfinity;
+  found.highest = -kInfinity;
+  if (probes == 0 || gallery == 0) return found;
+
+  const std::vector<double> probe_length = lengths_of(request.probes, "probes", threads);
+  const std::vector<double> gallery_length = lengths_of(request.gallery, "gallery", threads);
+  const Scoring scoring{request, probe_length, gallery_length,
+                        *std::max_element(gallery_length.begin(), gallery_length.end())};
+  Blocks(scoring, std::max(found.top, 1), threads).run(found);  // the best row is the highest score
   return found;
 }
 

@@ -38,7 +38,7 @@ inline eval::Result run_protocol(const char* name, eval::FeatureSource& features
   const auto measurement = make_measurement(protocol, folder, arguments);
   measurement->read();
   require_writable_folder(out, "--out");
-  eval::Result result = measurement->run(features);
+  eval::Result result = eval::measure(*measurement, features);
   eval::write_result(out, protocol, result, conditions);
   return result;
 }

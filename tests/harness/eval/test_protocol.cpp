@@ -100,7 +100,7 @@ TEST_CASE("protocols: every row is complete, and names differ") {
   }
   REQUIRE(names.size() == protocols().size());
   REQUIRE(sections.size() == protocols().size());
-  REQUIRE(test::contains(test::error_of([] { (void)protocol("verfy"); }), "known: verify, degradation"));
+  REQUIRE(test::contains(test::error_of([] { (void)protocol("verfy"); }), "known: verify, hq, bin, "));
 }
 
 TEST_CASE("protocols: a result read back from its files is shown and written as the new one was") {
@@ -136,7 +136,7 @@ TEST_CASE("protocols: a new one is a row: its options, files and table come of t
   NetworkFeatures features(embedder, {});
   const auto measurement = test::make_measurement(kLengths, folder.root / "p0", {"--first", "3"});
   measurement->read();
-  const Result result = measurement->run(features);
+  const Result result = measure(*measurement, features);
   const auto written = write_result(folder.root / "out", kLengths, result, {{"weights", "formula"}});
   REQUIRE(written == std::vector<fs::path>{folder.root / "out/lengths.csv", folder.root / "out/lengths.svg",
                                            folder.root / "out/lengths.json"});

@@ -8,7 +8,7 @@
 #include <span>
 
 #include "harness/data/lists/pairs.h"
-#include "harness/eval/features/feature_cache.h"
+#include "harness/eval/features/features.h"
 #include "harness/eval/features/flip_fusion.h"
 #include "harness/eval/measures/kfold.h"
 #include "harness/eval/measures/kfold_insightface.h"
@@ -279,43 +279,34 @@ TEST_CASE("vector flip_fusion: every fusion") {
   }
 }
 
-TEST_CASE("vector hq_cache: rows of a pair list by number") {
+TEST_CASE("vector hq_cache: embeddings and names of a published cache, rows of a pair list by number") {
   const auto file = load_vector("hq_cache/expected.json");
-  const FeatureRows cache = read_feature_rows(test::vectors("hq_cache/embeddings_toy.npy"),
-                                              test::vectors("hq_cache/filenames_toy.npy"));
-  REQUIRE(cache.names == file.at("filenames").get<std::vector<std::string>>());
-  // The pictures themselves are not part of the vector: the list only looks whether they are there.
-  const test::TemporaryFolder pictures;
-  for (const std::string& name : cache.names) {
-    std::filesystem::create_directories((pictures.path() / name).parent_path());
-    std::ofstream(pictures.path() / name) << "x";
-  }
-  const auto root = pictures.path() / file.at("root").get<std::string>() / file.at("db").get<std::string>();
-  const auto list = data::read_pairs(test::vectors("hq_cache/toy_pairs.list"), root);
-  const auto row_of = [&](int image) {
-    const std::string path = std::filesystem::path(list.images[static_cast<std::size_t>(image)])
-                                 .lexically_relative(pictures.path());
-    return std::find(cache.names.begin(), cache.names.end(), path) - cache.names.begin();
-  };
-  const auto row = [&](std::int64_t i) {
-    return std::span(cache.values)
-        .subspan(static_cast<std::size_t>(i * cache.width), static_cast<std::size_t>(cache.width));
-  };
+  FileFeatures features(test::vectors("hq_cache/embeddings_toy.npy"),
+                        test::vectors("hq_cache/filenames_toy.npy"), std::nullopt);
+  const data::PictureNames& names = features.names();
+  REQUIRE(names.size() == file.at("filenames").size());
+  for (std::size_t row = 0; row < names.size(); ++row) REQUIRE(names[row] == file.at("filenames")[row]);
+  // The pictures themselves are not part of the vector, and need not be there.
+  const std::filesystem::path root =
+      file.at("root").get<std::string>() + "/" + file.at("db").get<std::string>();
+  const auto list = data::read_pairs(test::vectors("hq_cache/toy_pairs.list"), root, {&names});
+  const Embeddings embeddings = features.of(list.images);
   const auto& rows = file.at("rows_of_pairs");
   REQUIRE(!rows.empty());
   REQUIRE(list.size() == rows.size());
   for (std::size_t i = 0; i < list.size(); ++i) {
     const auto [a, b] = list.pairs[i];
-    REQUIRE(row_of(a) == rows[i][0].get<std::int64_t>());
-    REQUIRE(row_of(b) == rows[i][1].get<std::int64_t>());
+    const auto row_of = [&](int image) { return names.find(list.images[static_cast<std::size_t>(image)]); };
+    REQUIRE(row_of(a) == rows[i][0].get<std::size_t>());
+    REQUIRE(row_of(b) == rows[i][1].get<std::size_t>());
     REQUIRE((list.same[i] != 0) == (file.at("labels")[i].get<int>() != 0));
-    const double got = cosine(row(row_of(a)), row(row_of(b)));
+    const double got = cosine(embeddings.row(a), embeddings.row(b));
     REQUIRE(std::fabs(got - file.at("cosine")[i].get<double>()) <= 1e-6);
+    REQUIRE(relative_error(embeddings.magnitudes[static_cast<std::size_t>(a)],
+                           file.at("magnitude")[*row_of(a)]) <= 1e-6);
   }
-  for (std::size_t i = 0; i < cache.names.size(); ++i) {
-    REQUIRE(relative_error(magnitude(row(static_cast<std::int64_t>(i))), file.at("magnitude")[i]) <= 1e-6);
-  }
-  std::ofstream(pictures.path() / "absent.list") << "0 77 1\n";
+  const test::TemporaryFolder folder;
+  std::ofstream(folder.path() / "absent.list") << "0 77 1\n";
   REQUIRE(test::contains(
-      test::error_of([&] { (void)data::read_pairs(pictures.path() / "absent.list", root); }), "77"));
+      test::error_of([&] { (void)data::read_pairs(folder.path() / "absent.list", root, {&names}); }), "77"));
 }

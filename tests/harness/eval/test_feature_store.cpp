@@ -1,5 +1,5 @@
 // Embeddings kept with --cache: taken where everything is as it was, and never where something is not.
-#include "harness/eval/features/feature_cache.h"
+#include "harness/eval/features/feature_store.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/atomic_file.h"
+#include "harness/console/interrupt.h"
 #include "harness/eval/features/embed.h"
 #include "tests/harness/eval/fake_embedder.h"
 #include "tests/harness/eval/run_protocol.h"
@@ -106,8 +107,7 @@ TEST_CASE("cache: mirror images are kept for every fusion") {
     options.flip = flip;
     REQUIRE(scene.embedded(options) == 0);
   }
-  options.flip = FlipFusion::kNone;
-  REQUIRE(scene.embedded(options) == 12);
+  options.flip = FlipFusion::kNone;  // mirror images are there beside what is wanted
   REQUIRE(scene.embedded(options) == 0);
 }
 
@@ -132,26 +132,75 @@ TEST_CASE("cache: other weights, preparation, lists and pictures that changed ar
     REQUIRE(scene.embedded(options) == 0);
   }
 
+  // A part of the pictures, or more of them, runs the network for the new ones alone.
   const std::string last = scene.pictures.files.back();
   scene.pictures.files.pop_back();
-  REQUIRE(scene.embedded() == 11);
+  REQUIRE(scene.embedded() == 0);
+  const std::string another = (scene.pictures.root / "another.png").string();
+  data::write_image(another, test::make_picture(7, 7));
+  scene.pictures.files.push_back(another);
   scene.pictures.files.push_back(last);
+  REQUIRE(scene.embedded() == 1);
   std::reverse(scene.pictures.files.begin(), scene.pictures.files.end());
+  scene.pictures.files.push_back(last);  // twice in the list
   REQUIRE(scene.embedded() == 0);
 
   // Another picture under the same name, with size and time of the one before.
   const auto time = fs::last_write_time(last);
   const std::string bytes = read_file(last);
   data::write_image(last, test::make_picture(9, 9));
-  REQUIRE(scene.embedded() == 12);
+  REQUIRE(scene.embedded() == 2);
   REQUIRE(scene.embedded() == 0);
   std::ofstream(last, std::ios::binary) << bytes;
   fs::last_write_time(last, time);
-  REQUIRE(scene.embedded() == 12);
+  REQUIRE(scene.embedded() == 2);
   fs::remove(last);
   std::ofstream(last) << "no picture";
-  REQUIRE(scene.embedded() == 12);
+  REQUIRE(scene.embedded() == 2);
   REQUIRE(scene.embedded() == 0);
+}
+
+TEST_CASE("cache: a stopped extraction goes on where it was") {
+  const test::PictureFolder pictures(30, 20);
+  const test::TemporaryFolder cache;
+  const auto fresh = [&] {
+    test::FormulaEmbedder other(4);
+    return extract_embeddings(other, pictures.files, {});
+  }();
+  test::FormulaEmbedder embedder(4);
+  ExtractOptions options;
+  options.progress = [](std::size_t done, std::size_t) {
+    if (done > 400) throw Interrupted();  // as a signal does
+  };
+  const std::string stopped =
+      test::error_of([&] { NetworkFeatures(embedder, options, cache.path()).of(pictures.files); });
+  REQUIRE(!stopped.empty());
+  const std::int64_t before = embedder.pictures;
+  REQUIRE(before >= 400);
+  require_same(NetworkFeatures(embedder, {}, cache.path()).of(pictures.files), fresh);
+  REQUIRE(embedder.pictures - before < 600);
+  REQUIRE(embedder.pictures - before >= 600 - 512);
+}
+
+TEST_CASE("cache: what it keeps is what --features and --names take") {
+  Scene scene;
+  ExtractOptions options;
+  options.flip = FlipFusion::kAverage;
+  REQUIRE(scene.embedded(options) == 24);
+  REQUIRE(kept(scene.cache, "features_").size() == 3);
+  fs::path rows, names;
+  for (const fs::path& file : kept(scene.cache, "features_")) {
+    if (file.extension() == ".npy") rows = file;
+    if (file.extension() == ".txt") names = file;
+  }
+  FileFeatures features(rows, names, std::nullopt, FlipFusion::kAverage);
+  REQUIRE(features.options().flip == FlipFusion::kAverage);
+  require_same(features.of(scene.pictures.files), scene.fresh(options));
+  REQUIRE(features.data()["fingerprint"] == [&] {
+    NetworkFeatures network(scene.embedder, {}, scene.cache);
+    network.of(scene.pictures.files);
+    return network.data()["fingerprint"];
+  }());
 }
 
 TEST_CASE("cache: damaged files are left aside and made anew") {
@@ -161,12 +210,18 @@ TEST_CASE("cache: damaged files are left aside and made anew") {
   REQUIRE(scene.embedded(options) == 24);
   const auto damaged_by = [&](const char* what, const std::function<void(const fs::path&)>& damage) {
     INFO(what);
-    REQUIRE(kept(scene.cache, what).size() == 1);
-    damage(kept(scene.cache, what).front());
+    fs::path file;
+    for (const fs::path& each : kept(scene.cache, "features_")) {
+      if (each.extension() == what) file = each;
+    }
+    REQUIRE(!file.empty());
+    damage(file);
     REQUIRE(scene.embedded(options) == 24);
     REQUIRE(scene.embedded(options) == 0);
+    fs::remove_all(scene.cache);
+    REQUIRE(scene.embedded(options) == 24);
   };
-  for (const char* what : {"embeddings_", "mirrored_", "filenames_", "features_"}) {
+  for (const char* what : {".npy", ".txt", ".json"}) {
     damaged_by(what, [](const fs::path& file) { fs::resize_file(file, fs::file_size(file) / 2); });
     damaged_by(what, [](const fs::path& file) { fs::remove(file); });
     damaged_by(what, [](const fs::path& file) { std::ofstream(file) << "[3]"; });
@@ -179,7 +234,7 @@ TEST_CASE("cache: damaged files are left aside and made anew") {
     });
   }
   for (const nlohmann::json& row : {nlohmann::json(3), nlohmann::json(4711), nlohmann::json("first")}) {
-    damaged_by("features_", [&row](const fs::path& file) {
+    damaged_by(".json", [&row](const fs::path& file) {
       auto facts = test::read_json(file);
       facts["unreadable"] = {{{"row", row}, {"reason", "x"}}};
       std::ofstream(file) << facts;
@@ -195,9 +250,10 @@ TEST_CASE(
       test::error_of([&] { NetworkFeatures(scene.embedder, {}, scene.pictures.root / "file" / "cache"); }),
       "--cache"));
   REQUIRE(scene.embedded() == 12);
-  const fs::path rows = kept(scene.cache, "embeddings_").front();
-  fs::remove(kept(scene.cache, "features_").front());
-  fs::create_directory(rows.string() + ".tmp");
+  for (const fs::path& file : kept(scene.cache, "features_")) {
+    if (file.extension() == ".npy") fs::create_directory(file.string() + ".tmp");
+    fs::remove(file);
+  }
   REQUIRE(scene.embedded() == 12);
-  REQUIRE(kept(scene.cache, "features_").empty());
+  REQUIRE(kept(scene.cache, "features_").size() == 1);  // the folder in the way
 }
