@@ -128,8 +128,8 @@ std::vector<std::uint32_t> utf8_to_ucs4(std::string_view text) {
   return out;
 }
 
-void write_array(AtomicFile& file, const std::string& dtype, std::span<const std::int64_t> shape,
-                 const void* data, std::size_t bytes) {
+// Everything in front of the data.
+std::string head_of(const std::string& dtype, std::span<const std::int64_t> shape) {
   std::string header = "{'descr': '" + dtype + "', 'fortran_order': False, 'shape': (";
   for (const std::int64_t extent : shape) header += std::to_string(extent) + ", ";
   if (shape.size() > 1) header.erase(header.size() - 2);
@@ -137,10 +137,15 @@ void write_array(AtomicFile& file, const std::string& dtype, std::span<const std
   header += "), }";
   header.append(63 - (10 + header.size()) % 64, ' ');  // data starts on a multiple of 64
   header += '\n';
-  const auto length = static_cast<std::uint16_t>(header.size());
-  file.write(std::string_view("\x93NUMPY\x01\x00", 8));
-  file.write(&length, sizeof length);
-  file.write(header);
+  std::string head("\x93NUMPY\x01\x00", 8);
+  head += static_cast<char>(header.size() & 0xFF);
+  head += static_cast<char>(header.size() >> 8);
+  return head + header;
+}
+
+void write_array(AtomicFile& file, const std::string& dtype, std::span<const std::int64_t> shape,
+                 const void* data, std::size_t bytes) {
+  file.write(head_of(dtype, shape));
   file.write(data, bytes);
 }
 
@@ -237,6 +242,12 @@ NpyArray read_npy(const MappedFile& file) {
 
 void write_npy(AtomicFile& file, std::span<const float> data, std::span<const std::int64_t> shape) {
   write_array(file, "<f4", shape, data.data(), data.size_bytes());
+}
+
+std::string npy_text(std::span<const double> data, std::span<const std::int64_t> shape) {
+  std::string text = head_of("<f8", shape);
+  text.append(reinterpret_cast<const char*>(data.data()), data.size_bytes());
+  return text;
 }
 
 void write_npy(AtomicFile& file, std::span<const std::string> names) {

@@ -34,5 +34,7 @@ NpyArray read_npy(const MappedFile& file);
 /// The commit is the caller's.
 void write_npy(AtomicFile& file, std::span<const float> data, std::span<const std::int64_t> shape);
 void write_npy(AtomicFile& file, std::span<const std::string> names);  // "<U..", 1-d
+/// The bytes of a file of "<f8".
+std::string npy_text(std::span<const double> data, std::span<const std::int64_t> shape);
 
 }  // namespace qcface

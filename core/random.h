@@ -23,6 +23,7 @@ enum class RandomPurpose : std::uint32_t {
   kDegrade = 9,
   kPairs = 10,
   kSubset = 11,  // pictures of a set shown once more, or at all, in an epoch; index = set
+  kBootstrap = 12,  // epoch: 0 pairs, 1 folds; index = replicate
   kTest = 1000,
 };
 

@@ -28,12 +28,13 @@ packages=(
   zlib1g-dev                                                   # checksums of archives, compressed MAT-files
   libmatio-dev                                                 # lists in MAT-files
   libxxhash-dev                                                # checksums of packed data sets
+  librsvg2-dev pkgconf fonts-dejavu-core                       # figures as PNG; the build goes on without
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev     # configuration, command line, logging
 )
 if $tests; then
   packages+=(
     catch2
-    pkgconf doxygen       # tests of the installed library and its reference
+    doxygen               # tests of the installed library and its reference
     python3               # tests of scripts and documents
     python3-torch         # tests of the PyTorch example and of files for and from PyTorch
     python3-venv          # the Python of install-python.sh

@@ -73,12 +73,13 @@ void add_protocol(CLI::App& root, Commands& commands, const eval::Protocol& prot
     if (!flags->model.loss_model.empty() && !flags->model.arch.empty())
       measurement.preset = flags->model.loss_model + "/" + flags->model.arch;
     measurement.settle(table);
-    measurement.scorer = nn::make_scorer(flags->model.chosen_device(), flags->model.threads);
     if (!flags->features.empty()) {
+      measurement.scorer = nn::make_scorer(flags->model.chosen_device(), flags->model.threads);
       evaluate_file(protocol, *flags, table);
       return 0;
     }
     EmbeddingRun run(flags->model);
+    measurement.scorer = nn::make_scorer(run.device(), flags->model.threads);
     evaluate(protocol, *flags, run.features, run.conditions(), &run.progress);
     return 0;
   };

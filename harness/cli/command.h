@@ -27,6 +27,7 @@ void add_train(CLI::App& root, Commands& commands);
 void add_eval(CLI::App& root, Commands& commands);
 void add_embed(CLI::App& root, Commands& commands);
 void add_export(CLI::App& root, Commands& commands);
+void add_compare(CLI::App& root, Commands& commands);
 void add_inspect(CLI::App& root, Commands& commands);
 void add_report(CLI::App& root, Commands& commands);
 void add_data(CLI::App& root, Commands& commands);

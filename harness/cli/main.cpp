@@ -44,6 +44,7 @@ int run(int argc, char** argv) {
   add_eval(root, commands);
   add_embed(root, commands);
   add_export(root, commands);
+  add_compare(root, commands);
   add_inspect(root, commands);
   add_report(root, commands);
   add_data(root, commands);

@@ -47,6 +47,7 @@ class EmbeddingRun {
   explicit EmbeddingRun(const ModelFlags& flags);
   /// What a result file says of how it came about.
   std::map<std::string, std::string> conditions() const;
+  const nn::DeviceChoice& device() const { return device_; }
 
  private:
   std::string weights_;

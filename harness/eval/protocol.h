@@ -82,7 +82,7 @@ Result measure(Measurement& measurement, FeatureSource& features);
 /// What a result file says of how it came about: weights, arch, device, ...
 using Conditions = std::map<std::string, std::string>;
 
-/// <folder>/NAME.json, the sheets and the figures that name a file; they change together. Returns their paths, NAME.json
+/// <folder>/NAME.json, the sheets and the figures that name a file, as SVG and as PNG; they change together. Returns their paths, NAME.json
 /// last.
 std::vector<std::filesystem::path> write_result(const std::filesystem::path& folder, const Protocol& protocol,
                                                 Result result, const Conditions& conditions);

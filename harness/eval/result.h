@@ -94,6 +94,9 @@ const nlohmann::json& list_at(const nlohmann::json& object, const char* key);
 std::vector<std::string> split_csv(const std::string& line);
 double csv_number(const std::string& field);
 
+/// "NAME.svg" of any text: letters, digits, '-', '.' and '_' stay, anything else is '_'.
+std::string figure_name(const std::string& text);
+
 /// Stands for a figure that is not there.
 inline constexpr const char* kNoFigure = "\xE2\x80\x93";
 /// "12.34", or kNoFigure for NaN.

@@ -64,7 +64,8 @@ std::string strip_html(const eval::Strip& strip, int side) {
   return html + "</div>\n";
 }
 
-// Figures that follow each other and are not wide stand side by side.
+}  // namespace
+
 std::string presentation_html(const eval::Presentation& presentation, int side) {
   std::string html;
   bool open = false;
@@ -88,8 +89,6 @@ std::string presentation_html(const eval::Presentation& presentation, int side) 
   set_open(false);
   return html;
 }
-
-}  // namespace
 
 std::string result_section(const RunData& run, const eval::Protocol& protocol, const ReportOptions& options,
                            std::vector<std::string>& missing) {

@@ -19,6 +19,9 @@ std::string result_section(const RunData& run, const eval::Protocol& protocol, c
 std::string pictures_section(const RunData& run, const ReportOptions& options,
                              std::vector<std::string>& missing);
 
+/// What a protocol presents. Figures that follow each other and are not wide stand side by side; pictures are `side` pixels wide.
+std::string presentation_html(const eval::Presentation& presentation, int side);
+
 /// The newest checkpoint as a path to put into a suggested command, or a placeholder.
 std::string suggested_weights(const RunData& run);
 /// The command that makes a result of the protocol.

@@ -9,7 +9,9 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/text.h"
+#include "harness/console/interrupt.h"
 #include "harness/data/sets/image_folder.h"
 #include "harness/eval/features/feature_store.h"
 
@@ -48,7 +50,14 @@ NetworkFeatures::NetworkFeatures(Embedder& embedder, ExtractOptions options, std
 }
 
 Embeddings NetworkFeatures::embed(const data::PictureSource& pictures) {
-  if (cache_.empty()) return extract_embeddings(embedder_, pictures, options_);
+  if (cache_.empty()) {
+    try {
+      return extract_embeddings(embedder_, pictures, options_);
+    } catch (const Interrupted&) {
+      log::info("nothing is kept: with --cache FOLDER a stopped extraction goes on where it was");
+      throw;
+    }
+  }
   if (model_.empty()) model_ = embedder_.fingerprint();
   return FeatureStore(cache_, model_, options_.preparation, embedder_.side(), embedder_.width())
       .complete(embedder_, pictures, options_);

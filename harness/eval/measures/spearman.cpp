@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <numeric>
+#include <utility>
 
 #include "core/error.h"
 
@@ -44,6 +46,53 @@ std::optional<double> spearman(std::span<const double> a, std::span<const double
   }
   if (aa == 0 || bb == 0) return std::nullopt;
   return ab / std::sqrt(aa * bb);
+}
+
+std::optional<double> kendall_tau_b(std::span<const double> a, std::span<const double> b) {
+  require(a.size() == b.size(), "Kendall correlation: {} values against {}", a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i)
+    require(!std::isnan(a[i]) && !std::isnan(b[i]), "Kendall correlation: value {} is NaN", i);
+  std::vector<std::pair<double, double>> points(a.size());
+  for (std::size_t i = 0; i < a.size(); ++i) points[i] = {a[i], b[i]};
+  std::sort(points.begin(), points.end());
+  // Pairs inside runs of equal elements, all of which stand together.
+  const auto tied = [](auto begin, auto end, auto equal) {
+    double pairs = 0;
+    for (auto first = begin; first != end;) {
+      auto last = first;
+      while (last != end && equal(*first, *last)) ++last;
+      const double run = static_cast<double>(last - first);
+      pairs += run * (run - 1) / 2;
+      first = last;
+    }
+    return pairs;
+  };
+  const double tied_a =
+      tied(points.begin(), points.end(), [](const auto& p, const auto& q) { return p.first == q.first; });
+  const double tied_both = tied(points.begin(), points.end(), std::equal_to<>());
+  std::vector<double> values, other(points.size());
+  for (const auto& point : points) values.push_back(point.second);
+  // Merge sort by b: an element that passes over others in front of it is discordant with each of them.
+  double discordant = 0;
+  for (std::size_t width = 1; width < values.size(); width *= 2) {
+    for (std::size_t begin = 0; begin < values.size(); begin += 2 * width) {
+      const std::size_t middle = std::min(begin + width, values.size());
+      const std::size_t end = std::min(begin + 2 * width, values.size());
+      std::size_t left = begin, right = middle;
+      for (std::size_t out = begin; out < end; ++out) {
+        const bool from_right = left == middle || (right < end && values[right] < values[left]);
+        if (from_right) discordant += static_cast<double>(middle - left);
+        other[out] = values[from_right ? right++ : left++];
+      }
+    }
+    values.swap(other);
+  }
+  const double tied_b = tied(values.begin(), values.end(), std::equal_to<>());
+  const double n = static_cast<double>(points.size());
+  const double pairs = n * (n - 1) / 2;
+  if (pairs == tied_a || pairs == tied_b) return std::nullopt;  // also for fewer than two samples
+  return (pairs - tied_a - tied_b + tied_both - 2 * discordant) / std::sqrt(pairs - tied_a) /
+         std::sqrt(pairs - tied_b);
 }
 
 SpearmanBySource spearman_by_source(std::span<const double> magnitudes, std::span<const double> levels,

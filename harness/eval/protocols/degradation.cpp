@@ -26,21 +26,6 @@ double quantile(std::span<const double> ascending, double share) {
   return ascending[below] + fraction * (ascending[below + 1] - ascending[below]);
 }
 
-LevelStats level_stats(double level, std::vector<double> magnitudes) {
-  std::sort(magnitudes.begin(), magnitudes.end());
-  LevelStats stats;
-  stats.level = level;
-  stats.count = static_cast<std::int64_t>(magnitudes.size());
-  for (const double value : magnitudes) stats.mean += value;
-  stats.mean /= static_cast<double>(magnitudes.size());
-  stats.min = magnitudes.front();
-  stats.q1 = quantile(magnitudes, 0.25);
-  stats.median = quantile(magnitudes, 0.5);
-  stats.q3 = quantile(magnitudes, 0.75);
-  stats.max = magnitudes.back();
-  return stats;
-}
-
 KindResult evaluate_kind(const std::string& kind, std::vector<DegradationSample> samples) {
   KindResult result;
   result.kind = kind;
@@ -58,6 +43,7 @@ KindResult evaluate_kind(const std::string& kind, std::vector<DegradationSample>
   }
   for (auto& [level, values] : by_level) result.levels.push_back(level_stats(level, std::move(values)));
   result.rho_pooled = spearman(magnitudes, levels);
+  result.tau_pooled = kendall_tau_b(magnitudes, levels);
   const SpearmanBySource by_source = spearman_by_source(magnitudes, levels, sources);
   result.rho_source_mean = by_source.mean;
   result.rho_source_median = by_source.median;
@@ -82,10 +68,25 @@ std::optional<double> mean_over_kinds(const std::vector<KindResult>& kinds,
 
 }  // namespace
 
-DegradationSet read_degradation_set(const std::filesystem::path& levels_csv) {
+LevelStats level_stats(double level, std::vector<double> magnitudes) {
+  std::sort(magnitudes.begin(), magnitudes.end());
+  LevelStats stats;
+  stats.level = level;
+  stats.count = static_cast<std::int64_t>(magnitudes.size());
+  for (const double value : magnitudes) stats.mean += value;
+  stats.mean /= static_cast<double>(magnitudes.size());
+  stats.min = magnitudes.front();
+  stats.q1 = quantile(magnitudes, 0.25);
+  stats.median = quantile(magnitudes, 0.5);
+  stats.q3 = quantile(magnitudes, 0.75);
+  stats.max = magnitudes.back();
+  return stats;
+}
+
+DegradationSet read_degradation_set(const std::filesystem::path& levels_csv, const data::PictureNames* names) {
   const data::ListText text(levels_csv);
   const std::filesystem::path folder = levels_csv.parent_path();
-  data::PictureFinder finder(levels_csv, folder.empty() ? "." : folder);
+  data::PictureFinder finder(levels_csv, folder.empty() ? "." : folder, names);
   DegradationSet set;
   std::vector<int> pictures;
   bool header = true;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/data/lists/picture_names.h"
 #include "harness/eval/features/features.h"
 
 namespace qcface::eval {
@@ -22,8 +23,10 @@ struct DegradationSet {
   };
   std::vector<Entry> entries;
 };
-/// Throws Error naming file and line for anything malformed or a picture that is not there.
-DegradationSet read_degradation_set(const std::filesystem::path& levels_csv);
+/// Throws Error naming file and line for anything malformed or a picture that is not there (with `names`: that has none of
+/// them).
+DegradationSet read_degradation_set(const std::filesystem::path& levels_csv,
+                                    const data::PictureNames* names = nullptr);
 
 /// Distribution of the magnitude at one level.
 struct LevelStats {
@@ -31,6 +34,8 @@ struct LevelStats {
   std::int64_t count = 0;
   double mean = 0, min = 0, q1 = 0, median = 0, q3 = 0, max = 0;
 };
+/// Quantiles by linear interpolation between the closest ranks; of at least one magnitude.
+LevelStats level_stats(double level, std::vector<double> magnitudes);
 
 struct DegradationSample {
   std::string file;
@@ -43,6 +48,7 @@ struct KindResult {
   std::string kind;
   std::vector<LevelStats> levels;         // ascending
   std::optional<double> rho_pooled;       // empty: undefined (constant magnitudes)
+  std::optional<double> tau_pooled;       // Kendall tau-b
   std::optional<double> rho_source_mean;  // per source picture over its levels, then mean and median
   std::optional<double> rho_source_median;
   std::int64_t sources = 0;

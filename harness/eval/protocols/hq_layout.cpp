@@ -51,7 +51,7 @@ Known known_as(const std::string& name) {
   return {name, {name}, {}};
 }
 
-bool exists(const fs::path& path) {
+bool is_there(const fs::path& path) {
   std::error_code error;
   return fs::exists(path, error);
 }
@@ -65,7 +65,7 @@ std::optional<fs::path> place_of(const HqSource& source, const Known& set) {
   if (source.names != nullptr) return source.root / set.aliases.front();
   for (const std::string& alias : set.aliases) {
     if (is_folder(source.root / alias)) return source.root / alias;
-    if (exists(source.root / (alias + ".bin")) && alias == set.aliases.front())
+    if (is_there(source.root / (alias + ".bin")) && alias == set.aliases.front())
       return source.root / (alias + ".bin");
   }
   return std::nullopt;
@@ -129,7 +129,7 @@ std::vector<VerifySet> open_hq_sets(const HqSource& source) {
     fs::path list;
     if (place->extension() != ".bin") {
       const std::vector<fs::path> lists = candidates(source, set, *place);
-      const auto found = std::find_if(lists.begin(), lists.end(), exists);
+      const auto found = std::find_if(lists.begin(), lists.end(), is_there);
       if (found == lists.end()) {
         require(!asked, "{}: no pair list of {}: looked for {} and {} others", place->string(), name,
                 lists.front().string(), lists.size() - 1);
@@ -167,7 +167,7 @@ std::vector<VerifySet> open_packs(const fs::path& place, const std::string& want
   }
   std::vector<VerifySet> sets;
   for (const fs::path& pack : packs) {
-    require(exists(pack), "{}: there is no such pack", pack.string());
+    require(is_there(pack), "{}: there is no such pack", pack.string());
     sets.push_back(open_verify_set(pack, {}));
   }
   return sets;

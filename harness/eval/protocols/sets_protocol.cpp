@@ -22,6 +22,7 @@
 #include "harness/eval/protocols/fit_set.h"
 #include "harness/eval/protocols/hq_layout.h"
 #include "harness/eval/protocols/quality_constants.h"
+#include "harness/eval/protocols/roc_sheet.h"
 #include "harness/eval/protocols/verify.h"
 #include "harness/eval/protocols/verify_protocol.h"
 #include "harness/eval/protocols/verify_set.h"
@@ -110,7 +111,7 @@ class SetsMeasurement final : public Measurement {
     std::optional<QmfConstants> constants = constants_.fixed();
     if (!train_db_.empty()) constants = fit_on_training_set(features, fit);
     json& sets = result.json["sets"] = json::array();
-    std::string& roc = result.sheets["roc.csv"] = "set,score,fpr,tpr,threshold\n";
+    std::string& roc = result.sheets["roc.csv"] = kSetsRocHeader;
     double accuracies = 0;
     std::size_t measured = 0;
     for (const VerifySet& set : sets_) {
@@ -160,10 +161,7 @@ class SetsMeasurement final : public Measurement {
     for (std::size_t i = 0; i < std::size(kScores); ++i) {
       if (!*measures[i]) continue;
       const ScoreMeasures& of_score = **measures[i];
-      for (std::size_t k = 0; k < of_score.roc.points.size(); ++k) {
-        fmt::format_to(std::back_inserter(roc), "{},{},{},{},{}\n", csv_field(name), kScores[i].key,
-                       of_score.roc.fpr(k), of_score.roc.tpr(k), of_score.roc.points[k].threshold);
-      }
+      append_roc(roc, csv_field(name) + "," + kScores[i].key, of_score.roc);
       if (of_score.kfold)
         sheets[fmt::format("{0}/{1}_{0}.txt", name, kScores[i].file)] = published_roc(*of_score.kfold);
     }
@@ -224,43 +222,28 @@ class SetsMeasurement final : public Measurement {
   std::vector<VerifySet> sets_;
 };
 
-Presentation present(const Result& result) {
-  const bool packs = text_at(result.json, "format").starts_with("qcface-bin");
-  const json& sets = list_at(result.json, "sets");
-  Presentation shown;
+// A row a score of a set. True in `unresolved` if a target is below what the pairs can tell.
+Table sets_table(const json& sets, bool packs, bool& unresolved) {
   Table table;
-  table.columns = {{"set", 12}, {"pairs", 7}, {"score", 15}, {"QCFace 10-fold", 17}};
+  table.columns = {{"set", 10}, {"score", 14}, {"pairs", 7}, {"QCFace 10-fold", 17}};
+  table.text_columns = 2;
   if (packs) table.columns.push_back({"InsightFace 10-fold", 21});
   for (const char* name : {"AUC", "EER"}) table.columns.push_back({name, 8});
-  table.columns.push_back({"TAR 1e-2", 10});
-  table.columns.push_back({"TAR 1e-3", 10});
-  bool unresolved = false;
-  double accuracies = 0;
-  std::size_t measured = 0;
+  for (const char* name : {"TAR 1e-2", "TAR 1e-3"}) table.columns.push_back({name, 10});
+  const auto accuracy = [](const json& measures) {
+    return percent_std(number_at(measures, "accuracy_mean"), number_at(measures, "accuracy_std"));
+  };
   for (const json& set : sets) {
-    const std::string name = text_at(set, "name", "?");
-    const double used = number_at(object_at(set, "pairs"), "used");
-    if (const std::string missing = text_at(set, "missing"); !missing.empty())
-      shown.note(name + ": " + missing, Where::kBoth, Note::Kind::kWarning);
-    if (const double excluded = number_at(object_at(set, "pairs"), "excluded"); excluded > 0) {
-      shown.note(
-          fmt::format("{}: {:.0f} of {:.0f} pairs excluded: {} pictures could not be read", name, excluded,
-                      number_at(object_at(set, "pairs"), "listed"), list_at(set, "corrupt").size()),
-          Where::kBoth, Note::Kind::kWarning);
-    }
     bool first = true;
     for (const NamedScore& score : kScores) {
       const json& measures = object_at(set, score.key);
       if (measures.empty()) continue;
-      Table::Row row{{first ? name : "", first ? number(used, 0) : "", label_of(score.key),
-                      percent_std(number_at(measures, "accuracy_mean"), number_at(measures, "accuracy_std"))},
-                     Where::kBoth};
-      if (packs) {
-        const json& insightface = object_at(set, "insightface");
-        row.cells.push_back(first ? percent_std(number_at(insightface, "accuracy_mean"),
-                                                number_at(insightface, "accuracy_std"))
-                                  : "");
+      Table::Row row{{"", label_of(score.key), "", accuracy(measures)}, Where::kBoth};
+      if (first) {
+        row.cells[0] = text_at(set, "name", "?");
+        row.cells[2] = number(number_at(object_at(set, "pairs"), "used"), 0);
       }
+      if (packs) row.cells.push_back(first ? accuracy(object_at(set, "insightface")) : "");
       row.cells.push_back(percent(number_at(measures, "auc")));
       row.cells.push_back(percent(number_at(measures, "eer")));
       for (const double far : {1e-2, 1e-3}) {
@@ -269,50 +252,78 @@ Presentation present(const Result& result) {
         unresolved |= !resolvable;
         row.cells.push_back(percent(number_at(tar, "tar_nearest")) + (resolvable ? "" : "*"));
       }
-      if (first) {
-        const json& of_set = packs ? object_at(set, "insightface") : measures;
-        if (const double mean = number_at(of_set, "accuracy_mean"); std::isfinite(mean)) {
-          accuracies += mean;
-          ++measured;
-        }
-      }
       first = false;
       table.rows.push_back(std::move(row));
     }
   }
-  if (measured > 0) {
-    shown.tiles.push_back({"Verification accuracy",
-                           percent(accuracies / static_cast<double>(measured)) + " %",
-                           fmt::format("10-fold, mean of {} sets", measured)});
+  return table;
+}
+
+void add_warnings(const json& sets, Presentation& shown) {
+  for (const json& set : sets) {
+    const std::string name = text_at(set, "name", "?");
+    const json& pairs = object_at(set, "pairs");
+    if (const std::string missing = text_at(set, "missing"); !missing.empty())
+      shown.note(name + ": " + missing, Where::kBoth, Note::Kind::kWarning);
+    if (const double excluded = number_at(pairs, "excluded"); excluded > 0) {
+      shown.note(fmt::format("{}: {:.0f} of {:.0f} pairs excluded: {} pictures could not be read", name,
+                             excluded, number_at(pairs, "listed"), list_at(set, "corrupt").size()),
+                 Where::kBoth, Note::Kind::kWarning);
+    }
+    if (const double left_out = number_at(pairs, "left_out"); left_out > 0) {
+      shown.note(fmt::format("{}: {:.0f} pairs left out: a picture of theirs is missing", name, left_out),
+                 Where::kBoth, Note::Kind::kWarning);
+    }
   }
+}
+
+void add_accuracy_tile(const json& sets, bool packs, Presentation& shown) {
+  double accuracies = 0;
+  int measured = 0;
+  for (const json& set : sets) {
+    const double mean = number_at(object_at(set, packs ? "insightface" : "cosine"), "accuracy_mean");
+    if (!std::isfinite(mean)) continue;
+    accuracies += mean;
+    ++measured;
+  }
+  if (measured == 0) return;
+  shown.tiles.push_back({"Verification accuracy", percent(accuracies / measured) + " %",
+                         fmt::format("10-fold, mean of {} sets", measured)});
+}
+
+Presentation present(const Result& result) {
+  const bool packs = text_at(result.json, "format").starts_with("qcface-bin");
+  const json& sets = list_at(result.json, "sets");
+  const std::string flip = text_at(object_at(result.json, "conditions"), "flip", "unknown");
+  Presentation shown;
+  add_accuracy_tile(sets, packs, shown);
+  add_warnings(sets, shown);
+  bool unresolved = false;
+  Table table = sets_table(sets, packs, unresolved);
   table.caption = fmt::format(
       "In percent. 10-fold accuracies: mean \xC2\xB1 standard deviation of the folds. TAR at the FAR nearest "
       "to the "
       "target, as published tables have it. Flip fusion: {}.{}",
-      text_at(object_at(result.json, "conditions"), "flip", "unknown"),
-      unresolved ? " * Not resolvable: the target is below 1 / different pairs." : "");
-  shown.note(
-      fmt::format("all in percent; flip fusion {}", text_at(object_at(result.json, "conditions"), "flip")),
-      Where::kScreen);
-  shown.blocks.push_back(std::move(table));
+      flip, unresolved ? " * Not resolvable: the target is below 1 / different pairs." : "");
+  shown.note("all in percent; flip fusion " + flip, Where::kScreen);
+  shown.blocks.emplace_back(std::move(table));
   if (unresolved) shown.note("* not resolvable: the target is below 1 / different pairs", Where::kScreen);
-  if (!sets.empty()) {
-    const json& constants = object_at(sets.front(), "qmf_constants");
-    if (!constants.empty()) {
-      shown.note(
-          fmt::format("quality-aware score: alpha {:.9g}, beta {:.9g} ({})", number_at(constants, "alpha"),
-                      number_at(constants, "beta"), text_at(constants, "source")),
-          Where::kBoth, Note::Kind::kSmall);
-    }
+  const json& constants = sets.empty() ? json() : object_at(sets.front(), "qmf_constants");
+  if (constants.is_object() && !constants.empty()) {
+    shown.note(
+        fmt::format("quality-aware score: alpha {:.9g}, beta {:.9g} ({})", number_at(constants, "alpha"),
+                    number_at(constants, "beta"), text_at(constants, "source")),
+        Where::kBoth, Note::Kind::kSmall);
   }
   const auto sheet = result.sheets.find("roc.csv");
-  if (sheet != result.sheets.end()) {
+  std::vector<RocCurve> curves = roc_curves(sheet == result.sheets.end() ? std::string() : sheet->second);
+  if (!curves.empty()) {
     Figure figure;
-    figure.plot = roc_plot(curves_of(sheet->second), "Verification");
+    figure.plot = roc_plot(curves, "Verification");
     figure.caption = "True against false accept rate of each set, FAR on a log axis.";
     figure.wide = true;
     figure.file = "roc.svg";
-    if (!figure.plot.series.empty()) shown.blocks.push_back(std::move(figure));
+    shown.blocks.emplace_back(std::move(figure));
   }
   return shown;
 }

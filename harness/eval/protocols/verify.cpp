@@ -53,6 +53,7 @@ ScoreMeasures measure(std::span<const double> scores, std::span<const char> same
   if (scores.size() >= static_cast<std::size_t>(kFolds)) measures.kfold = kfold_accuracy(scores, same);
   measures.roc = compute_roc(scores, same, RocPoints::kThinned);
   measures.auc = auc(measures.roc);
+  measures.auc_interval = auc_interval(scores, same);
   measures.summary = summarize(measures.roc);
   measures.tar = tar_at_far(measures.roc, scores, same);
   return measures;

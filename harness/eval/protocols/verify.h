@@ -10,6 +10,7 @@
 
 #include "harness/data/lists/pairs.h"
 #include "harness/eval/features/extract.h"
+#include "harness/eval/measures/interval.h"
 #include "harness/eval/measures/kfold.h"
 #include "harness/eval/measures/kfold_insightface.h"
 #include "harness/eval/measures/qmag_fit.h"
@@ -23,6 +24,7 @@ struct ScoreMeasures {
   std::optional<KfoldResult> kfold;  // QCFace style; none of fewer than ten pairs
   Roc roc;                           // thinned
   double auc = 0;                    // fraction
+  AucInterval auc_interval;          // DeLong, 95 %
   RocSummary summary;
   std::vector<TarRow> tar;
 };

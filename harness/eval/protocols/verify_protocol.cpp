@@ -1,7 +1,6 @@
 // `verify`: a pair list under --data, or a pack; constants of the quality-aware score as --qmf says.
 #include <fmt/format.h>
 
-#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "harness/eval/protocol.h"
 #include "harness/eval/protocols/fit_set.h"
 #include "harness/eval/protocols/quality_constants.h"
+#include "harness/eval/protocols/roc_sheet.h"
 #include "harness/eval/protocols/verify.h"
 #include "harness/eval/protocols/verify_protocol.h"
 #include "harness/eval/protocols/verify_set.h"
@@ -20,13 +20,6 @@ namespace qcface::eval {
 namespace {
 
 namespace fs = std::filesystem;
-
-void append_roc(std::string& csv, std::string_view name, const Roc& roc) {
-  for (std::size_t i = 0; i < roc.points.size(); ++i) {
-    fmt::format_to(std::back_inserter(csv), "{},{},{},{}\n", name, roc.fpr(i), roc.tpr(i),
-                   roc.points[i].threshold);
-  }
-}
 
 class VerifyMeasurement final : public Measurement {
  public:
@@ -89,9 +82,10 @@ class VerifyMeasurement final : public Measurement {
     conditions["pictures"] = to_json_text(folder.string());
     conditions["swap_rb"] = features.options().preparation.swap_rb;
     result.sheets["magnitudes.csv"] = magnitudes_csv(set_.pairs.images, embeddings);
-    std::string& roc = result.sheets["roc.csv"] = "score,fpr,tpr,threshold\n";
+    std::string& roc = result.sheets["roc.csv"] = kRocHeader;
     if (found.cosine) append_roc(roc, "cosine", found.cosine->roc);
     if (found.qmf) append_roc(roc, "qmf", found.qmf->roc);
+    result.sheets["scores.npy"] = scores_npy(found);
     if (found.cosine && found.cosine->kfold) {
       result.figures["accuracy"] = found.cosine->kfold->accuracy_mean;
       result.figures["accuracy_std"] = found.cosine->kfold->accuracy_std;
@@ -130,7 +124,7 @@ const Protocol kVerify{
     "verify",
     "Verify a pair list: 10-fold accuracy, ROC, AUC, TAR at FAR, cosine and quality-aware score",
     "Folder of the pictures that the list names, or a verification pack (lfw.bin)",
-    "verify.json, roc.csv, roc.svg, magnitudes.csv",
+    "verify.json, roc.csv, roc.svg, roc.png, magnitudes.csv, scores.npy",
     "Verification",
     "verification",
     "FOLDER",

@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <sstream>
+#include <string_view>
 #include <utility>
 
+#include "core/npy.h"
 #include "core/text.h"
 #include "harness/eval/protocol.h"
+#include "harness/eval/protocols/roc_sheet.h"
 #include "harness/eval/protocols/verify_protocol.h"
 #include "harness/eval/result.h"
 #include "harness/plot/roc_plot.h"
@@ -35,6 +37,10 @@ json measures_json(const ScoreMeasures& m) {
                 {"fnmr_at_fmr_1e-1", fnmr_at_fmr(m.roc, 0.1)},
                 {"fnmr_at_fmr_1e-2", fnmr_at_fmr(m.roc, 0.01)},
                 {"tar_at_far", m.tar}};
+  if (m.auc_interval.standard_error) {
+    measures["auc_standard_error"] = *m.auc_interval.standard_error;
+    measures["auc_interval_95"] = {m.auc_interval.low, m.auc_interval.high};
+  }
   if (m.kfold) {
     measures.update({{"accuracy_mean", m.kfold->accuracy_mean},
                      {"accuracy_std", m.kfold->accuracy_std},
@@ -62,6 +68,12 @@ struct Parts {
   std::string flip;
 };
 
+std::string interval_text(const json& measures) {
+  const json& ends = list_at(measures, "auc_interval_95");
+  if (ends.size() != 2 || !ends[0].is_number() || !ends[1].is_number()) return kNoFigure;
+  return fmt::format("{} to {}", percent(ends[0].get<double>()), percent(ends[1].get<double>()));
+}
+
 Table measures_table(const Parts& parts) {
   Table table;
   table.columns = {{"measure", 34}, {"unit", 6}, {"cosine", 18}};
@@ -88,6 +100,8 @@ Table measures_table(const Parts& parts) {
         std::pair{"auc_kfold", "AUC of the fold mean (auc_kfold)"},
         std::pair{"eer", "equal error rate (EER)"}}) {
     add(measure, percent(number_at(parts.cosine, key)), percent(number_at(parts.qmf, key)));
+    if (key == std::string_view("auc"))
+      add("AUC, 95 % interval (DeLong)", interval_text(parts.cosine), interval_text(parts.qmf));
   }
   table.caption = fmt::format(
       "Accuracies and VAL: mean \xC2\xB1 standard deviation of the folds. Magnitude of the pictures: {} to "
@@ -167,34 +181,6 @@ Figure roc_figure(const Parts& parts, std::vector<RocCurve> curves) {
 
 }  // namespace
 
-std::vector<RocCurve> curves_of(const std::string& sheet) {
-  std::vector<RocCurve> curves;
-  std::istringstream lines(sheet);
-  std::string line;
-  std::getline(lines, line);
-  const std::vector<std::string> heading = split_csv(line);
-  const bool sets = !heading.empty() && heading[0] == "set";  // one more column in front
-  while (std::getline(lines, line)) {
-    std::vector<std::string> fields = split_csv(line);
-    if (sets && !fields.empty()) {
-      if (fields.size() > 1) fields[1] = fields[0] + (fields[1] == "cosine" ? "" : ", " + fields[1]);
-      fields.erase(fields.begin());
-    }
-    if (fields.size() < 4) continue;
-    const double fpr = csv_number(fields[1]), tpr = csv_number(fields[2]);
-    if (!std::isfinite(fpr) || !std::isfinite(tpr)) continue;
-    if (curves.empty() || curves.back().name != fields[0]) {
-      RocCurve& curve = curves.emplace_back();
-      curve.name = fields[0];
-      curve.colour = static_cast<int>(curves.size()) - 1;
-      curve.dashed = sets ? fields[0].find(", ") != std::string::npos : curves.size() > 1;
-    }
-    curves.back().fpr.push_back(fpr);
-    curves.back().tpr.push_back(tpr);
-  }
-  return curves;
-}
-
 json tar_row(const json& measures, double far) {
   for (const json& row : list_at(measures, "tar_at_far")) {
     if (std::fabs(number_at(row, "far") - far) < 1e-9 * far) return row;
@@ -250,6 +236,17 @@ json to_json(const VerifyResult& r) {
   return result;
 }
 
+std::string scores_npy(const VerifyResult& found) {
+  std::vector<double> rows;
+  rows.reserve(2 * found.cosine_scores.size());
+  for (std::size_t i = 0; i < found.cosine_scores.size(); ++i) {
+    rows.push_back(found.same_of_pair[i] ? 1 : 0);
+    rows.push_back(found.cosine_scores[i]);
+  }
+  const std::int64_t shape[] = {static_cast<std::int64_t>(found.cosine_scores.size()), 2};
+  return npy_text(rows, shape);
+}
+
 Presentation present_verify(const Result& result) {
   const Parts parts(result.json);
   const double used = number_at(parts.pairs, "used"), same = number_at(parts.pairs, "same");
@@ -302,7 +299,7 @@ Presentation present_verify(const Result& result) {
   }
   if (!tar.rows.empty()) shown.blocks.push_back(std::move(tar));
   const auto sheet = result.sheets.find("roc.csv");
-  std::vector<RocCurve> curves = curves_of(sheet == result.sheets.end() ? std::string() : sheet->second);
+  std::vector<RocCurve> curves = roc_curves(sheet == result.sheets.end() ? std::string() : sheet->second);
   if (curves.empty() && parts.cosine.empty() && !missing.empty()) {
     // There is no curve to be drawn.
   } else if (curves.empty()) {

@@ -12,13 +12,14 @@
 
 namespace qcface::synth {
 
-extern const Toy kToyHq;  // toy_hq.cpp
+extern const Toy kToyHq;   // toy_hq.cpp
+extern const Toy kToyIjb;  // toy_ijb.cpp
 
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kToys{&kToyHq};
+constexpr std::array kToys{&kToyHq, &kToyIjb};
 constexpr std::uint64_t kFirstPerson = 1u << 21;  // people of no other painted set
 constexpr int kQuality = 92;
 

@@ -100,7 +100,7 @@ TEST_CASE("protocols: every row is complete, and names differ") {
   }
   REQUIRE(names.size() == protocols().size());
   REQUIRE(sections.size() == protocols().size());
-  REQUIRE(test::contains(test::error_of([] { (void)protocol("verfy"); }), "known: verify, degradation"));
+  REQUIRE(test::contains(test::error_of([] { (void)protocol("verfy"); }), "known: verify, hq, bin, "));
 }
 
 TEST_CASE("protocols: a result read back from its files is shown and written as the new one was") {
