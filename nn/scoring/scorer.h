@@ -62,7 +62,7 @@ struct RocCounts {
 };
 
 struct IdentifyRequest {
-  RowsView probes, gallery;
+  RowsView probes, gallery;  // of one type
   ScoreRule rule;
   /// Mates of probe i: gallery rows mates[mate_begin[i] .. mate_begin[i + 1]); mate_begin has probes.count + 1 entries.
   std::span<const std::int64_t> mate_begin;
@@ -95,7 +95,8 @@ class Scorer {
   virtual void pair_scores(const RowsView& rows, std::span<const RowPair> pairs, const ScoreRule& rule,
                            std::span<double> out) = 0;
   virtual RocCounts roc(const RocRequest& request) = 0;
-  /// Memory beside request and result does not grow with either count.
+  /// Memory beside request and result: at most 16 bytes for each row of either, and blocks of bounded size. Throws Error naming
+  /// the row whose length is no number.
   virtual IdentifyFound identify(const IdentifyRequest& request) = 0;
   virtual const char* name() const = 0;  // "cpu", "cuda"
 };

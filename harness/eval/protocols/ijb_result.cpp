@@ -56,6 +56,13 @@ json to_json(const IjbIdentification& found) {
           {"open_set", {{"galleries", std::move(galleries)}, {"tpir", std::move(tpir)}}}};
 }
 
+// A truth value of a JSON object, or `absent`.
+bool flag_at(const json& object, const char* key, bool absent) {
+  if (!object.is_object()) return absent;
+  const auto it = object.find(key);
+  return it != object.end() && it->is_boolean() ? it->get<bool>() : absent;
+}
+
 std::string shown_name(const json& method) {
   const std::string name = text_at(method, "name");
   return name == "qmf" ? "quality-aware" : name;
@@ -109,7 +116,7 @@ Table verification_table(const json& methods, bool& unresolved) {
       measures.add(fmt::format("TAR at FAR {:g}, {}", number_at(targets[i], "far"), name),
                    [&](const json& method) {
                      const json& row = row_at(list_at(object_at(method, "verification"), "tar_at_far"), i);
-                     const bool resolvable = row.value("resolvable", true);
+                     const bool resolvable = flag_at(row, "resolvable", true);
                      unresolved |= !resolvable;
                      return percent(number_at(row, key)) + (resolvable ? "" : "*");
                    });
@@ -150,7 +157,7 @@ Table identification_table(const json& methods, bool& unresolved) {
     measures.add(fmt::format("TPIR at FPIR {:g}, mean of galleries", kIjbFars[i]), [&](const json& method) {
       bool resolvable = true;
       for (const json& gallery : list_at(open_set(method), "galleries"))
-        resolvable &= row_at(list_at(gallery, "rows"), i).value("resolvable", true);
+        resolvable &= flag_at(row_at(list_at(gallery, "rows"), i), "resolvable", true);
       unresolved |= !resolvable;
       return percent(number_at(row_at(list_at(open_set(method), "tpir"), i), "tpir")) +
              (resolvable ? "" : "*");
@@ -171,7 +178,7 @@ std::string pooling_text(const json& method) {
   };
   std::string line = fmt::format("{}: media/template by {} (1:1), {} (1:N)", shown_name(method),
                                  text("verification"), text("identification"));
-  if (method.value("detector_scores", false)) line += ", pictures weighted by the detector's score";
+  if (flag_at(method, "detector_scores", false)) line += ", pictures weighted by the detector's score";
   return line;
 }
 
@@ -254,7 +261,7 @@ Presentation present_ijb(const Result& result) {
                          gallery[1].get<double>(), number_at(whole, "probes"));
   }
   shown.note(sizes + fmt::format("; flip fusion {}{}", text_at(whole, "flip", "unknown"),
-                                 whole.value("published", false) ? "; as the published script" : ""));
+                                 flag_at(whole, "published", false) ? "; as the published script" : ""));
   for (const json& method : methods) shown.note(pooling_text(method), Where::kBoth, Kind::kSmall);
   if (const double unreadable = number_at(pictures, "unreadable"); unreadable > 0) {
     shown.note(

@@ -41,6 +41,8 @@ void check(const IdentifyRequest& request) {
   const std::int64_t probes = request.probes.count, gallery = request.gallery.count;
   require(request.probes.width == request.gallery.width, "identification: probes are {} wide, the gallery {}",
           request.probes.width, request.gallery.width);
+  require((request.probes.f32 == nullptr) == (request.gallery.f32 == nullptr) || probes == 0 || gallery == 0,
+          "identification: probes and gallery are of two types, expected both in float or both in double");
   require(gallery <= std::numeric_limits<std::int32_t>::max(),
           "identification: a gallery of {} rows, expected fewer than 2^31", gallery);
   require(static_cast<std::int64_t>(request.mate_begin.size()) == probes + 1,
