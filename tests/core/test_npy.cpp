@@ -39,6 +39,19 @@ TEST_CASE("npy round trip of floats and names") {
   REQUIRE(read_npy(folder / "n.npy").to_strings() == names);
 }
 
+TEST_CASE("npy of doubles in memory is what the reader takes from a file") {
+  test::TemporaryFolder folder;
+  const std::vector<double> values{1, 0.1, 0, -1e300, 1, 0.5};
+  const std::vector<std::int64_t> shape{3, 2};
+  write_file_atomically(folder / "d.npy", npy_text(values, shape));
+  const NpyArray array = read_npy(folder / "d.npy");
+  REQUIRE(array.dtype == "<f8");
+  REQUIRE(array.shape == shape);
+  REQUIRE(array.to_double() == values);
+  write_file_atomically(folder / "none.npy", npy_text({}, std::vector<std::int64_t>{0, 2}));
+  REQUIRE(read_npy(folder / "none.npy").elements() == 0);
+}
+
 TEST_CASE("npy test vectors written by NumPy are read") {
   const NpyArray names = read_npy(test::vectors("hq_cache/filenames_toy.npy"));
   REQUIRE(names.to_strings().size() == static_cast<std::size_t>(names.elements()));

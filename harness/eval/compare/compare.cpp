@@ -270,7 +270,8 @@ std::vector<Figure> overlay(const Comparison& comparison, std::span<const ModelR
         if (series.colour < 0) continue;
         drawable = drawable && series.mark != Mark::kPoints;
         series.name = models[layer.model].name + (series.name.empty() ? "" : ": " + series.name);
-        series.colour = static_cast<int>(layer.model);
+        // Filled steps cannot be dashed: a colour each.
+        series.colour = static_cast<int>(series.mark == Mark::kSteps ? lines : layer.model);
         if (!std::exchange(first, false) && series.mark == Mark::kLine) series.mark = Mark::kDashed;
         merged.plot.series.push_back(std::move(series));
         ++lines;
@@ -330,9 +331,13 @@ std::vector<Comparison> compare(std::span<const ModelResults> models, const Boot
         comparison.numbers[row].second[model] = value;
       });
       check_data(comparison, models);
+      // Scores beside a result are its own only if it measures pairs: another protocol's may lie in the same folder.
+      const bool measures_pairs = std::any_of(
+          comparison.numbers.begin(), comparison.numbers.end(),
+          [](const auto& entry) { return entry.first == "auc" || entry.first.ends_with(".auc"); });
       std::vector<std::string> parts;
       for (const KeptResult* kept : comparison.of_model) {
-        if (kept == nullptr) continue;
+        if (kept == nullptr || !measures_pairs) continue;
         for (std::string& part : parts_of(kept->result.json)) {
           if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(std::move(part));
         }

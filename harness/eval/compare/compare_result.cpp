@@ -44,6 +44,11 @@ void set_widths(Table& table) {
   }
 }
 
+// In percent, with a sign, and without "-0.000".
+std::string signed_percent(double fraction) {
+  const double rounded = std::round(1e5 * fraction) / 1e3;
+  return fmt::format("{:+.3f}", rounded == 0 ? 0.0 : rounded);
+}
 std::string p_text(double p) { return p < 0.0005 ? "< 0.001" : fmt::format("{:.3f}", p); }
 
 Table differences_table(const Comparison& comparison, std::span<const ModelResults> models) {
@@ -56,8 +61,8 @@ Table differences_table(const Comparison& comparison, std::span<const ModelResul
     table.rows.push_back(
         {{fmt::format("{} ({})", pair.measure, d.method),
           printable(models[pair.first].name, 60) + " - " + printable(models[pair.second].name, 60),
-          fmt::format("{:+.3f}", 100 * d.difference),
-          d.low && d.high ? fmt::format("{:+.3f} to {:+.3f}", 100 * *d.low, 100 * *d.high) : kNoFigure,
+          signed_percent(d.difference),
+          d.low && d.high ? signed_percent(*d.low) + " to " + signed_percent(*d.high) : kNoFigure,
           d.p ? p_text(*d.p) : kNoFigure},
          Where::kBoth});
   }

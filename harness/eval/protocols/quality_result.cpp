@@ -185,7 +185,7 @@ Table sets_table(const json& sets) {
 std::vector<Figure> reject_figures(const Result& result) {
   struct Curve {
     std::vector<Series> qualities;
-    Series random, bound;
+    double fnmr_at_zero = 0;
   };
   std::vector<std::pair<std::string, std::string>> order;  // variant, FMR
   std::map<std::pair<std::string, std::string>, Curve> curves;
@@ -203,12 +203,7 @@ std::vector<Figure> reject_figures(const Result& result) {
     const double reject = csv_number(row[3]);
     curve.qualities.back().x.push_back(reject);
     curve.qualities.back().y.push_back(csv_number(row[4]));
-    if (curve.qualities.size() > 1) continue;
-    for (const auto& [series, value] :
-         {std::pair{&curve.random, &row[6]}, std::pair{&curve.bound, &row[7]}}) {
-      series->x.push_back(reject);
-      series->y.push_back(csv_number(*value));
-    }
+    curve.fnmr_at_zero = csv_number(row[6]);
   }
   std::vector<Figure> figures;
   std::set<std::string> files;
@@ -224,10 +219,17 @@ std::vector<Figure> reject_figures(const Result& result) {
     figure.plot.y = {"false non-match rate (FNMR)", Scale::kLinear, 0.0, {}};
     figure.plot.width = 620;
     figure.plot.height = 360;
-    curve.random.name = "random";
-    curve.random.mark = Mark::kDashed;
-    curve.bound.name = "lower bound";
-    for (Series* reference : {&curve.random, &curve.bound}) {
+    Series random, bound;
+    random.name = "random";
+    random.mark = Mark::kDashed;
+    bound.name = "lower bound";
+    for (int i = 0; i <= 190; ++i) {  // finer than the grid: it is no straight line
+      bound.x.push_back(i / 200.0);
+      bound.y.push_back(reject_lower_bound(curve.fnmr_at_zero, i / 200.0));
+    }
+    random.x = {0, 0.95};
+    random.y = {curve.fnmr_at_zero, curve.fnmr_at_zero};
+    for (Series* reference : {&random, &bound}) {
       reference->colour = -1;
       reference->width = 1.2;
       figure.plot.series.push_back(std::move(*reference));

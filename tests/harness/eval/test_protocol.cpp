@@ -1,6 +1,5 @@
 // The table of protocols, and what every row can rely on: files, terminal and page come from the result alone.
 #include "harness/eval/protocol.h"
-#include "harness/plot/png.h"
 
 #include <filesystem>
 #include <fstream>
@@ -8,6 +7,7 @@
 #include <string>
 
 #include "core/atomic_file.h"
+#include "harness/plot/png.h"
 #include "tests/harness/eval/fake_embedder.h"
 #include "tests/harness/eval/run_protocol.h"
 #include "tests/harness/eval/support.h"
@@ -139,10 +139,10 @@ TEST_CASE("protocols: a new one is a row: its options, files and table come of t
   measurement->read();
   const Result result = measure(*measurement, features);
   const auto written = write_result(folder.root / "out", kLengths, result, {{"weights", "formula"}});
-  std::vector<fs::path> wanted{folder.root / "out/lengths.csv", folder.root / "out/lengths.svg"};
-  if (can_render_png()) wanted.push_back(folder.root / "out/lengths.png");
-  wanted.push_back(folder.root / "out/lengths.json");
-  REQUIRE(written == wanted);
+  std::vector<fs::path> expected{folder.root / "out/lengths.csv", folder.root / "out/lengths.svg"};
+  if (can_render_png()) expected.push_back(folder.root / "out/lengths.png");
+  expected.push_back(folder.root / "out/lengths.json");
+  REQUIRE(written == expected);
   const auto json = test::read_json(folder.root / "out/lengths.json");
   REQUIRE(json.at("lengths").size() == 3);
   REQUIRE(json.at("conditions").at("weights") == "formula");

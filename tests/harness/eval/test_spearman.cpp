@@ -50,3 +50,37 @@ TEST_CASE("Spearman correlation refuses NaN") {
   const std::vector<double> bad{1, std::numeric_limits<double>::quiet_NaN()}, good{1, 2};
   REQUIRE(test::contains(test::error_of([&] { (void)spearman(bad, good); }), "value 1 is NaN"));
 }
+
+TEST_CASE("Kendall tau-b agrees with a count of all pairs, with ties on both sides") {
+  RandomStream random(4, RandomPurpose::kTest);
+  for (const int count : {2, 3, 17, 64, 201}) {
+    std::vector<double> a, b;
+    for (int i = 0; i < count; ++i) {
+      a.push_back(std::round(3 * random.normal()));
+      b.push_back(std::round(a.back() + 3 * random.normal()));
+    }
+    double concordant = 0, discordant = 0, tied_a = 0, tied_b = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      for (std::size_t j = i + 1; j < a.size(); ++j) {
+        const double sign = (a[i] - a[j]) * (b[i] - b[j]);
+        concordant += sign > 0 ? 1 : 0;
+        discordant += sign < 0 ? 1 : 0;
+        tied_a += a[i] == a[j] ? 1 : 0;
+        tied_b += b[i] == b[j] ? 1 : 0;
+      }
+    }
+    const double pairs = 0.5 * count * (count - 1);
+    CAPTURE(count);
+    if (pairs == tied_a || pairs == tied_b) {
+      REQUIRE(!kendall_tau_b(a, b).has_value());
+      continue;
+    }
+    const double want = (concordant - discordant) / std::sqrt((pairs - tied_a) * (pairs - tied_b));
+    REQUIRE(std::fabs(kendall_tau_b(a, b).value() - want) <= 1e-12);
+  }
+  const std::vector<double> constant{2, 2, 2}, rising{1, 2, 3}, one{1};
+  REQUIRE(!kendall_tau_b(constant, rising).has_value());
+  REQUIRE(!kendall_tau_b(rising, constant).has_value());
+  REQUIRE(!kendall_tau_b(one, one).has_value());
+  REQUIRE(kendall_tau_b(rising, rising).value() == 1);
+}

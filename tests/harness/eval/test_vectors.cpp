@@ -233,6 +233,7 @@ TEST_CASE("vector spearman: ranks, pooled and per picture") {
   const auto rho = spearman(magnitudes, levels);
   REQUIRE(rho.has_value());
   REQUIRE(relative_error(*rho, file.at("rho")) <= kTight);
+  REQUIRE(relative_error(kendall_tau_b(magnitudes, levels).value(), file.at("kendall_tau_b")) <= kTight);
   const auto& per_image = file.at("per_image");
   std::vector<std::int64_t> sources;
   for (std::size_t i = 0; i < magnitudes.size(); ++i) {
