@@ -110,7 +110,7 @@ class IjbMeasurement final : public Measurement {
     require_usage(!no_pairs_ || !no_identification_,
                   "--no-1v1 and --no-1n together leave nothing to measure");
     require_usage(!no_pairs_ || !save_scores_, "--save-scores and --no-1v1 contradict each other");
-    constants_.settle(table);
+    constants_.settle(table, preset);
     const bool quality = std::find(chosen_.begin(), chosen_.end(), IjbSimilarity::kQmf) != chosen_.end();
     require_usage(!quality || constants_.from() != QualityConstants::From::kOff,
                   "--similarity_method qmf needs constants: --qmf preset --preset NAME, --qmf given, or "

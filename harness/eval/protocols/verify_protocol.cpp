@@ -43,7 +43,7 @@ class VerifyMeasurement final : public Measurement {
         pairs_.empty() || !fs::is_regular_file(folder, error),
         "--pairs and the verification pack --data {} contradict each other: a pack holds its own pairs",
         folder.string());
-    constants_.settle(table);
+    constants_.settle(table, preset);
     if (constants_.from() == QualityConstants::From::kFit) {
       require_usage(!fit_data_.empty(),
                     "--qmf fit needs --fit-data: a folder of training identities, or one with --fit-pairs");
