@@ -91,7 +91,8 @@ std::optional<double> kendall_tau_b(std::span<const double> a, std::span<const d
   const double n = static_cast<double>(points.size());
   const double pairs = n * (n - 1) / 2;
   if (pairs == tied_a || pairs == tied_b) return std::nullopt;  // also for fewer than two samples
-  return (pairs - tied_a - tied_b + tied_both - 2 * discordant) / std::sqrt((pairs - tied_a) * (pairs - tied_b));
+  return (pairs - tied_a - tied_b + tied_both - 2 * discordant) /
+         std::sqrt((pairs - tied_a) * (pairs - tied_b));
 }
 
 SpearmanBySource spearman_by_source(std::span<const double> magnitudes, std::span<const double> levels,

@@ -59,16 +59,20 @@ TEST_CASE("compare: two models on the same pairs, with intervals, files and one 
 
   // Every figure of the two results, as they show them.
   const auto one = read_json(out / "one/verify.json"), two = read_json(out / "two/verify.json");
-  const auto row = std::find_if(verify.rows.begin(), verify.rows.end(), [](const auto& r) { return r.measure == "AUC %"; });
+  const auto row = std::find_if(verify.rows.begin(), verify.rows.end(),
+                                [](const auto& r) { return r.measure == "AUC %"; });
   REQUIRE(row != verify.rows.end());
-  REQUIRE(row->cells == std::vector<std::string>{percent(one.at("cosine").at("auc")), percent(two.at("cosine").at("auc"))});
+  REQUIRE(row->cells ==
+          std::vector<std::string>{percent(one.at("cosine").at("auc")), percent(two.at("cosine").at("auc"))});
 
   REQUIRE(verify.differences.size() == 4);  // AUC, TAR at 0.01 and 0.1, accuracy
   REQUIRE(verify.differences[0].measure == "AUC");
-  REQUIRE(std::fabs(verify.differences[0].difference.first - one.at("cosine").at("auc").get<double>()) <= 1e-12);
+  REQUIRE(std::fabs(verify.differences[0].difference.first - one.at("cosine").at("auc").get<double>()) <=
+          1e-12);
   REQUIRE(verify.differences[0].difference.p.has_value());
   REQUIRE(verify.differences[3].measure == "accuracy, 10-fold");
-  REQUIRE(std::fabs(verify.differences[3].difference.second - two.at("cosine").at("accuracy_mean").get<double>()) <= 1e-12);
+  REQUIRE(std::fabs(verify.differences[3].difference.second -
+                    two.at("cosine").at("accuracy_mean").get<double>()) <= 1e-12);
   // The other model has no result of `quality`: its column is empty, and the scores beside it are not that protocol's.
   REQUIRE(comparisons[1].of_model[1] == nullptr);
   REQUIRE(comparisons[1].differences.empty());
@@ -78,7 +82,8 @@ TEST_CASE("compare: two models on the same pairs, with intervals, files and one 
   const auto json = read_json(out / "compared/compare.json");
   REQUIRE(json.at("format") == "qcface-compare/1");
   REQUIRE(json.at("comparisons")[0].at("conditions")[1].at("weights") == "two");
-  REQUIRE(json.at("comparisons")[0].at("conditions")[0].at("model") != json.at("comparisons")[0].at("conditions")[1].at("model"));
+  REQUIRE(json.at("comparisons")[0].at("conditions")[0].at("model") !=
+          json.at("comparisons")[0].at("conditions")[1].at("model"));
   REQUIRE(json.at("comparisons")[0].at("numbers").at("cosine.auc")[1] == two.at("cosine").at("auc"));
   REQUIRE(json.at("comparisons")[0].at("differences").size() == 4);
   REQUIRE(contains(read_file(out / "compared/compare.csv"), "protocol,set,measure,one,two\nverify,,"));
@@ -106,7 +111,8 @@ TEST_CASE("compare: other data is never passed over in silence") {
   comparisons = compare(models, bootstrap);
   REQUIRE(comparisons[0].differences.empty());
   REQUIRE(contains(shown(comparisons, models), "the result of two has no fingerprint of its data"));
-  REQUIRE(contains(shown(comparisons, models), "no interval for one and two: their scores are those of different pairs"));
+  REQUIRE(contains(shown(comparisons, models),
+                   "no interval for one and two: their scores are those of different pairs"));
 
   // Damaged scores cost the interval, nothing else.
   std::ofstream(out / "two" / "scores.npy") << "damaged";

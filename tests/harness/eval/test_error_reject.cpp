@@ -2,8 +2,10 @@
 #include "harness/eval/measures/error_reject.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "tests/harness/eval/support.h"
 
@@ -33,7 +35,8 @@ Pairs random_pairs(std::uint64_t seed, int count) {
   Pairs pairs{made.scores, {}, made.same};
   RandomStream random(seed + 100, RandomPurpose::kTest);
   for (std::size_t i = 0; i < pairs.scores.size(); ++i)
-    pairs.quality.push_back(std::round(20 + 8 * (pairs.same[i] ? pairs.scores[i] : 0.0) + 3 * random.normal()));
+    pairs.quality.push_back(
+        std::round(20 + 8 * (pairs.same[i] ? pairs.scores[i] : 0.0) + 3 * random.normal()));
   return pairs;
 }
 
@@ -68,8 +71,9 @@ double plain_fnmr(const Pairs& pairs, RejectRule rule, double fmr, double share)
     std::sort(observed.begin(), observed.end());
     double best = std::numeric_limits<double>::infinity(), best_rate = -1;
     for (const double score : observed) {
-      const double rate =
-          static_cast<double>(std::count_if(impostors.begin(), impostors.end(), [&](double s) { return s >= score; })) / n;
+      const double rate = static_cast<double>(std::count_if(impostors.begin(), impostors.end(),
+                                                            [&](double s) { return s >= score; })) /
+                          n;
       const double distance = std::fabs(rate - fmr);
       if (distance < best || (distance == best && rate > best_rate)) {
         best = distance;
@@ -154,12 +158,15 @@ TEST_CASE("vector error_reject: every variant") {
 TEST_CASE("error versus reject: every point as a plain computation has it") {
   for (const int count : {40, 301, 1200}) {
     const Pairs pairs = random_pairs(static_cast<std::uint64_t>(count), count);
-    for (const RejectRule rule : {RejectRule::kFixed, RejectRule::kRefit, RejectRule::kMagface, RejectRule::kNearest}) {
+    for (const RejectRule rule :
+         {RejectRule::kFixed, RejectRule::kRefit, RejectRule::kMagface, RejectRule::kNearest}) {
       for (const double fmr : {0.1, 0.01}) {
-        if (!resolves_fmr(std::count(pairs.same.begin(), pairs.same.end(), 0), fmr) && rule != RejectRule::kMagface)
+        if (!resolves_fmr(std::count(pairs.same.begin(), pairs.same.end(), 0), fmr) &&
+            rule != RejectRule::kMagface)
           continue;
         const RejectRequest request{rule, fmr};
-        const ErrorReject curve = error_versus_reject(pairs.scores, pairs.same, pairs.quality, {&request, 1})[0];
+        const ErrorReject curve =
+            error_versus_reject(pairs.scores, pairs.same, pairs.quality, {&request, 1})[0];
         for (int step = 0; step < kRejectSteps; ++step) {
           CAPTURE(count, name_of(rule), fmr, step);
           const double got = curve.fnmr[static_cast<std::size_t>(step)];
@@ -192,8 +199,8 @@ TEST_CASE("error versus reject: a useless quality has 1, a perfect one the lower
   const ErrorReject perfect = error_versus_reject(pairs.scores, pairs.same, pairs.quality, {&request, 1})[0];
   for (int step = 0; step < kRejectSteps; ++step) {
     CAPTURE(step);
-    REQUIRE(std::fabs(perfect.fnmr[static_cast<std::size_t>(step)] - reject_lower_bound(0.1, reject_share(step))) <=
-            kTight);
+    REQUIRE(std::fabs(perfect.fnmr[static_cast<std::size_t>(step)] -
+                      reject_lower_bound(0.1, reject_share(step))) <= kTight);
   }
   REQUIRE(perfect.partial[0].normalised.value() < 0.3);
 }

@@ -26,7 +26,8 @@ Two two_models(std::uint64_t seed, int pairs, double share_same = 0.5) {
   const auto made = make_scores(seed, pairs, 0.25, 0.02, share_same);
   Two two{made.scores, {}, made.same};
   RandomStream random(seed + 50, RandomPurpose::kTest);
-  for (const double score : two.first) two.second.push_back(std::round((score + 0.1 * random.normal()) / 0.02) * 0.02);
+  for (const double score : two.first)
+    two.second.push_back(std::round((score + 0.1 * random.normal()) / 0.02) * 0.02);
   return two;
 }
 
@@ -96,8 +97,8 @@ TEST_CASE("DeLong in O(n log n) is DeLong by its definition") {
     const double variance = want.covariance[0][0] + want.covariance[1][1] - 2 * want.covariance[0][1];
     REQUIRE(variance > 0);
     REQUIRE(std::fabs(difference.difference - (want.auc[0] - want.auc[1])) <= 1e-12);
-    REQUIRE(std::fabs(difference.high.value() - difference.low.value() - 2 * 1.959963984540054 * std::sqrt(variance)) <=
-            1e-12);
+    REQUIRE(std::fabs(difference.high.value() - difference.low.value() -
+                      2 * 1.959963984540054 * std::sqrt(variance)) <= 1e-12);
     const double z = std::fabs(difference.difference) / std::sqrt(variance);
     REQUIRE(std::fabs(difference.p.value() - std::erfc(z / std::sqrt(2.0))) <= 1e-12);
   }
@@ -134,7 +135,9 @@ TEST_CASE("intervals: equal models do not differ; what cannot be told is left op
   REQUIRE(!auc_difference(scores, scores, labels).p.has_value());
   const std::vector<double> shorter{0.9, 0.1};
   REQUIRE(contains(error_of([&] { (void)auc_difference(scores, shorter, labels); }), "second model"));
-  REQUIRE(contains(error_of([&] { (void)tar_differences(scores, scores, labels, fars, {10, 0, 1, {}}); }),
+  REQUIRE(contains(error_of([&] {
+                     (void)tar_differences(scores, scores, labels, fars, {10, 0, 1, {}});
+                   }),
                    "at least 40"));
 }
 
@@ -180,7 +183,8 @@ TEST_CASE("bootstrap of TAR: drawing the tail alone is drawing all") {
       b.push_back(two.second[drawn]);
     }
     for (std::vector<double>* values : {&a, &b})
-      std::nth_element(values->begin(), values->begin() + static_cast<std::ptrdiff_t>(k), values->end(), std::greater<>());
+      std::nth_element(values->begin(), values->begin() + static_cast<std::ptrdiff_t>(k), values->end(),
+                       std::greater<>());
     double above_a = 0, above_b = 0;
     for (std::size_t i = 0; i < positives.size(); ++i) {
       const std::size_t drawn = positives[random.below(positives.size())];

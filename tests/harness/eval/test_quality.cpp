@@ -52,10 +52,12 @@ std::vector<std::string> lines_of(const fs::path& file) {
 TEST_CASE("eval quality: every curve, table and figure is a file, and is read back as it was") {
   const test::MadeFeatures made(40, 6, 1);
   const fs::path out = made.folder / "out";
-  const std::string first = (made.folder / "first.txt").string(), second = (made.folder / "second.txt").string();
-  const Result result = run_quality(made, out,
-                                    {"--variant", "all", "--fmr", "0.1", "0.01", "0.0001", "--quality",
-                                     (made.folder / "quality.csv").string(), "--sets", "early=" + first + "," + second});
+  const std::string first = (made.folder / "first.txt").string(),
+                    second = (made.folder / "second.txt").string();
+  const Result result =
+      run_quality(made, out,
+                  {"--variant", "all", "--fmr", "0.1", "0.01", "0.0001", "--quality",
+                   (made.folder / "quality.csv").string(), "--sets", "early=" + first + "," + second});
   const auto json = read_json(out / "quality.json");
   REQUIRE(json.at("format") == "qcface-quality/1");
   REQUIRE(json.at("pairs").at("same") == 200);
@@ -72,7 +74,8 @@ TEST_CASE("eval quality: every curve, table and figure is a file, and is read ba
   REQUIRE(json.at("correlation")[0].at("spearman").get<double>() > 0.5);
   REQUIRE(json.at("curves")[0].at("variant") == "fixed");
   REQUIRE(json.at("curves")[0].at("partial")[0].at("normalised").get<double>() < 0.8);
-  REQUIRE(result.figures.at("erc_fixed_1e-1_normalised") == json.at("curves")[0].at("partial")[0].at("normalised"));
+  REQUIRE(result.figures.at("erc_fixed_1e-1_normalised") ==
+          json.at("curves")[0].at("partial")[0].at("normalised"));
 
   REQUIRE(lines_of(out / "erc.csv").size() == 1 + 16 * kRejectSteps);
   REQUIRE(lines_of(out / "erc.csv")[0] == "quality,variant,fmr,reject,fnmr,threshold,random,lower_bound");
@@ -103,19 +106,23 @@ TEST_CASE("eval quality: every curve, table and figure is a file, and is read ba
   REQUIRE(screen_text(protocol("quality").present(*again)) == text);
 }
 
-TEST_CASE("eval quality: degraded pictures under --data are measured too, pictures that cannot be read are counted") {
+TEST_CASE(
+    "eval quality: degraded pictures under --data are measured too, pictures that cannot be read are "
+    "counted") {
   const test::PictureFolder folder(8, 4);
   test::write_pairs(folder.root, 8, 4);
   std::ofstream(folder.root / "p3" / "1.png") << "spoilt";
   std::ofstream levels(folder.root / "levels.csv");
   levels << "file,source,kind,level\n";
-  for (int i = 0; i < 4; ++i) levels << "p0/" << i << ".png,a," << (i == 0 ? "none" : "a/b") << "," << i << "\n";
+  for (int i = 0; i < 4; ++i)
+    levels << "p0/" << i << ".png,a," << (i == 0 ? "none" : "a/b") << "," << i << "\n";
   for (int i = 1; i < 4; ++i) levels << "p1/" << i << ".png,a,a_b," << i << "\n";
   levels.close();
   test::FormulaEmbedder embedder(12);
   NetworkFeatures features(embedder, {});
-  const Result result = test::run_protocol("quality", features, folder.root, folder.root / "out",
-                                           {"--fmr", "0.2", "--sets", "all=" + (folder.root / "p0").string()});
+  const Result result =
+      test::run_protocol("quality", features, folder.root, folder.root / "out",
+                         {"--fmr", "0.2", "--sets", "all=" + (folder.root / "p0").string()});
   const auto json = read_json(folder.root / "out/quality.json");
   REQUIRE(json.at("pairs").at("excluded") == 4);
   REQUIRE(json.at("sets")[0].at("count") == 31);
@@ -140,12 +147,17 @@ TEST_CASE("eval quality: faults of its lists are found before a picture is embed
   const auto error = [&](std::vector<std::string> arguments) {
     return error_of([&] { (void)run_quality(made, out, std::move(arguments)); });
   };
-  REQUIRE(contains(error({"--quality", file("a.csv", "name,value\np0/0.jpg,high\n")}), "a.csv: line 2: the quality 'high'"));
+  REQUIRE(contains(error({"--quality", file("a.csv", "name,value\np0/0.jpg,high\n")}),
+                   "a.csv: line 2: the quality 'high'"));
   REQUIRE(contains(error({"--quality", file("b.csv", "p0/0.jpg\n")}), "b.csv: line 1: expected name,value"));
-  REQUIRE(contains(error({"--quality", file("c.csv", "p0/0.jpg,1\np0/1.jpg,2\n")}), "c.csv: no quality for 22 of 24 pictures"));
-  REQUIRE(contains(error({"--quality", file("d.csv", "p0/0.jpg,1\np0/0.jpg,2\n")}), "name 2 is name 1 again"));
-  REQUIRE(contains(error({"--quality", file("e.csv", "p0/0.jpg,nan\np0/1.jpg,inf\n")}), "line 2: the quality 'inf'"));
-  REQUIRE(contains(error({"--sets", file("f.txt", "p0/0.jpg\np9/0.jpg\n")}), "f.txt: line 2: there is no picture"));
+  REQUIRE(contains(error({"--quality", file("c.csv", "p0/0.jpg,1\np0/1.jpg,2\n")}),
+                   "c.csv: no quality for 22 of 24 pictures"));
+  REQUIRE(
+      contains(error({"--quality", file("d.csv", "p0/0.jpg,1\np0/0.jpg,2\n")}), "name 2 is name 1 again"));
+  REQUIRE(contains(error({"--quality", file("e.csv", "p0/0.jpg,nan\np0/1.jpg,inf\n")}),
+                   "line 2: the quality 'inf'"));
+  REQUIRE(contains(error({"--sets", file("f.txt", "p0/0.jpg\np9/0.jpg\n")}),
+                   "f.txt: line 2: there is no picture"));
   REQUIRE(contains(error({"--sets", "p7"}), "no name with the folder p7/"));
   REQUIRE(contains(error({"--sets", "p1,p1"}), "two sets are called p1"));
   REQUIRE(contains(error({"--variant", "magface", "--fmr", "0.02"}), "powers of ten"));
@@ -160,7 +172,8 @@ TEST_CASE("eval quality on real embeddings: LFW's curves are those of a direct c
   const fs::path features_folder = test::real_data("features"), lists = test::real_data("lists");
   if (features_folder.empty() || lists.empty())
     QCFACE_SKIP("QCFACE_REAL_DATA names no folder with features and lists: embeddings of LFW and its pairs");
-  FileFeatures features(features_folder / "lfw_y1.npy", features_folder / "lfw_y1_names.txt", FlipFusion::kVectorAdd);
+  FileFeatures features(features_folder / "lfw_y1.npy", features_folder / "lfw_y1_names.txt",
+                        FlipFusion::kVectorAdd);
   const data::PairList pairs = data::read_pairs(lists / "lfw_pairs.txt", "lfw", {&features.names(), false});
   REQUIRE(pairs.size() == 6000);
   const Embeddings embeddings = features.of(pairs.images);
@@ -191,7 +204,8 @@ TEST_CASE("eval quality on real embeddings: LFW's curves are those of a direct c
     }
   }
   std::sort(impostors.begin(), impostors.end(), std::greater<>());
-  std::stable_sort(genuine.begin(), genuine.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(genuine.begin(), genuine.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   for (const ErrorReject& curve : result.findings[0].curves) {
     CAPTURE(curve.fmr);
     const double t = impostors[static_cast<std::size_t>(curve.fmr * 3000 + 1e-9)];
@@ -212,5 +226,6 @@ TEST_CASE("eval quality on real embeddings: LFW's curves are those of a direct c
     REQUIRE(std::fabs(curve.partial[0].normalised.value() - area / (0.2 * curve.fnmr_at_zero)) <= 1e-12);
     REQUIRE(curve.partial[0].normalised.value() < 0.7);  // this network's length is a quality
   }
-  REQUIRE(result.findings[0].curves[1].fnmr_at_zero == 46.0 / 3000);  // 1 - 0.98467, the known TAR at FAR 1e-3
+  REQUIRE(result.findings[0].curves[1].fnmr_at_zero ==
+          46.0 / 3000);  // 1 - 0.98467, the known TAR at FAR 1e-3
 }
