@@ -28,8 +28,7 @@ def variance(v10, v01):
 class Measures(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = support.pathlib.Path(cls.enterClassContext(support.tempfile.TemporaryDirectory())) \
-            if hasattr(cls, "enterClassContext") else support.pathlib.Path(support.tempfile.mkdtemp())
+        cls.folder = support.pathlib.Path(support.tempfile.mkdtemp())
         cls.addClassCleanup(support.shutil.rmtree, cls.folder, ignore_errors=True)
         random = np.random.default_rng(5)
         names = [f"p{person}/{picture}.jpg" for person in range(PEOPLE) for picture in range(PICTURES)]

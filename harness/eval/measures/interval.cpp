@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstddef>
 #include <numeric>
+#include <random>
+#include <utility>
 
 #include "core/error.h"
 #include "core/random.h"
@@ -108,7 +110,7 @@ Tail tail_of(const std::vector<double>& first, const std::vector<double>& second
                      larger);
     for (std::size_t i = 0; i < keep; ++i) chosen[order[i]] = 1;
   }
-  Tail tail;
+  Tail tail;  // in list order, so that exchanging the models changes nothing but signs
   for (std::size_t i = 0; i < first.size(); ++i) {
     if (!chosen[i]) continue;
     tail.first.push_back(first[i]);
@@ -118,23 +120,28 @@ Tail tail_of(const std::vector<double>& first, const std::vector<double>& second
        {std::pair{&tail.first, &tail.by_first}, std::pair{&tail.second, &tail.by_second}}) {
     ranks->resize(scores->size());
     std::iota(ranks->begin(), ranks->end(), 0U);
-    std::sort(ranks->begin(), ranks->end(), [s = scores](std::uint32_t a, std::uint32_t b) {
-      return (*s)[a] != (*s)[b] ? (*s)[a] > (*s)[b] : a < b;
+    std::sort(ranks->begin(), ranks->end(), [values = scores](std::uint32_t a, std::uint32_t b) {
+      return (*values)[a] != (*values)[b] ? (*values)[a] > (*values)[b] : a < b;
     });
   }
   return tail;
 }
 
-// How many of n draws fall on one of `part` out of `whole`: the gaps between hits are geometric, so the time goes with the
-// hits.
+// Words of a stream for the distributions of the standard library.
+struct Words {
+  using result_type = std::uint64_t;
+  static constexpr result_type min() { return 0; }
+  static constexpr result_type max() { return UINT64_MAX; }
+  result_type operator()() { return random.next_u64(); }
+  RandomStream& random;
+};
+
+// How many of n draws fall on one of `part` out of `whole`.
 std::int64_t hits(RandomStream& random, std::int64_t n, std::size_t part, std::size_t whole) {
   if (part == whole) return n;
-  const double log_miss = std::log1p(-static_cast<double>(part) / static_cast<double>(whole));
-  std::int64_t count = 0;
-  for (double at = 0;; ++count) {
-    at += std::floor(std::log1p(-random.uniform()) / log_miss) + 1;
-    if (at > static_cast<double>(n)) return count;
-  }
+  Words words{random};
+  return std::binomial_distribution<std::int64_t>(
+      n, static_cast<double>(part) / static_cast<double>(whole))(words);
 }
 
 // t for each of the ascending ranks: the score at which more than `rank` draws have been passed.
@@ -249,7 +256,10 @@ std::vector<Difference> tar_differences(std::span<const double> first, std::span
     Buffers& buffers = of_worker[static_cast<std::size_t>(worker)];
     const auto draw = [&](std::vector<std::uint32_t>& counts_of, std::size_t size, std::int64_t number) {
       counts_of.assign(size, 0);
-      for (std::int64_t i = 0; i < number; ++i) ++counts_of[random.below(size)];
+      // Two multiplications a draw, where below() takes two divisions; 53 bits leave no bias to be seen.
+      const double scale = static_cast<double>(size);
+      for (std::int64_t i = 0; i < number; ++i)
+        ++counts_of[static_cast<std::size_t>(random.uniform() * scale)];
     };
     draw(buffers.genuine, genuine_first.size(), counts.same);
     draw(buffers.tail, tail.first.size(), hits(random, counts.different, tail.first.size(), impostors));

@@ -1,6 +1,7 @@
 // How sure a figure is, and the difference of two models' figures on the same pairs: 95 % intervals and two-sided p values.
 // AUC by DeLong, DeLong and Clarke-Pearson (Biometrics 1988) in O(n log n) from midranks (Sun and Xu, 2014); rates and
-// accuracies by a paired bootstrap, seeded, the same for any number of threads.
+// accuracies by a paired bootstrap, seeded, the same for any number of threads (of one standard library, whose binomial
+// distribution it takes).
 #pragma once
 
 #include <cstdint>

@@ -4,8 +4,10 @@
 #include <functional>
 #include <utility>
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "tests/harness/eval/support.h"
 

@@ -41,7 +41,7 @@ data::Image picture_of(const std::string& png, const test::TemporaryFolder& fold
 int marked(const data::Image& image, int from, int to) {
   int count = 0;
   for (int y = from; y < to; ++y) {
-    for (int x = 0; x < image.width; ++x) {
+    for (int x = 0; x < image.width(); ++x) {
       const std::uint8_t* pixel = image.row(y) + 3 * x;
       count += pixel[0] < 250 || pixel[1] < 250 || pixel[2] < 250 ? 1 : 0;
     }
@@ -55,12 +55,13 @@ TEST_CASE("a figure as PNG has its size, a white ground, its line in colour and 
   if (!can_render_png()) QCFACE_SKIP("this build has no librsvg (Debian: librsvg2-dev)");
   const test::TemporaryFolder folder;
   const data::Image image = picture_of(render_png(render_svg_file(a_plot("A title")), 2), folder);
-  REQUIRE(image.width == 400);
-  REQUIRE(image.height == 240);
+  REQUIRE(image.width() == 400);
+  REQUIRE(image.height() == 240);
   for (int c = 0; c < 3; ++c) REQUIRE(image.row(0)[c] == 255);
   int blue = 0;
-  for (int y = 0; y < image.height; ++y) {
-    for (int x = 0; x < image.width; ++x) blue += image.row(y)[3 * x + 2] > image.row(y)[3 * x] + 80 ? 1 : 0;
+  for (int y = 0; y < image.height(); ++y) {
+    for (int x = 0; x < image.width(); ++x)
+      blue += image.row(y)[3 * x + 2] > image.row(y)[3 * x] + 80 ? 1 : 0;
   }
   REQUIRE(blue > 200);
   // The title is drawn: without a font, or with none found, its rows stay white.
