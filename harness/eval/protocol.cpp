@@ -16,14 +16,15 @@
 namespace qcface::eval {
 
 // Each in its file of protocols/: NAME_protocol.cpp, kHq and kBin in sets_protocol.cpp.
-extern const Protocol kVerify, kHq, kBin, kIjb, kQuality, kDegradation;
+extern const Protocol kVerify, kHq, kBin, kIjb, kTinyFace, kIjbs, kIdentify, kQuality, kDegradation;
 
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::array kProtocols{&kVerify, &kHq, &kBin, &kIjb, &kQuality, &kDegradation};
+constexpr std::array kProtocols{&kVerify, &kHq,       &kBin,     &kIjb,        &kTinyFace,
+                                &kIjbs,   &kIdentify, &kQuality, &kDegradation};
 
 fs::path json_path(const fs::path& folder, const Protocol& protocol) {
   return folder / (std::string(protocol.name) + ".json");
@@ -102,7 +103,8 @@ std::vector<fs::path> write_result(const fs::path& folder, const Protocol& proto
   for (const auto& block : protocol.present(result).blocks) {
     const Figure* figure = std::get_if<Figure>(&block);
     if (figure == nullptr || figure->file.empty()) continue;
-    for (fs::path& file : add_figure(group, folder / figure->file, figure->plot)) written.push_back(std::move(file));
+    for (fs::path& file : add_figure(group, folder / figure->file, figure->plot))
+      written.push_back(std::move(file));
   }
   write(json_path(folder, protocol),  // last: marks a complete set of files
         result.json.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
