@@ -16,14 +16,15 @@
 namespace qcface::eval {
 
 // Each in its file of protocols/: NAME_protocol.cpp, kHq and kBin in sets_protocol.cpp.
-extern const Protocol kVerify, kHq, kBin, kIjb, kQuality, kDegradation;
+extern const Protocol kVerify, kHq, kBin, kIjb, kTinyFace, kIjbs, kIdentify, kQuality, kDegradation;
 
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::array kProtocols{&kVerify, &kHq, &kBin, &kIjb, &kQuality, &kDegradation};
+constexpr std::array kProtocols{&kVerify, &kHq,       &kBin,     &kIjb,        &kTinyFace,
+                                &kIjbs,   &kIdentify, &kQuality, &kDegradation};
 
 fs::path json_path(const fs::path& folder, const Protocol& protocol) {
   return folder / (std::string(protocol.name) + ".json");

@@ -14,12 +14,13 @@ namespace qcface::synth {
 
 extern const Toy kToyHq;   // toy_hq.cpp
 extern const Toy kToyIjb;  // toy_ijb.cpp
+extern const Toy kToyTinyFace, kToyIjbs;
 
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kToys{&kToyHq, &kToyIjb};
+constexpr std::array kToys{&kToyHq, &kToyIjb, &kToyTinyFace, &kToyIjbs};
 constexpr std::uint64_t kFirstPerson = 1u << 21;  // people of no other painted set
 constexpr int kQuality = 92;
 
