@@ -1,5 +1,4 @@
 // `eval quality` and `compare` as a shell starts them, on embeddings of another program.
-#include <utility>
 #include <filesystem>
 #include <fstream>
 #include <string>

@@ -33,9 +33,9 @@ TEST_CASE("the nearest word is suggested, and none where none is near", "[cli]")
 }
 
 TEST_CASE("errors of usage exit with 2 and name the nearest command or option", "[cli]") {
-  refused({}, "expected one of train, eval, embed, export, inspect, report, data");
+  refused({}, "expected one of train, eval, embed, export, compare, inspect, report, data");
   refused({"evl"}, "unknown command qcface evl; did you mean eval?");
-  refused({"eval"}, "expected one of verify, degradation");
+  refused({"eval"}, "expected one of verify, hq, bin, ijb");
   refused({"eval", "verfy"}, "unknown command qcface eval verfy; did you mean verify?");
   refused({"--verison"}, "unknown option --verison; did you mean --version?");
   refused({"train", "--batchsize", "12"}, "unknown option --batchsize; did you mean --batch-size?");

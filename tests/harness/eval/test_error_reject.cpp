@@ -1,8 +1,6 @@
 // Error versus reject: the vector, a plain computation of every rule beside ours, and what cannot be told.
 #include "harness/eval/measures/error_reject.h"
 
-#include <functional>
-#include <utility>
 #include <algorithm>
 #include <functional>
 #include <limits>
