@@ -22,7 +22,7 @@ enum class RandomPurpose : std::uint32_t {
   kSynthPicture = 8,   // epoch = identity, index = picture
   kDegrade = 9,
   kPairs = 10,
-  kSubset = 11,  // pictures of a set shown once more, or at all, in an epoch; index = set
+  kSubset = 11,     // pictures of a set shown once more, or at all, in an epoch; index = set
   kBootstrap = 12,  // epoch: 0 pairs, 1 folds; index = replicate
   kTest = 1000,
 };

@@ -28,8 +28,8 @@ std::vector<std::string> model_names(const Options& options) {
     names = eval::names_of_folders(folders);
   } else {
     for (const auto& name : data::split_places(options.names)) names.push_back(name.string());
-    require_usage(names.size() == options.folders.size(), "--names holds {} names for {} result folders", names.size(),
-                  options.folders.size());
+    require_usage(names.size() == options.folders.size(), "--names holds {} names for {} result folders",
+                  names.size(), options.folders.size());
   }
   require_usage(std::set<std::string>(names.begin(), names.end()).size() == names.size(),
                 "two models would be called alike; give --names a,b,...");
@@ -40,7 +40,8 @@ int run(const Options& options) {
   require_usage(options.folders.size() >= 2, "one result folder is nothing to compare; name two or more");
   const std::vector<std::string> names = model_names(options);
   std::vector<eval::ModelResults> models;
-  for (std::size_t i = 0; i < names.size(); ++i) models.push_back(eval::read_model(names[i], options.folders[i]));
+  for (std::size_t i = 0; i < names.size(); ++i)
+    models.push_back(eval::read_model(names[i], options.folders[i]));
   require_writable_folder(options.out, "--out");  // before the long part
 
   Progress progress("bootstrap", static_cast<std::size_t>(options.bootstrap.replicates), "replicates");
@@ -53,7 +54,8 @@ int run(const Options& options) {
                                               report::compare_page(models, comparisons));
   progress.clear();
   for (const eval::ModelResults& model : models) {
-    for (const std::string& problem : model.problems) log::warn("{}: {}: left out", printable(model.name), problem);
+    for (const std::string& problem : model.problems)
+      log::warn("{}: {}: left out", printable(model.name), problem);
   }
   for (const eval::Comparison& comparison : comparisons) {
     log::info("{}", printable(eval::title_of(comparison)));
@@ -66,10 +68,12 @@ int run(const Options& options) {
 }  // namespace
 
 void add_compare(CLI::App& root, Commands& commands) {
-  Command& command = add_command(root, commands, "compare", "Compare the results of several models side by side");
+  Command& command =
+      add_command(root, commands, "compare", "Compare the results of several models side by side");
   auto options = std::make_shared<Options>();
   command.app
-      ->add_option("RESULT_FOLDER", options->folders, "Folders that `eval ... --out` or training runs wrote, one a model")
+      ->add_option("RESULT_FOLDER", options->folders,
+                   "Folders that `eval ... --out` or training runs wrote, one a model")
       ->required();
   OptionTable& table = *command.table;
   table.add("--out", options->out,

@@ -102,7 +102,8 @@ std::vector<fs::path> write_result(const fs::path& folder, const Protocol& proto
   for (const auto& block : protocol.present(result).blocks) {
     const Figure* figure = std::get_if<Figure>(&block);
     if (figure == nullptr || figure->file.empty()) continue;
-    for (fs::path& file : add_figure(group, folder / figure->file, figure->plot)) written.push_back(std::move(file));
+    for (fs::path& file : add_figure(group, folder / figure->file, figure->plot))
+      written.push_back(std::move(file));
   }
   write(json_path(folder, protocol),  // last: marks a complete set of files
         result.json.dump(1, ' ', false, json::error_handler_t::replace) + "\n");

@@ -75,7 +75,8 @@ struct Presentation {
   std::vector<Tile> tiles;
   std::vector<std::variant<Note, Table, Figure, Strip>> blocks;
   void note(std::string text, Where where = Where::kBoth, Note::Kind kind = Note::Kind::kText) {
-    blocks.emplace_back(Note{std::move(text), where, kind});  // in place: GCC 12 takes a moved variant for unset
+    blocks.emplace_back(
+        Note{std::move(text), where, kind});  // in place: GCC 12 takes a moved variant for unset
   }
 };
 

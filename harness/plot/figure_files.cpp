@@ -9,13 +9,15 @@
 
 namespace qcface {
 
-std::vector<std::filesystem::path> add_figure(FileGroup& group, const std::filesystem::path& path, const Plot& plot) {
+std::vector<std::filesystem::path> add_figure(FileGroup& group, const std::filesystem::path& path,
+                                              const Plot& plot) {
   const std::string svg = render_svg_file(plot);
   group.add(path).write(svg);
   std::vector<std::filesystem::path> added{path};
   if (!can_render_png()) {
     static std::atomic<bool> told{false};
-    if (!told.exchange(true)) log::warn("figures are written as SVG alone: this build has no librsvg to draw PNG");
+    if (!told.exchange(true))
+      log::warn("figures are written as SVG alone: this build has no librsvg to draw PNG");
     return added;
   }
   std::string png;

@@ -50,17 +50,20 @@ bool can_render_png() { return true; }
 
 std::string render_png(std::string_view svg, double scale) {
   Problem problem;
-  const Handle handle(rsvg_handle_new_from_data(reinterpret_cast<const guint8*>(svg.data()), svg.size(), problem.out()));
+  const Handle handle(
+      rsvg_handle_new_from_data(reinterpret_cast<const guint8*>(svg.data()), svg.size(), problem.out()));
   require(handle != nullptr, "PNG of a figure: the SVG cannot be read: {}", problem.what());
   gboolean has_width = FALSE, has_height = FALSE, has_box = FALSE;
   RsvgLength width{}, height{};
   RsvgRectangle box{};
-  rsvg_handle_get_intrinsic_dimensions(handle.get(), &has_width, &width, &has_height, &height, &has_box, &box);
+  rsvg_handle_get_intrinsic_dimensions(handle.get(), &has_width, &width, &has_height, &height, &has_box,
+                                       &box);
   require(has_width && has_height && width.unit == RSVG_UNIT_PX && height.unit == RSVG_UNIT_PX,
           "PNG of a figure: the SVG has no width and height in pixels");
   const double columns = std::ceil(width.length * scale), rows = std::ceil(height.length * scale);
   require(columns >= 1 && rows >= 1 && columns * rows <= kMostPixels,
-          "PNG of a figure: {} x {} pixels, expected at least one and at most {:.0f}", columns, rows, kMostPixels);
+          "PNG of a figure: {} x {} pixels, expected at least one and at most {:.0f}", columns, rows,
+          kMostPixels);
 
   const Surface surface(
       cairo_image_surface_create(CAIRO_FORMAT_RGB24, static_cast<int>(columns), static_cast<int>(rows)));

@@ -31,7 +31,8 @@ std::string conditions_table(const eval::Comparison& comparison, std::span<const
     for (std::size_t i = 0; i < models.size(); ++i) {
       const eval::KeptResult* kept = comparison.of_model[i];
       const std::string text = kept == nullptr ? "no result" : text_of(i, kept->result.json);
-      row.push_back(text.empty() ? eval::kNoFigure : "<code>" + escape_html(printable(text, 200)) + "</code>");
+      row.push_back(text.empty() ? eval::kNoFigure
+                                 : "<code>" + escape_html(printable(text, 200)) + "</code>");
     }
   };
   add("result", [&](std::size_t i, const json&) { return comparison.of_model[i]->folder.string(); });
@@ -58,7 +59,8 @@ std::string conditions_table(const eval::Comparison& comparison, std::span<const
 std::string compare_page(std::span<const eval::ModelResults> models,
                          std::span<const eval::Comparison> comparisons) {
   std::string names, links, body;
-  for (const eval::ModelResults& model : models) names += (names.empty() ? "" : ", ") + printable(model.name, 60);
+  for (const eval::ModelResults& model : models)
+    names += (names.empty() ? "" : ", ") + printable(model.name, 60);
   int number = 0;
   for (const eval::Comparison& comparison : comparisons) {
     const std::string anchor = fmt::format("comparison-{}", ++number);
@@ -71,13 +73,15 @@ std::string compare_page(std::span<const eval::ModelResults> models,
   std::string problems;
   for (const eval::ModelResults& model : models) {
     for (const std::string& problem : model.problems)
-      problems += fmt::format("<div class=\"warning\">{}: {}: left out.</div>\n", escape_html(printable(model.name, 60)),
-                              escape_html(problem));
+      problems += fmt::format("<div class=\"warning\">{}: {}: left out.</div>\n",
+                              escape_html(printable(model.name, 60)), escape_html(problem));
   }
-  return html_page("Comparison of " + names,
-                   fmt::format("<header>\n<h1>Comparison of models</h1>\n<p class=\"sub\">{}</p>\n<nav>{}</nav>\n</header>\n",
-                               escape_html(names), links) +
-                       problems + body);
+  return html_page(
+      "Comparison of " + names,
+      fmt::format(
+          "<header>\n<h1>Comparison of models</h1>\n<p class=\"sub\">{}</p>\n<nav>{}</nav>\n</header>\n",
+          escape_html(names), links) +
+          problems + body);
 }
 
 }  // namespace qcface::report

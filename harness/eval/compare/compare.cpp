@@ -44,7 +44,8 @@ std::vector<std::pair<std::string, std::string>> figures_of(const KeptResult& ke
     for (const Table::Row& row : table->rows) {
       if (row.where == Where::kPage || row.cells.empty()) continue;
       if (!row.cells[0].empty()) subject = row.cells[0];
-      std::string what = table->columns[0].name == "measure" ? subject : table->columns[0].name + " " + subject;
+      std::string what =
+          table->columns[0].name == "measure" ? subject : table->columns[0].name + " " + subject;
       const std::size_t cells = std::min(row.cells.size(), table->columns.size());
       const auto names_row = [&](std::size_t c) { return c < table->text_columns || is_text(row.cells[c]); };
       for (std::size_t c = 1; c < cells; ++c) {
@@ -75,7 +76,8 @@ void merge(const std::vector<std::vector<std::pair<std::string, Value>>>& of_mod
   }
 }
 
-void collect_numbers(const json& value, const std::string& at, std::vector<std::pair<std::string, double>>& numbers) {
+void collect_numbers(const json& value, const std::string& at,
+                     std::vector<std::pair<std::string, double>>& numbers) {
   if (value.is_number()) {
     numbers.emplace_back(at, value.get<double>());
   } else if (value.is_object()) {
@@ -84,7 +86,8 @@ void collect_numbers(const json& value, const std::string& at, std::vector<std::
       collect_numbers(part, at.empty() ? key : at + "." + key, numbers);
     }
   } else if (value.is_array() && value.size() <= kLongestList) {
-    for (std::size_t i = 0; i < value.size(); ++i) collect_numbers(value[i], fmt::format("{}[{}]", at, i), numbers);
+    for (std::size_t i = 0; i < value.size(); ++i)
+      collect_numbers(value[i], fmt::format("{}[{}]", at, i), numbers);
   }
 }
 
@@ -111,7 +114,8 @@ std::optional<PairScores> read_scores(const fs::path& file) {
 
 std::vector<double> fold_accuracies(const PairScores& pairs) {
   std::vector<double> accuracies;
-  for (const KfoldFold& fold : kfold_accuracy(pairs.scores, pairs.same).folds) accuracies.push_back(fold.accuracy);
+  for (const KfoldFold& fold : kfold_accuracy(pairs.scores, pairs.same).folds)
+    accuracies.push_back(fold.accuracy);
   return accuracies;
 }
 
@@ -213,8 +217,9 @@ void check_data(Comparison& comparison, std::span<const ModelResults> models) {
   std::string sides;
   for (const auto& [fingerprint, names] : who)
     sides += fmt::format("{}{} ({})", sides.empty() ? "" : " against ", names, printable(fingerprint, 80));
-  comparison.notes.push_back({"NOT THE SAME DATA: " + sides + "; these figures cannot be compared, and no interval is given",
-                              Where::kBoth, Kind::kWarning});
+  comparison.notes.push_back(
+      {"NOT THE SAME DATA: " + sides + "; these figures cannot be compared, and no interval is given",
+       Where::kBoth, Kind::kWarning});
 }
 
 bool same_points(const Series& a, const Series& b) { return a.x == b.x && a.y == b.y && a.name == b.name; }
@@ -234,7 +239,8 @@ std::vector<Figure> overlay(const Comparison& comparison, std::span<const ModelR
     for (auto& block : shown.blocks) {
       Figure* figure = std::get_if<Figure>(&block);
       if (figure == nullptr || figure->file.empty()) continue;
-      auto at = std::find_if(by_file.begin(), by_file.end(), [&](const auto& entry) { return entry.first == figure->file; });
+      auto at = std::find_if(by_file.begin(), by_file.end(),
+                             [&](const auto& entry) { return entry.first == figure->file; });
       if (at == by_file.end()) at = by_file.insert(by_file.end(), {figure->file, {}});
       at->second.push_back({i, std::move(*figure)});
     }
@@ -251,7 +257,8 @@ std::vector<Figure> overlay(const Comparison& comparison, std::span<const ModelR
       if (reference.colour >= 0) continue;
       const bool everywhere = std::all_of(layers.begin(), layers.end(), [&](const Layer& layer) {
         const auto& series = layer.figure.plot.series;
-        return std::any_of(series.begin(), series.end(), [&](const Series& other) { return same_points(reference, other); });
+        return std::any_of(series.begin(), series.end(),
+                           [&](const Series& other) { return same_points(reference, other); });
       });
       if (everywhere) merged.plot.series.push_back(reference);
     }
@@ -270,7 +277,8 @@ std::vector<Figure> overlay(const Comparison& comparison, std::span<const ModelR
       }
     }
     if (!drawable || lines > kMostLines) continue;
-    const std::string prefix = comparison.protocol->name + (comparison.set.empty() ? "" : "_" + comparison.set);
+    const std::string prefix =
+        comparison.protocol->name + (comparison.set.empty() ? "" : "_" + comparison.set);
     merged.file = figure_name(prefix + "_" + file.substr(0, file.rfind('.')));
     figures.push_back(std::move(merged));
   }
@@ -311,7 +319,8 @@ std::vector<Comparison> compare(std::span<const ModelResults> models, const Boot
         collect_numbers(kept->result.json, "", numbers[i]);
       }
       merge(texts, [&](const std::string& key, std::size_t row, std::size_t model, const std::string& text) {
-        if (row == comparison.rows.size()) comparison.rows.push_back({key, std::vector<std::string>(models.size())});
+        if (row == comparison.rows.size())
+          comparison.rows.push_back({key, std::vector<std::string>(models.size())});
         comparison.rows[row].cells[model] = text;
       });
       merge(numbers, [&](const std::string& key, std::size_t row, std::size_t model, double value) {

@@ -71,6 +71,7 @@ std::string title_of(const Comparison& comparison);
 std::vector<std::filesystem::path> write_comparison(const std::filesystem::path& folder,
                                                     std::span<const ModelResults> models,
                                                     std::span<const Comparison> comparisons,
-                                                    const BootstrapOptions& bootstrap, const std::string& page);
+                                                    const BootstrapOptions& bootstrap,
+                                                    const std::string& page);
 
 }  // namespace qcface::eval

@@ -25,10 +25,12 @@ json optional_json(const std::optional<double>& value) { return value ? finite(*
 // Width of a column: its longest text on the terminal and two blanks.
 int width_of(const std::string& head, const std::vector<std::string>& cells) {
   const auto characters = [](const std::string& text) {
-    return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+    return static_cast<int>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
   };
   int width = characters(head);
-  for (const std::string& cell : cells) width = std::max(width, characters(cell) + 1);  // "+-" for one character
+  for (const std::string& cell : cells)
+    width = std::max(width, characters(cell) + 1);  // "+-" for one character
   return width + 2;
 }
 
@@ -46,7 +48,8 @@ std::string p_text(double p) { return p < 0.0005 ? "< 0.001" : fmt::format("{:.3
 
 Table differences_table(const Comparison& comparison, std::span<const ModelResults> models) {
   Table table;
-  table.columns = {{"difference of", 0}, {"models", 0}, {"difference (%)", 0}, {"95 % interval (%)", 0}, {"p", 0}};
+  table.columns = {
+      {"difference of", 0}, {"models", 0}, {"difference (%)", 0}, {"95 % interval (%)", 0}, {"p", 0}};
   table.text_columns = 2;
   for (const Comparison::Pair& pair : comparison.differences) {
     const Difference& d = pair.difference;
@@ -59,7 +62,8 @@ Table differences_table(const Comparison& comparison, std::span<const ModelResul
          Where::kBoth});
   }
   table.caption =
-      "Differences on the same pairs, by their scores (scores.npy). p: of no difference, two-sided, not corrected for the "
+      "Differences on the same pairs, by their scores (scores.npy). p: of no difference, two-sided, not "
+      "corrected for the "
       "number of comparisons.";
   set_widths(table);
   return table;
@@ -72,7 +76,8 @@ std::string csv_line(const std::vector<std::string>& fields) {
 }
 
 json comparison_json(const Comparison& comparison, std::span<const ModelResults> models) {
-  json conditions = json::array(), rows = json::array(), numbers = json::object(), differences = json::array();
+  json conditions = json::array(), rows = json::array(), numbers = json::object(),
+       differences = json::array();
   json fingerprints = json::array(), notes = json::array();
   for (const KeptResult* kept : comparison.of_model)
     conditions.push_back(kept == nullptr ? json(nullptr) : object_at(kept->result.json, "conditions"));
@@ -131,8 +136,8 @@ Presentation present_comparison(const Comparison& comparison, std::span<const Mo
 }
 
 std::vector<fs::path> write_comparison(const fs::path& folder, std::span<const ModelResults> models,
-                                       std::span<const Comparison> comparisons, const BootstrapOptions& bootstrap,
-                                       const std::string& page) {
+                                       std::span<const Comparison> comparisons,
+                                       const BootstrapOptions& bootstrap, const std::string& page) {
   std::error_code error;
   fs::create_directories(folder, error);
   require(!error, "{}: cannot make the folder: {}", folder.string(), error.message());
@@ -143,7 +148,8 @@ std::vector<fs::path> write_comparison(const fs::path& folder, std::span<const M
     named.push_back({{"name", to_json_text(model.name)}, {"folder", to_json_text(model.folder.string())}});
   }
   std::string csv = csv_line(head);
-  std::string differences = "protocol,set,measure,first,second,first_value,second_value,difference,low,high,p,method\n";
+  std::string differences =
+      "protocol,set,measure,first,second,first_value,second_value,difference,low,high,p,method\n";
   FileGroup group;
   std::vector<fs::path> written;
   const auto write = [&](const char* name, const std::string& text) {
@@ -157,16 +163,20 @@ std::vector<fs::path> write_comparison(const fs::path& folder, std::span<const M
       fields.insert(fields.end(), row.cells.begin(), row.cells.end());
       csv += csv_line(fields);
     }
-    const auto number = [](const std::optional<double>& value) { return value ? fmt::format("{}", *value) : std::string(); };
+    const auto number = [](const std::optional<double>& value) {
+      return value ? fmt::format("{}", *value) : std::string();
+    };
     for (const Comparison::Pair& pair : comparison.differences) {
       const Difference& d = pair.difference;
-      differences += csv_line({comparison.protocol->name, comparison.set, pair.measure, models[pair.first].name,
-                               models[pair.second].name, number(d.first), number(d.second), number(d.difference),
-                               number(d.low), number(d.high), number(d.p), d.method});
+      differences +=
+          csv_line({comparison.protocol->name, comparison.set, pair.measure, models[pair.first].name,
+                    models[pair.second].name, number(d.first), number(d.second), number(d.difference),
+                    number(d.low), number(d.high), number(d.p), d.method});
     }
     for (const Figure& figure : comparison.figures) {
       if (!files.insert(figure.file).second) continue;
-      for (fs::path& file : add_figure(group, folder / figure.file, figure.plot)) written.push_back(std::move(file));
+      for (fs::path& file : add_figure(group, folder / figure.file, figure.plot))
+        written.push_back(std::move(file));
     }
     all.push_back(comparison_json(comparison, models));
   }

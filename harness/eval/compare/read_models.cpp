@@ -39,8 +39,8 @@ fs::path normal(const fs::path& folder) {
 }  // namespace
 
 ModelResults read_model(std::string name, const fs::path& folder) {
-  require(fs::is_directory(folder), "{}: no folder; name one that `qcface eval ... --out` or a training run wrote",
-          folder.string());
+  require(fs::is_directory(folder),
+          "{}: no folder; name one that `qcface eval ... --out` or a training run wrote", folder.string());
   ModelResults model;
   model.name = std::move(name);
   model.folder = folder;

@@ -78,9 +78,9 @@ struct Ranked {
 };
 
 struct Sorted {
-  std::vector<Ranked> impostors;                         // scores descend
-  std::vector<Ranked> genuine;                           // the same
-  std::vector<std::int64_t> impostors_after;             // after m of all are left out; [M + 1]
+  std::vector<Ranked> impostors;              // scores descend
+  std::vector<Ranked> genuine;                // the same
+  std::vector<std::int64_t> impostors_after;  // after m of all are left out; [M + 1]
   std::int64_t all = 0;
 };
 
@@ -131,7 +131,9 @@ double nearest_threshold(const Sorted& sorted, std::int64_t dropped, std::int64_
   if (left == 0) return kNan;
   const auto left_of = [dropped](const Ranked& entry) { return entry.place >= dropped; };
   const auto top_genuine = std::find_if(sorted.genuine.begin(), sorted.genuine.end(), left_of);
-  const auto share = [left](std::int64_t count) { return static_cast<double>(count) / static_cast<double>(left); };
+  const auto share = [left](std::int64_t count) {
+    return static_cast<double>(count) / static_cast<double>(left);
+  };
 
   // Of the chosen group: its score, and that of the next group below; t lies in (below, score].
   double best = std::numeric_limits<double>::infinity(), score = kNan, below = kNan;
@@ -209,8 +211,8 @@ std::vector<ErrorReject> error_versus_reject(std::span<const double> scores, std
   require(quality.size() == scores.size(), "error versus reject: {} qualities for {} scores", quality.size(),
           scores.size());
   for (std::size_t i = 0; i < quality.size(); ++i)
-    require(std::isfinite(quality[i]), "error versus reject: the quality of pair {} (counted from 0) is {}", i,
-            quality[i]);
+    require(std::isfinite(quality[i]), "error versus reject: the quality of pair {} (counted from 0) is {}",
+            i, quality[i]);
 
   std::vector<double> impostors, genuine_by_quality;
   std::vector<std::size_t> genuine;
@@ -242,7 +244,8 @@ std::vector<ErrorReject> error_versus_reject(std::span<const double> scores, std
     curve.impostors = counts.different;
     if (request.rule == RejectRule::kFixed) {
       if (genuine_by_quality.empty()) {
-        for (const std::size_t i : by_quality(quality, std::move(genuine))) genuine_by_quality.push_back(scores[i]);
+        for (const std::size_t i : by_quality(quality, std::move(genuine)))
+          genuine_by_quality.push_back(scores[i]);
       }
       const auto k = static_cast<std::ptrdiff_t>(share_of(request.fmr, counts.different));
       std::nth_element(impostors.begin(), impostors.begin() + k, impostors.end(), std::greater<>());

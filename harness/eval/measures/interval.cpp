@@ -42,8 +42,8 @@ Placed place(std::span<const double> scores, std::span<const char> same) {
   Placed placed;
   placed.v10 = placements(positives, sorted_negatives, true);
   placed.v01 = placements(negatives, sorted_positives, false);
-  placed.auc = std::accumulate(placed.v10.begin(), placed.v10.end(), 0.0) /
-               static_cast<double>(placed.v10.size());
+  placed.auc =
+      std::accumulate(placed.v10.begin(), placed.v10.end(), 0.0) / static_cast<double>(placed.v10.size());
   return placed;
 }
 
@@ -104,7 +104,8 @@ Tail tail_of(const std::vector<double>& first, const std::vector<double>& second
     const auto larger = [&](std::uint32_t a, std::uint32_t b) {
       return (*scores)[a] != (*scores)[b] ? (*scores)[a] > (*scores)[b] : a < b;
     };
-    std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(keep - 1), order.end(), larger);
+    std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(keep - 1), order.end(),
+                     larger);
     for (std::size_t i = 0; i < keep; ++i) chosen[order[i]] = 1;
   }
   Tail tail;
@@ -113,7 +114,8 @@ Tail tail_of(const std::vector<double>& first, const std::vector<double>& second
     tail.first.push_back(first[i]);
     tail.second.push_back(second[i]);
   }
-  for (const auto& [scores, ranks] : {std::pair{&tail.first, &tail.by_first}, std::pair{&tail.second, &tail.by_second}}) {
+  for (const auto& [scores, ranks] :
+       {std::pair{&tail.first, &tail.by_first}, std::pair{&tail.second, &tail.by_second}}) {
     ranks->resize(scores->size());
     std::iota(ranks->begin(), ranks->end(), 0U);
     std::sort(ranks->begin(), ranks->end(), [s = scores](std::uint32_t a, std::uint32_t b) {
@@ -204,7 +206,8 @@ std::vector<Difference> tar_differences(std::span<const double> first, std::span
   std::vector<std::int64_t> ranks;
   for (const double far : fars) {
     require(far > 0 && far < 1, "difference of TAR: the FAR is {}, expected 0 < FAR < 1", far);
-    ranks.push_back(static_cast<std::int64_t>(std::floor(far * static_cast<double>(counts.different) + 1e-9)));
+    ranks.push_back(
+        static_cast<std::int64_t>(std::floor(far * static_cast<double>(counts.different) + 1e-9)));
   }
   if (ranks.empty()) return {};
   std::vector<double> genuine_first, genuine_second, impostor_first, impostor_second;
@@ -238,8 +241,8 @@ std::vector<Difference> tar_differences(std::span<const double> first, std::span
     differences[f].method = "bootstrap by pair";
   });
 
-  std::vector<std::vector<double>> replicates(ranks.size(),
-                                              std::vector<double>(static_cast<std::size_t>(options.replicates)));
+  std::vector<std::vector<double>> replicates(
+      ranks.size(), std::vector<double>(static_cast<std::size_t>(options.replicates)));
   std::vector<Buffers> of_worker(static_cast<std::size_t>(threads_for(options.threads)));
   run_tasks(options.replicates, options.threads, options.progress, [&](std::int64_t replicate, int worker) {
     RandomStream random(options.seed, RandomPurpose::kBootstrap, 0, static_cast<std::uint64_t>(replicate));
@@ -254,7 +257,8 @@ std::vector<Difference> tar_differences(std::span<const double> first, std::span
       replicates[f][static_cast<std::size_t>(replicate)] = a - b;
     });
   });
-  for (std::size_t f = 0; f < ranks.size(); ++f) fill_from_replicates(std::move(replicates[f]), differences[f]);
+  for (std::size_t f = 0; f < ranks.size(); ++f)
+    fill_from_replicates(std::move(replicates[f]), differences[f]);
   return differences;
 }
 

@@ -83,7 +83,8 @@ LevelStats level_stats(double level, std::vector<double> magnitudes) {
   return stats;
 }
 
-DegradationSet read_degradation_set(const std::filesystem::path& levels_csv, const data::PictureNames* names) {
+DegradationSet read_degradation_set(const std::filesystem::path& levels_csv,
+                                    const data::PictureNames* names) {
   const data::ListText text(levels_csv);
   const std::filesystem::path folder = levels_csv.parent_path();
   data::PictureFinder finder(levels_csv, folder.empty() ? "." : folder, names);

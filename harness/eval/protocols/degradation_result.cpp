@@ -115,7 +115,7 @@ json degradation_json(const DegradationResult& r) {
     kinds.push_back({{"kind", to_json_text(kind.kind)},
                      {"spearman_pooled", optional_number(kind.rho_pooled)},
                      {"kendall_pooled", optional_number(kind.tau_pooled)},
-                    {"spearman_source_mean", optional_number(kind.rho_source_mean)},
+                     {"spearman_source_mean", optional_number(kind.rho_source_mean)},
                      {"spearman_source_median", optional_number(kind.rho_source_median)},
                      {"sources", kind.sources},
                      {"sources_undefined", kind.sources_undefined},

@@ -46,8 +46,8 @@ QualityResult evaluate_quality(const data::PairList& pairs, const Embeddings& em
   PairMaterial material = pair_material(embeddings, pairs.pairs, pairs.same);
   result.pairs_excluded = material.excluded;
   require(!material.same.empty(),
-          "quality: no pair is left: {} listed, {} excluded because a picture could not be read", pairs.size(),
-          material.excluded);
+          "quality: no pair is left: {} listed, {} excluded because a picture could not be read",
+          pairs.size(), material.excluded);
   for (std::size_t i = 0; i < material.cosine.size(); ++i) {
     require(std::isfinite(material.cosine[i]), "quality: the score of pair {} (counted from 0) is {}", i,
             material.cosine[i]);
@@ -75,7 +75,8 @@ QualityResult evaluate_quality(const data::PairList& pairs, const Embeddings& em
     }
     finding.spearman = spearman(finding.genuine_quality, result.genuine_scores);
     finding.kendall = kendall_tau_b(finding.genuine_quality, result.genuine_scores);
-    if (!requests.empty()) finding.curves = error_versus_reject(material.cosine, material.same, quality, requests);
+    if (!requests.empty())
+      finding.curves = error_versus_reject(material.cosine, material.same, quality, requests);
   };
   find("magnitude", material.quality);
   for (const PictureQuality& other : others) find(other.name, quality_of_pairs(pairs, embeddings, other));

@@ -27,7 +27,7 @@ struct QualityOptions {
 
 /// One quality. Of a pair: the smaller value of its two pictures.
 struct QualityFinding {
-  std::string name;                // "magnitude", or of the list
+  std::string name;                 // "magnitude", or of the list
   std::vector<ErrorReject> curves;  // rule by rule, each for all FMRs that are resolved
   // Of quality and score of the genuine pairs; none: undefined (constant, or fewer than two).
   std::optional<double> spearman, kendall;

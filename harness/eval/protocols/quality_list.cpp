@@ -49,8 +49,8 @@ PictureQuality read_quality(const std::filesystem::path& list, std::span<const s
             line.number, printable(line.text, 200));
     const std::optional<double> value = number_of((*fields)[1]);
     if (std::exchange(first, false) && !value) continue;  // a heading
-    require(value.has_value(), "{}: line {}: the quality '{}' is not a finite number", list.string(), line.number,
-            printable((*fields)[1], 200));
+    require(value.has_value(), "{}: line {}: the quality '{}' is not a finite number", list.string(),
+            line.number, printable((*fields)[1], 200));
     names.push_back(std::move((*fields)[0]));
     values.push_back(*value);
   }
@@ -61,7 +61,8 @@ PictureQuality read_quality(const std::filesystem::path& list, std::span<const s
   std::string examples;
   for (const std::string& picture : pictures) {
     const std::optional<std::size_t> row = found.find(picture);
-    if (!row && missing++ < kMissingShown) examples += (examples.empty() ? "" : ", ") + printable(picture, 200);
+    if (!row && missing++ < kMissingShown)
+      examples += (examples.empty() ? "" : ", ") + printable(picture, 200);
     quality.values.push_back(row ? values[*row] : 0.0);
   }
   require(missing == 0, "{}: no quality for {} of {} pictures, for example {}", list.string(), missing,

@@ -60,16 +60,18 @@ class QualityMeasurement final : public Measurement {
         folder.string());
     if (variant_ == Variant::kMagface || variant_ == Variant::kAll) {
       for (const double fmr : fmrs_)
-        require_usage(fmr_text(fmr).starts_with("1e-"),
-                      "--fmr {} and --variant magface contradict each other: MagFace's rule knows powers of ten only",
-                      fmr);
+        require_usage(
+            fmr_text(fmr).starts_with("1e-"),
+            "--fmr {} and --variant magface contradict each other: MagFace's rule knows powers of ten only",
+            fmr);
     }
     options_ = {rules_of(variant_), fmrs_};
   }
 
   void read() override {
     std::error_code error;
-    set_ = open_verify_set(folder, pairs_.empty() ? folder / "pairs.list" : fs::path(pairs_), {names, allow_missing_});
+    set_ = open_verify_set(folder, pairs_.empty() ? folder / "pairs.list" : fs::path(pairs_),
+                           {names, allow_missing_});
     if (set_.pairs.left_out > 0) {
       log::warn("{}: {} of {} pairs are left out: a picture of theirs is missing", set_.list.string(),
                 set_.pairs.left_out, set_.pairs.left_out + static_cast<std::int64_t>(set_.pairs.size()));
@@ -95,7 +97,8 @@ class QualityMeasurement final : public Measurement {
       found.sets.push_back(magnitude_set("pairs", embeddings));
       magnitudes = magnitudes_csv(set_.pairs.images, embeddings);
     }
-    for (const NamedSet& set : further_) found.sets.push_back(magnitude_set(set.name, features.of(*set.pictures)));
+    for (const NamedSet& set : further_)
+      found.sets.push_back(magnitude_set(set.name, features.of(*set.pictures)));
     found.histogram = magnitude_histogram(found.sets);
     if (degraded_) found.degradation = evaluate_degradation(features, *degraded_);
 

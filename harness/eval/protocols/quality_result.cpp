@@ -66,9 +66,10 @@ std::string histogram_csv(const QualityFound& found) {
   for (std::size_t set = 0; set < found.sets.size(); ++set) {
     const auto& counts = found.histogram.counts[set];
     for (std::size_t bin = 0; bin < counts.size(); ++bin) {
-      fmt::format_to(std::back_inserter(csv), "{},{},{},{},{}\n", csv_field(found.sets[set].name),
-                     found.histogram.edges[bin], found.histogram.edges[bin + 1], counts[bin],
-                     static_cast<double>(counts[bin]) / static_cast<double>(found.sets[set].magnitudes.size()));
+      fmt::format_to(
+          std::back_inserter(csv), "{},{},{},{},{}\n", csv_field(found.sets[set].name),
+          found.histogram.edges[bin], found.histogram.edges[bin + 1], counts[bin],
+          static_cast<double>(counts[bin]) / static_cast<double>(found.sets[set].magnitudes.size()));
     }
   }
   return csv;
@@ -80,8 +81,8 @@ std::string scores_csv(const QualityResult& result) {
   const std::size_t stride = (pairs + kMostPoints - 1) / kMostPoints;
   for (const QualityFinding& finding : result.findings) {
     for (std::size_t i = 0; i < pairs; i += stride) {
-      fmt::format_to(std::back_inserter(csv), "{},{},{}\n", csv_field(finding.name), finding.genuine_quality[i],
-                     result.genuine_scores[i]);
+      fmt::format_to(std::back_inserter(csv), "{},{},{}\n", csv_field(finding.name),
+                     finding.genuine_quality[i], result.genuine_scores[i]);
     }
   }
   return csv;
@@ -91,8 +92,8 @@ std::string degradation_csv(const DegradationResult& degradation) {
   std::string csv = "kind,level,count,mean,min,q1,median,q3,max\n";
   for (const KindResult& kind : degradation.kinds) {
     for (const LevelStats& s : kind.levels) {
-      fmt::format_to(std::back_inserter(csv), "{},{},{},{},{},{},{},{},{}\n", csv_field(kind.kind), s.level, s.count,
-                     s.mean, s.min, s.q1, s.median, s.q3, s.max);
+      fmt::format_to(std::back_inserter(csv), "{},{},{},{},{},{},{},{},{}\n", csv_field(kind.kind), s.level,
+                     s.count, s.mean, s.min, s.q1, s.median, s.q3, s.max);
     }
   }
   return csv;
@@ -127,23 +128,27 @@ Table curves_table(const json& curves) {
                    {"normalised to 0.2", 19}, {"to 0.3", 10}, {"normalised to 0.3", 19}};
   table.text_columns = 3;
   for (const json& curve : curves) {
-    Table::Row row{{text_at(curve, "quality", "?"), text_at(curve, "variant", "?"),
-                    fmr_text(number_at(curve, "fmr")), percent(number_at(curve, "fnmr_at_zero")),
-                    number(number_at(curve, "area"), 5)},
-                   Where::kBoth};
+    Table::Row row{
+        {text_at(curve, "quality", "?"), text_at(curve, "variant", "?"), fmr_text(number_at(curve, "fmr")),
+         percent(number_at(curve, "fnmr_at_zero")), number(number_at(curve, "area"), 5)},
+        Where::kBoth};
     const json& partial = list_at(curve, "partial");
     for (std::size_t i = 0; i < kPartialLimits.size(); ++i) {
       const json& area = i < partial.size() ? partial[i] : json();
       row.cells.push_back(number(number_at(area, "area"), 5));
       const double normalised = number_at(area, "normalised");
-      row.cells.push_back(std::isfinite(normalised) || !area.is_object() ? number(normalised, 3) : "undefined");
+      row.cells.push_back(std::isfinite(normalised) || !area.is_object() ? number(normalised, 3)
+                                                                         : "undefined");
     }
     table.rows.push_back(std::move(row));
   }
   table.caption =
-      "Area under FNMR (a fraction) against the share left out, lowest quality first: over 0 to 0.95, to 0.2 and to 0.3. "
-      "Normalised: divided by that of a useless quality, so that 1 is useless and lower is better; undefined where no "
-      "genuine pair is missed. Fixed: the threshold of all impostor pairs, and genuine pairs are left out; the others leave "
+      "Area under FNMR (a fraction) against the share left out, lowest quality first: over 0 to 0.95, to 0.2 "
+      "and to 0.3. "
+      "Normalised: divided by that of a useless quality, so that 1 is useless and lower is better; undefined "
+      "where no "
+      "genuine pair is missed. Fixed: the threshold of all impostor pairs, and genuine pairs are left out; "
+      "the others leave "
       "pairs of both kinds out and take the threshold anew. They answer different questions.";
   return table;
 }
@@ -152,18 +157,20 @@ Table correlation_table(const json& correlations) {
   Table table;
   table.columns = {{"quality and genuine score", 28}, {"pairs", 10}, {"Spearman", 12}, {"Kendall tau-b", 16}};
   for (const json& entry : correlations) {
-    table.rows.push_back({{text_at(entry, "quality", "?"), number(number_at(entry, "pairs"), 0),
-                           correlation(number_at(entry, "spearman")), correlation(number_at(entry, "kendall"))},
-                          Where::kBoth});
+    table.rows.push_back(
+        {{text_at(entry, "quality", "?"), number(number_at(entry, "pairs"), 0),
+          correlation(number_at(entry, "spearman")), correlation(number_at(entry, "kendall"))},
+         Where::kBoth});
   }
-  table.caption = "Rank correlation of a genuine pair's quality, the smaller one of its two pictures', with its cosine.";
+  table.caption =
+      "Rank correlation of a genuine pair's quality, the smaller one of its two pictures', with its cosine.";
   return table;
 }
 
 Table sets_table(const json& sets) {
   Table table;
-  table.columns = {{"magnitude of", 20}, {"pictures", 10}, {"mean", 10},   {"lowest", 10},
-                   {"q1", 10},           {"median", 10},   {"q3", 10},     {"highest", 10}};
+  table.columns = {{"magnitude of", 20}, {"pictures", 10}, {"mean", 10}, {"lowest", 10},
+                   {"q1", 10},           {"median", 10},   {"q3", 10},   {"highest", 10}};
   for (const json& set : sets) {
     Table::Row row{{text_at(set, "name", "?"), number(number_at(set, "count"), 0)}, Where::kBoth};
     for (const char* key : {"mean", "min", "q1", "median", "q3", "max"})
@@ -197,7 +204,8 @@ std::vector<Figure> reject_figures(const Result& result) {
     curve.qualities.back().x.push_back(reject);
     curve.qualities.back().y.push_back(csv_number(row[4]));
     if (curve.qualities.size() > 1) continue;
-    for (const auto& [series, value] : {std::pair{&curve.random, &row[6]}, std::pair{&curve.bound, &row[7]}}) {
+    for (const auto& [series, value] :
+         {std::pair{&curve.random, &row[6]}, std::pair{&curve.bound, &row[7]}}) {
       series->x.push_back(reject);
       series->y.push_back(csv_number(*value));
     }
@@ -208,7 +216,8 @@ std::vector<Figure> reject_figures(const Result& result) {
     Curve& curve = curves.at(key);
     const double fmr = csv_number(key.second);
     Figure figure;
-    figure.plot.title = fmt::format("Error versus reject at FMR {}, {}", fmr_text(fmr), variant_words(key.first));
+    figure.plot.title =
+        fmt::format("Error versus reject at FMR {}, {}", fmr_text(fmr), variant_words(key.first));
     figure.plot.x = {key.first == "fixed" ? "share of genuine pairs left out, lowest quality first"
                                           : "share of all pairs left out, lowest quality first",
                      Scale::kLinear, 0.0, 0.95};
@@ -225,7 +234,8 @@ std::vector<Figure> reject_figures(const Result& result) {
     }
     for (Series& series : curve.qualities) figure.plot.series.push_back(std::move(series));
     figure.caption = fmt::format(
-        "FNMR of the pairs that are left, {}. Random: a quality that says nothing; lower bound: one that knows which "
+        "FNMR of the pairs that are left, {}. Random: a quality that says nothing; lower bound: one that "
+        "knows which "
         "genuine pairs are missed.",
         variant_words(key.first));
     figure.wide = true;
@@ -276,8 +286,9 @@ std::vector<Figure> score_figures(const Result& result) {
       series.colour = static_cast<int>(figures.size()) - 1;
       series.width = 0.6;
       series.opacity = 0.4;
-      figure.file = figure_name(figures.size() == 1 ? "quality_score_magnitude"
-                                                    : fmt::format("quality_score_{}_{}", figures.size() - 1, row[0]));
+      figure.file =
+          figure_name(figures.size() == 1 ? "quality_score_magnitude"
+                                          : fmt::format("quality_score_{}_{}", figures.size() - 1, row[0]));
     }
     figures.back().plot.series[0].x.push_back(csv_number(row[1]));
     figures.back().plot.series[0].y.push_back(csv_number(row[2]));
@@ -344,8 +355,9 @@ Result quality_files(const QualityFound& found) {
     if (curve.partial.empty() || !curve.partial.front().normalised) continue;
     result.figures[name + "_normalised"] = *curve.partial.front().normalised;
     if (result.headline.empty()) {
-      result.headline = fmt::format("error versus reject at FMR {}: {:.3f} of a useless quality's area to 0.2, ",
-                                    fmr_text(curve.fmr), *curve.partial.front().normalised);
+      result.headline =
+          fmt::format("error versus reject at FMR {}: {:.3f} of a useless quality's area to 0.2, ",
+                      fmr_text(curve.fmr), *curve.partial.front().normalised);
     }
   }
   if (r.findings.front().spearman) result.figures["spearman_genuine"] = *r.findings.front().spearman;
@@ -363,9 +375,9 @@ Presentation present_quality(const Result& result) {
   Presentation shown;
   if (!curves.empty()) {
     const json& partial = list_at(curves[0], "partial");
-    shown.tiles.push_back({"Error versus reject", number(number_at(partial.empty() ? json() : partial[0], "normalised"), 3),
-                           fmt::format("area to 0.2 over a useless quality's, FMR {}",
-                                       fmr_text(number_at(curves[0], "fmr")))});
+    shown.tiles.push_back(
+        {"Error versus reject", number(number_at(partial.empty() ? json() : partial[0], "normalised"), 3),
+         fmt::format("area to 0.2 over a useless quality's, FMR {}", fmr_text(number_at(curves[0], "fmr")))});
   }
   shown.note(fmt::format("pictures {:.0f}, pairs {:.0f} ({:.0f} same, {:.0f} different), flip fusion {}\n",
                          number_at(found, "images"), number_at(pairs, "used"), number_at(pairs, "same"),
@@ -380,8 +392,8 @@ Presentation present_quality(const Result& result) {
     std::string rates;
     for (const json& fmr : refused)
       rates += (rates.empty() ? "" : ", ") + fmr_text(fmr.is_number() ? fmr.get<double>() : std::nan(""));
-    shown.note(fmt::format("no curve at FMR {}: below 1/{:.0f}, what the pairs of different people can tell", rates,
-                           number_at(pairs, "different")),
+    shown.note(fmt::format("no curve at FMR {}: below 1/{:.0f}, what the pairs of different people can tell",
+                           rates, number_at(pairs, "different")),
                Where::kBoth, Kind::kWarning);
   }
   if (!curves.empty()) shown.blocks.push_back(curves_table(curves));

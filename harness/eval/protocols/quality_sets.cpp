@@ -35,8 +35,8 @@ std::vector<std::string> listed(const fs::path& list, const fs::path& root, cons
   std::vector<std::string> files;
   for (const data::ListLine& line : text.lines()) {
     fs::path file = root / std::string(line.text);
-    require(data::picture_is_there(file, names), "{}: line {}: there is no picture {}", list.string(), line.number,
-            printable(file.string(), 300));
+    require(data::picture_is_there(file, names), "{}: line {}: there is no picture {}", list.string(),
+            line.number, printable(file.string(), 300));
     files.push_back(file.string());
   }
   require(!files.empty(), "{}: no picture is listed", list.string());
@@ -52,8 +52,8 @@ std::vector<std::string> below(const std::string& place, const data::PictureName
     const std::string& name = names[row];
     if (name.starts_with(folder) || name.find("/" + folder) != std::string::npos) files.push_back(name);
   }
-  require(!files.empty(), "--sets: {} has no name with the folder {}; a set may also be a list of names", names.what(),
-          printable(folder, 300));
+  require(!files.empty(), "--sets: {} has no name with the folder {}; a set may also be a list of names",
+          names.what(), printable(folder, 300));
   return files;
 }
 
@@ -71,7 +71,8 @@ std::unique_ptr<data::PictureSource> open_set(const std::string& place, const fs
 
 }  // namespace
 
-std::vector<NamedSet> open_sets(std::string_view places, const fs::path& root, const data::PictureNames* names) {
+std::vector<NamedSet> open_sets(std::string_view places, const fs::path& root,
+                                const data::PictureNames* names) {
   std::vector<NamedSet> sets;
   std::set<std::string> taken;
   for (const fs::path& entry : data::split_places(places)) {
@@ -107,7 +108,8 @@ MagnitudeSet magnitude_set(std::string name, const Embeddings& embeddings) {
 MagnitudeHistogram magnitude_histogram(std::span<const MagnitudeSet> sets) {
   double low = std::numeric_limits<double>::infinity(), high = -low;
   for (const MagnitudeSet& set : sets) {
-    require(!set.magnitudes.empty(), "magnitudes: no picture of the set {} could be read", printable(set.name, 200));
+    require(!set.magnitudes.empty(), "magnitudes: no picture of the set {} could be read",
+            printable(set.name, 200));
     const auto [first, last] = std::minmax_element(set.magnitudes.begin(), set.magnitudes.end());
     low = std::min(low, *first);
     high = std::max(high, *last);

@@ -37,9 +37,9 @@ struct MagnitudeSet {
   std::int64_t unreadable = 0;
 };
 struct MagnitudeHistogram {
-  std::vector<double> edges;                       // kHistogramBins + 1
-  std::vector<std::vector<std::int64_t>> counts;   // by set
-  std::vector<LevelStats> stats;                   // by set
+  std::vector<double> edges;                      // kHistogramBins + 1
+  std::vector<std::vector<std::int64_t>> counts;  // by set
+  std::vector<LevelStats> stats;                  // by set
 };
 inline constexpr int kHistogramBins = 50;
 MagnitudeSet magnitude_set(std::string name, const Embeddings& embeddings);

@@ -34,7 +34,7 @@ std::vector<RocCurve> roc_curves(const std::string& csv) {
   std::string line;
   std::getline(lines, line);
   const bool sets = line.starts_with("set,");
-  bool waiting = false;       // a point was left out that ends its curve, if it is the last
+  bool waiting = false;  // a point was left out that ends its curve, if it is the last
   double fpr = 0, tpr = 0;
   const auto add = [&] {
     curves.back().fpr.push_back(fpr);
