@@ -121,8 +121,9 @@ std::vector<double> IjbSet::pool(const nn::RowsView& pictures, std::span<const s
   return std::move(pooled.rows);
 }
 
-IjbVerification IjbSet::verify(const nn::RowsView& templates, const IjbMethod& method,
-                               nn::Scorer& scorer) const {
+IjbVerification IjbSet::verify(const nn::RowsView& templates, const IjbMethod& method, nn::Scorer& scorer,
+                               const std::function<void(std::string_view what)>& say) const {
+  say("scoring pairs");
   IjbVerification found;
   found.scores.resize(lists_.pairs.size());
   nn::ScoreRule rule;
@@ -139,6 +140,7 @@ IjbVerification IjbSet::verify(const nn::RowsView& templates, const IjbMethod& m
   } else if (method.similarity == IjbSimilarity::kMagface) {
     for (double& score : found.scores) score = 1 - std::acos(std::clamp(score, -1.0, 1.0)) / std::numbers::pi;
   }
+  say("sorting scores");
   found.table = roc_table(found.scores, lists_.same, &scorer);
   stop_if_interrupted();
   found.auc = auc(found.table.roc);
@@ -200,14 +202,15 @@ IjbFound IjbSet::measure(
   if (parts_.pairs) {
     say("pooling templates", 0, 0);
     rows = pool(pictures, valid, method.verification, method.detector);
-    say("scoring pairs", 0, 0);
-    found.verification = verify(view_of(rows, pictures.width), method, scorer);
+    found.verification = verify(view_of(rows, pictures.width), method, scorer,
+                                [&](std::string_view what) { say(what, 0, 0); });
   }
   if (parts_.identification) {
     if (rows.empty() || method.identification != method.verification) {
       say("pooling templates", 0, 0);
       rows = pool(pictures, valid, method.identification, method.detector);
     }
+    say("identifying probes", 0, static_cast<std::int64_t>(lists_.probes.size()));
     found.identification =
         identify(view_of(rows, pictures.width), method, scorer,
                  [&](std::int64_t done, std::int64_t total) { say("identifying probes", done, total); });

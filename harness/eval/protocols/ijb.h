@@ -84,7 +84,8 @@ class IjbSet {
  private:
   std::vector<double> pool(const nn::RowsView& pictures, std::span<const std::uint8_t> valid,
                            const Pooling& pooling, bool detector) const;
-  IjbVerification verify(const nn::RowsView& templates, const IjbMethod& method, nn::Scorer& scorer) const;
+  IjbVerification verify(const nn::RowsView& templates, const IjbMethod& method, nn::Scorer& scorer,
+                         const std::function<void(std::string_view what)>& say) const;
   IjbIdentification identify(const nn::RowsView& templates, const IjbMethod& method, nn::Scorer& scorer,
                              const std::function<void(std::int64_t, std::int64_t)>& progress) const;
   std::string row_name(const data::IjbSubjects& subjects, std::size_t row) const;

@@ -151,6 +151,7 @@ class IjbMeasurement final : public Measurement {
   }
 
   Result run(FeatureSource& features) override {
+    add_lists(features);
     Embeddings embeddings = features.of(*pictures_);
     const FlipFusion flip = embeddings.flip;
     const bool adds = std::find(chosen_.begin(), chosen_.end(), IjbSimilarity::kInsightface) != chosen_.end();
@@ -185,6 +186,22 @@ class IjbMeasurement final : public Measurement {
   }
 
  private:
+  // Templates, pairs and subjects: what the figures rest on beside the pictures.
+  void add_lists(FeatureSource& features) const {
+    const data::IjbLists& lists = set_->lists();
+    const auto add = [&](const auto& list) {
+      features.add_data(list.data(), list.size() * sizeof(*list.data()));
+    };
+    add(lists.template_of);
+    add(lists.media_of);
+    add(lists.pairs);
+    add(lists.same);
+    for (const data::IjbSubjects* subjects : {&lists.gallery[0], &lists.gallery[1], &lists.probes}) {
+      add(subjects->templates);
+      add(subjects->subjects);
+    }
+  }
+
   IjbFound measure(const nn::RowsView& rows, std::span<const std::uint8_t> valid, const IjbMethod& method) {
     std::unique_ptr<Progress> progress;
     const auto step = [&](std::string_view what, std::int64_t done, std::int64_t total) {
