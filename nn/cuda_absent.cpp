@@ -1,6 +1,7 @@
-// Stands in for the CUDA backend in builds without CUDA.
+// Stands in for the CUDA backend and scorer in builds without CUDA.
 #include "core/error.h"
 #include "nn/backend.h"
+#include "nn/scoring/scorer.h"
 
 namespace qcface::nn {
 
@@ -9,10 +10,16 @@ int cuda_device_count(std::string* reason) {
   return 0;
 }
 
-std::unique_ptr<Backend> make_cuda_backend(const CudaOptions&) {
+namespace {
+[[noreturn]] void refuse() {
   std::string reason;
   cuda_device_count(&reason);
   fail("CUDA: no usable GPU: {}", reason);
 }
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(const CudaOptions&) { refuse(); }
+
+std::unique_ptr<Scorer> make_cuda_scorer(const CudaScorerOptions&) { refuse(); }
 
 }  // namespace qcface::nn

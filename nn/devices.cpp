@@ -1,6 +1,7 @@
-// The one place where devices are told apart: above it there are backends, below it one folder a device.
+// The one place where devices are told apart: above it there are backends and scorers, below it one folder a device.
 #include "core/error.h"
 #include "nn/backend.h"
+#include "nn/scoring/scorer.h"
 
 namespace qcface::nn {
 
@@ -14,6 +15,11 @@ std::unique_ptr<Backend> make_backend(const DeviceChoice& device, Precision prec
   if (device.kind == DeviceKind::kCuda) return make_cuda_backend({device.index, precision, false});
   require(precision == Precision::kFp32, "{}: the CPU computes in fp32 only", name_of(precision));
   return make_cpu_backend(threads);
+}
+
+std::unique_ptr<Scorer> make_scorer(const DeviceChoice& device, int threads) {
+  if (device.kind == DeviceKind::kCuda) return make_cuda_scorer({device.index});
+  return make_cpu_scorer(threads);
 }
 
 }  // namespace qcface::nn

@@ -1,4 +1,4 @@
-// C = alpha op(A) op(B) + beta C on row-major matrices; sums fp32. cuBLASLt on a GPU (product_cublaslt.cpp), plain loops where
+// C = alpha op(A) op(B) + beta C on row-major matrices; sums fp32, of double operands double. cuBLASLt on a GPU (product_cublaslt.cpp), plain loops where
 // kernels run on the CPU (product_plain.cpp). Heads and backbone ask here; what each keeps of it is its own affair.
 //
 // The algorithm is chosen by prepare_product (host work, some microseconds); run_product only enqueues. Reductions that
@@ -26,6 +26,7 @@ struct ProductShape {
   int c_alignment =
       16;  // bytes that the address of every row of C is a multiple of; addresses of A and B: 16
   qcf_type c_type = QCF_TYPE_F32;  // fp32, or `type`; then beta must be 0
+  bool f64 = false;                // A, B and C are double; the two types above say nothing then
   auto operator<=>(const ProductShape&) const = default;
 };
 

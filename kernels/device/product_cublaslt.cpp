@@ -68,6 +68,8 @@ struct Detail {
 };
 static_assert(sizeof(Detail) <= sizeof(Product::detail));
 
+const char* type_name(const ProductShape& s) { return s.f64 ? "f64" : qcf_type_name(s.type); }
+
 cudaDataType_t data_type(qcf_type type) {
   return type == QCF_TYPE_F32 ? CUDA_R_32F : type == QCF_TYPE_BF16 ? CUDA_R_16BF : CUDA_R_16F;
 }
@@ -76,7 +78,7 @@ bool failed(std::span<char> error, cublasStatus_t status, const char* what, cons
   std::snprintf(error.data(), error.size(),
                 "cuBLASLt: %s of a product %lld x %lld x %lld (%s) failed with status %d", what,
                 static_cast<long long>(s.m), static_cast<long long>(s.n), static_cast<long long>(s.k),
-                qcf_type_name(s.type), static_cast<int>(status));
+                type_name(s), static_cast<int>(status));
   return false;
 }
 
@@ -119,26 +121,29 @@ bool prepare_product(void* handle, const ProductShape& s, bool tf32, std::size_t
   // cuBLASLt is column-major: a row-major matrix is its transpose, so C^T = op(B)^T op(A)^T with the operands swapped.
   const cublasOperation_t first = s.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
   const cublasOperation_t second = s.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
-  const cublasComputeType_t compute =
-      s.type == QCF_TYPE_F32 && tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
-  cublasStatus_t status = lib.describe_product(&d.product, sizeof(d.product), compute, CUDA_R_32F);
+  const cublasComputeType_t compute = s.f64                              ? CUBLAS_COMPUTE_64F
+                                      : s.type == QCF_TYPE_F32 && tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                       : CUBLAS_COMPUTE_32F;
+  const cudaDataType_t type = s.f64 ? CUDA_R_64F : data_type(s.type);
+  cublasStatus_t status =
+      lib.describe_product(&d.product, sizeof(d.product), compute, s.f64 ? CUDA_R_64F : CUDA_R_32F);
   const auto also = [&](auto call) {
     if (status == CUBLAS_STATUS_SUCCESS) status = call();
   };
-  const auto matrix = [&](cublasLtMatrixLayoutOpaque_t* layout, cudaDataType_t type, std::int64_t rows,
+  const auto matrix = [&](cublasLtMatrixLayoutOpaque_t* layout, cudaDataType_t of, std::int64_t rows,
                           std::int64_t columns, std::int64_t stride) {
-    return lib.describe_matrix(layout, sizeof(*layout), type, static_cast<std::uint64_t>(rows),
+    return lib.describe_matrix(layout, sizeof(*layout), of, static_cast<std::uint64_t>(rows),
                                static_cast<std::uint64_t>(columns), stride);
   };
   also([&] { return lib.set_product(&d.product, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof(first)); });
   also([&] { return lib.set_product(&d.product, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof(second)); });
   also([&] {
-    return matrix(&d.a, data_type(s.type), s.transpose_b ? s.k : s.n, s.transpose_b ? s.n : s.k, s.b_stride);
+    return matrix(&d.a, type, s.transpose_b ? s.k : s.n, s.transpose_b ? s.n : s.k, s.b_stride);
   });
   also([&] {
-    return matrix(&d.b, data_type(s.type), s.transpose_a ? s.m : s.k, s.transpose_a ? s.k : s.m, s.a_stride);
+    return matrix(&d.b, type, s.transpose_a ? s.m : s.k, s.transpose_a ? s.k : s.m, s.a_stride);
   });
-  also([&] { return matrix(&d.c, data_type(s.c_type), s.n, s.m, s.c_stride); });
+  also([&] { return matrix(&d.c, s.f64 ? type : data_type(s.c_type), s.n, s.m, s.c_stride); });
   if (status != CUBLAS_STATUS_SUCCESS) return failed(error, status, "the description", s);
 
   cublasLtMatmulPreferenceOpaque_t preference{};
@@ -184,8 +189,11 @@ bool run_product(void* handle, const Product& product, float alpha, const void* 
                  void* c, void* workspace, cudaStream_t stream, std::span<char> error) {
   Detail d;
   std::memcpy(&d, product.detail, sizeof(d));
+  const double wide[2] = {static_cast<double>(alpha), static_cast<double>(beta)};
+  const void* const first = product.shape.f64 ? static_cast<const void*>(&wide[0]) : &alpha;
+  const void* const second = product.shape.f64 ? static_cast<const void*>(&wide[1]) : &beta;
   const cublasStatus_t status =
-      library().matmul(static_cast<cublasLtHandle_t>(handle), &d.product, &alpha, b, &d.a, a, &d.b, &beta, c,
+      library().matmul(static_cast<cublasLtHandle_t>(handle), &d.product, first, b, &d.a, a, &d.b, second, c,
                        &d.c, c, &d.c, &d.algorithm, workspace, product.workspace_bytes, stream);
   return status == CUBLAS_STATUS_SUCCESS || failed(error, status, "the launch", product.shape);
 }

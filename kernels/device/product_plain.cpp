@@ -1,5 +1,5 @@
 // The products where kernels run on the CPU: device memory is host memory there, so plain loops stand in for cuBLASLt. Sums are
-// fp32 in runs of 256, runs in double, in one order whatever the number of threads.
+// fp32 in runs of 256, runs in double; of double operands double. In one order whatever the number of threads.
 #include <algorithm>
 #include <cstdio>
 #include <vector>
@@ -59,6 +59,21 @@ void multiply(const ProductShape& s, float alpha, const void* a, const void* b, 
   });
 }
 
+void multiply_doubles(const ProductShape& s, double alpha, const double* a, const double* b, double beta,
+                      double* c) {
+  parallel_for(s.m, 0, [&](std::int64_t i) {
+    for (std::int64_t j = 0; j < s.n; ++j) {
+      double sum = 0;
+      for (std::int64_t r = 0; r < s.k; ++r) {
+        sum += a[s.transpose_a ? r * s.a_stride + i : i * s.a_stride + r] *
+               b[s.transpose_b ? j * s.b_stride + r : r * s.b_stride + j];
+      }
+      double& to = c[i * s.c_stride + j];
+      to = beta == 0 ? alpha * sum : alpha * sum + beta * to;
+    }
+  });
+}
+
 bool failed(std::span<char> error, const char* what) {
   std::snprintf(error.data(), error.size(), "a product: %s", what);
   return false;
@@ -88,14 +103,19 @@ bool run_product(void*, const Product& product, float alpha, const void* a, cons
                  void* c, void* workspace, cudaStream_t stream, std::span<char> error) {
   // What cuBLASLt was promised holds for this run.
   const ProductShape s = product.shape;
-  if (alignment_of(c, s.c_stride, s.c_type == QCF_TYPE_F32 ? 4 : 2) < s.c_alignment ||
+  if (alignment_of(c, s.c_stride, s.f64 ? 8 : s.c_type == QCF_TYPE_F32 ? 4 : 2) < s.c_alignment ||
       reinterpret_cast<std::uintptr_t>(a) % 16 != 0 || reinterpret_cast<std::uintptr_t>(b) % 16 != 0)
     return failed(error, "a matrix is not aligned as the shape says");
   const std::size_t bytes = product.workspace_bytes;
   if (bytes > 0 && workspace == nullptr) return failed(error, "the workspace is null");
   emulation::enqueue(stream, [=] {
     std::fill_n(static_cast<unsigned char*>(workspace), bytes, static_cast<unsigned char>(0xFF));
-    multiply(s, alpha, a, b, beta, c);
+    if (s.f64) {
+      multiply_doubles(s, static_cast<double>(alpha), static_cast<const double*>(a),
+                       static_cast<const double*>(b), static_cast<double>(beta), static_cast<double*>(c));
+    } else {
+      multiply(s, alpha, a, b, beta, c);
+    }
   });
   return true;
 }

@@ -19,6 +19,10 @@ void check_optional(const void* pointer, const char* function, const char* tenso
           function, tensor, rest);
 }
 
+void check_cuda(cudaError_t status, const char* what) {
+  require(status == cudaSuccess, "{}: CUDA reports {}", what, cudaGetErrorString(status));
+}
+
 void check_launch(cudaError_t error, const char* function) {
   require(error == cudaSuccess, "{}: the kernel could not be launched: {}", function,
           cudaGetErrorString(error));

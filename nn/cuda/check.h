@@ -18,6 +18,9 @@ void check_pointer(const void* pointer, const char* function, const char* tensor
 /// Null, or as above.
 void check_optional(const void* pointer, const char* function, const char* tensor);
 
+/// Throws Error "<what>: CUDA reports <text>".
+void check_cuda(cudaError_t status, const char* what);
+
 /// Throws for a launch that failed, with CUDA's text.
 void check_launch(cudaError_t error, const char* function);
 

@@ -9,6 +9,7 @@
 #include "nn/cuda/step_control.h"
 #include "nn/cuda/step_queue.h"
 #include "nn/cuda/update.h"
+#include "nn/cuda/usable_device.h"
 
 namespace qcface::nn::cuda {
 namespace {
@@ -23,10 +24,6 @@ void free_device(void* data, std::size_t) { cudaFree(data); }
 
 }  // namespace
 
-void check_cuda(cudaError_t status, const char* what) {
-  require(status == cudaSuccess, "{}: CUDA reports {}", what, cudaGetErrorString(status));
-}
-
 std::string to_string(const ConvolutionShape& s) {
   return fmt::format("convolution {}x{} stride {} padding {}, [{}, {}, {}, {}] to {} channels, {}", s.kernel,
                      s.kernel, s.stride, s.padding, s.n, s.h, s.w, s.c, s.k, name_of(s.type));
@@ -34,18 +31,7 @@ std::string to_string(const ConvolutionShape& s) {
 
 CudaBackend::CudaBackend(const CudaOptions& options)
     : options_(options), type_(storage_of(options.precision)) {
-  std::string reason;
-  const int count = qcface::cuda::device_count(&reason);
-  require(count > 0, "CUDA: no usable GPU: {}", reason);
-  require(options.device_index >= 0 && options.device_index < count,
-          "CUDA: GPU {} was asked for, but there are {} (0 to {}); see --gpu_id", options.device_index, count,
-          count - 1);
-  qcface::cuda::DeviceFacts facts;
-  check_cuda(qcface::cuda::device_facts(options.device_index, &facts), "CUDA device");
-  require(facts.major >= 8, "{}: compute capability {}.{}, but the kernels need 8.0 or later", facts.name,
-          facts.major, facts.minor);
-  device_name_ = facts.name;
-  check_cuda(cudaSetDevice(options.device_index), "CUDA device");
+  device_name_ = use_device(options.device_index).name;
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "CUDA stream");
   try {
     products_ = std::make_unique<MatrixProducts>(stream_,
@@ -260,13 +246,3 @@ std::unique_ptr<CompiledLayer> CudaBackend::compile(const LoweredGraph& graph, c
 }
 
 }  // namespace qcface::nn::cuda
-
-namespace qcface::nn {
-
-int cuda_device_count(std::string* reason) { return qcface::cuda::device_count(reason); }
-
-std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
-  return std::make_unique<cuda::CudaBackend>(options);
-}
-
-}  // namespace qcface::nn

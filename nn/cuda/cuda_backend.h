@@ -14,6 +14,7 @@
 
 #include "kernels/device/runtime.h"
 #include "nn/backend.h"
+#include "nn/cuda/check.h"
 #include "nn/cuda/convolution.h"
 #include "nn/cuda/flatten.h"
 #include "nn/cuda/matrix_product.h"
@@ -21,9 +22,6 @@
 #include "nn/parameters.h"
 
 namespace qcface::nn::cuda {
-
-/// Throws Error "<what>: CUDA reports <text>".
-void check_cuda(cudaError_t status, const char* what);
 
 /// Values of one type in memory, as cuDNN would have them.
 struct ValueLayout {

@@ -3,6 +3,7 @@
 // add in another order, so their scores differ in the last bits.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -101,7 +102,19 @@ class Scorer {
   virtual const char* name() const = 0;  // "cpu", "cuda"
 };
 
-/// threads 0: all cores; used by the CPU's.
+/// threads 0: all cores.
+std::unique_ptr<Scorer> make_cpu_scorer(int threads = 0);
+
+struct CudaScorerOptions {
+  int device_index = 0;
+  /// Of the GPU's memory a call takes about so much at most; 0: four fifths of what is free then. Only speed depends on it, and
+  /// whether a ROC fits.
+  std::size_t memory_bytes = 0;
+};
+/// Throws Error where there is no usable GPU, and where cuBLASLt is not found.
+std::unique_ptr<Scorer> make_cuda_scorer(const CudaScorerOptions& options = {});
+
+/// The scorer of a device; threads: the CPU's. Throws Error as the one above.
 std::unique_ptr<Scorer> make_scorer(const DeviceChoice& device = {}, int threads = 0);
 
 }  // namespace qcface::nn

@@ -24,7 +24,7 @@ class CpuScorer final : public Scorer {
 
 }  // namespace
 
-std::unique_ptr<Scorer> make_scorer(const DeviceChoice& /*device*/, int threads) {
+std::unique_ptr<Scorer> make_cpu_scorer(int threads) {
   return std::make_unique<CpuScorer>(threads);
 }
 

@@ -2,9 +2,7 @@
 #include <oneapi/dnnl/dnnl.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <limits>
 #include <memory>
 #include <vector>
 
@@ -12,6 +10,7 @@
 #include "nn/scoring/cpu/cpu_scorer.h"
 #include "nn/scoring/cpu/exact_rows.h"
 #include "nn/scoring/cpu/probe_finds.h"
+#include "nn/scoring/requests.h"
 
 // Cost: one product of P G D in float, by the library, and a look at each of its P G values; what is computed in double is a
 // few hundred rows a probe. Memory beside request and result: 8 bytes a row, unit rows of two blocks, and a tile of products a
@@ -22,47 +21,14 @@ namespace {
 constexpr std::int64_t kTileProbes = 512;       // probes that a thread multiplies at once
 constexpr std::int64_t kGalleryBlock = 4096;    // and rows of the gallery
 constexpr std::int64_t kBlockValues = 1 << 22;  // of unit rows, where rows are very wide
-constexpr double kLongest = 1e15;               // squares of lengths stay in float's range
 
 std::vector<double> lengths_of(const RowsView& rows, const char* what, int threads) {
   std::vector<double> lengths(static_cast<std::size_t>(rows.count));
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (std::int64_t row = 0; row < rows.count; ++row)
     lengths[static_cast<std::size_t>(row)] = exact_length(rows, row);
-  for (std::size_t row = 0; row < lengths.size(); ++row) {
-    require(lengths[row] < kLongest,
-            "identification: row {} of the {} has the length {}, expected a number below {:g}", row, what,
-            lengths[row], kLongest);
-  }
+  check_lengths(lengths, 0, what);
   return lengths;
-}
-
-void check(const IdentifyRequest& request) {
-  const std::int64_t probes = request.probes.count, gallery = request.gallery.count;
-  require(request.probes.width == request.gallery.width, "identification: probes are {} wide, the gallery {}",
-          request.probes.width, request.gallery.width);
-  require((request.probes.f32 == nullptr) == (request.gallery.f32 == nullptr) || probes == 0 || gallery == 0,
-          "identification: probes and gallery are of two types, expected both in float or both in double");
-  require(gallery <= std::numeric_limits<std::int32_t>::max(),
-          "identification: a gallery of {} rows, expected fewer than 2^31", gallery);
-  require(static_cast<std::int64_t>(request.mate_begin.size()) == probes + 1,
-          "identification: mates of {} probes for {}", request.mate_begin.size(), probes);
-  require(request.probes.width > 0, "identification: rows of {} values", request.probes.width);
-  require(request.top >= 0 && request.impostors >= 0, "identification: the best {} rows, {} impostors",
-          request.top, request.impostors);
-  require(std::is_sorted(request.mate_begin.begin(), request.mate_begin.end()) &&
-              request.mate_begin.front() == 0 &&
-              request.mate_begin.back() == static_cast<std::int64_t>(request.mates.size()),
-          "identification: the probes' mates are not {} in order", request.mates.size());
-  for (const std::int32_t mate : request.mates)
-    require(mate >= 0 && mate < gallery, "identification: mate {} of a gallery of {} rows", mate, gallery);
-  for (const auto& [first, second] : request.parts) {
-    require(first >= 0 && first <= second && second <= gallery,
-            "identification: rows {} to {} of a gallery of {}", first, second, gallery);
-  }
-  require(std::fabs(request.rule.alpha) < kLongest && std::fabs(request.rule.beta) < kLongest,
-          "identification: alpha {} and beta {}, expected numbers below {:g}", request.rule.alpha,
-          request.rule.beta, kLongest);
 }
 
 // A row of length 1 in float; a zero row stays zero.
@@ -194,20 +160,8 @@ class Blocks {
 
 IdentifyFound identify(const IdentifyRequest& request, int threads) {
   check(request);
-  const std::size_t probes = static_cast<std::size_t>(request.probes.count);
-  const std::int64_t gallery = request.gallery.count;
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  IdentifyFound found;
-  found.top = static_cast<int>(std::min<std::int64_t>(request.top, gallery));
-  found.best_row.resize(probes * static_cast<std::size_t>(found.top));
-  found.best_score.resize(found.best_row.size());
-  found.mate_score.resize(request.mates.size());
-  if (request.mate_ranks) found.mate_rank.resize(request.mates.size());
-  found.part_score.assign(request.parts.size() * probes, -kInfinity);
-  found.part_row.assign(found.part_score.size(), -1);
-  found.lowest = kInfinity;
-  found.highest = -kInfinity;
-  if (probes == 0 || gallery == 0) return found;
+  IdentifyFound found = nothing_found(request);
+  if (request.probes.count == 0 || request.gallery.count == 0) return found;
 
   const std::vector<double> probe_length = lengths_of(request.probes, "probes", threads);
   const std::vector<double> gallery_length = lengths_of(request.gallery, "gallery", threads);

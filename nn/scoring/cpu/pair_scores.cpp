@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "core/error.h"
 #include "nn/scoring/cpu/cpu_scorer.h"
 #include "nn/scoring/cpu/row_products.h"
+#include "nn/scoring/requests.h"
 #include "nn/scoring/rule.h"
 
 namespace qcface::nn::scoring {
@@ -151,11 +151,7 @@ void score_rows(const T* rows, const RowsView& view, std::span<const RowPair> pa
 
 void pair_scores(const RowsView& rows, std::span<const RowPair> pairs, const ScoreRule& rule,
                  std::span<double> out, int threads) {
-  require(out.size() == pairs.size(), "pair scores: {} places for {} pairs", out.size(), pairs.size());
-  for (const RowPair pair : pairs) {
-    require(pair.a >= 0 && pair.b >= 0 && pair.a < rows.count && pair.b < rows.count,
-            "pair scores: a pair of rows {} and {}, but there are {} rows", pair.a, pair.b, rows.count);
-  }
+  check(rows, pairs, out);
   if (rows.f32 != nullptr) {
     score_rows(rows.f32, rows, pairs, rule, out, threads);
   } else {

@@ -1,15 +1,14 @@
 // Scores are split into ranges of about as many, each range into the two kinds of pairs, and each part is sorted alone; then one
 // walk down all of them makes the groups of equal scores and thins them on the way. A copy of the scores is all the memory.
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <functional>
 #include <limits>
 #include <numeric>
 #include <utility>
 
-#include "core/error.h"
 #include "nn/scoring/cpu/cpu_scorer.h"
+#include "nn/scoring/requests.h"
 
 namespace qcface::nn::scoring {
 namespace {
@@ -131,23 +130,8 @@ class Curve {
 }  // namespace
 
 RocCounts roc_counts(const RocRequest& request, int threads) {
-  require(request.scores.size() == request.same.size(), "ROC: {} scores but {} labels", request.scores.size(),
-          request.same.size());
-  const auto nan = std::find_if(request.scores.begin(), request.scores.end(),
-                                [](double score) { return std::isnan(score); });
-  require(nan == request.scores.end(), "ROC: score {} (counted from 0) is no number",
-          nan - request.scores.begin());
-  RocCounts counts;
-  counts.same = std::count_if(request.same.begin(), request.same.end(), [](char same) { return same != 0; });
-  counts.different = static_cast<std::int64_t>(request.same.size()) - counts.same;
+  RocCounts counts = counted(request);
   const std::span<const std::int64_t> ranks = request.negative_ranks;
-  for (const std::int64_t rank : ranks) {
-    require(rank >= 0 && rank < counts.different, "ROC: rank {} of {} different pairs", rank,
-            counts.different);
-  }
-  counts.negative_score.resize(ranks.size());
-  counts.same_above.resize(ranks.size());
-  counts.different_above.resize(ranks.size());
   std::vector<std::size_t> by_rank(ranks.size());
   std::iota(by_rank.begin(), by_rank.end(), std::size_t{0});
   std::sort(by_rank.begin(), by_rank.end(),
