@@ -72,7 +72,8 @@ float noise(std::uint64_t row, std::uint64_t column) {
 // Of an embedding: its person, what its template has of its own (pose, camera), and noise of the picture. The worse, the shorter.
 void write_features(const fs::path& file, const std::vector<std::size_t>& template_of,
                     const std::vector<std::int64_t>& subject, std::int64_t width) {
-  constexpr std::uint64_t kTemplates = std::uint64_t{1} << 36, kPictures = std::uint64_t{1} << 40;  // rows of noise
+  constexpr std::uint64_t kTemplates = std::uint64_t{1} << 36,
+                          kPictures = std::uint64_t{1} << 40;  // rows of noise
   std::vector<float> values(template_of.size() * static_cast<std::size_t>(width));
   const auto count = static_cast<std::int64_t>(template_of.size());
 #pragma omp parallel for schedule(static)
@@ -87,7 +88,8 @@ void write_features(const fs::path& file, const std::vector<std::size_t>& templa
     for (std::int64_t d = 0; d < width; ++d) {
       const auto column = static_cast<std::uint64_t>(d);
       values[static_cast<std::size_t>(i * width + d)] =
-          length * (noise(person, column) + of_template * noise(own, column) + of_picture * noise(picture, column));
+          length *
+          (noise(person, column) + of_template * noise(own, column) + of_picture * noise(picture, column));
     }
   }
   AtomicFile out(file);

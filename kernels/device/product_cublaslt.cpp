@@ -121,7 +121,7 @@ bool prepare_product(void* handle, const ProductShape& s, bool tf32, std::size_t
   // cuBLASLt is column-major: a row-major matrix is its transpose, so C^T = op(B)^T op(A)^T with the operands swapped.
   const cublasOperation_t first = s.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
   const cublasOperation_t second = s.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
-  const cublasComputeType_t compute = s.f64                              ? CUBLAS_COMPUTE_64F
+  const cublasComputeType_t compute = s.f64                            ? CUBLAS_COMPUTE_64F
                                       : s.type == QCF_TYPE_F32 && tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                                        : CUBLAS_COMPUTE_32F;
   const cudaDataType_t type = s.f64 ? CUDA_R_64F : data_type(s.type);
@@ -137,12 +137,8 @@ bool prepare_product(void* handle, const ProductShape& s, bool tf32, std::size_t
   };
   also([&] { return lib.set_product(&d.product, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof(first)); });
   also([&] { return lib.set_product(&d.product, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof(second)); });
-  also([&] {
-    return matrix(&d.a, type, s.transpose_b ? s.k : s.n, s.transpose_b ? s.n : s.k, s.b_stride);
-  });
-  also([&] {
-    return matrix(&d.b, type, s.transpose_a ? s.m : s.k, s.transpose_a ? s.k : s.m, s.a_stride);
-  });
+  also([&] { return matrix(&d.a, type, s.transpose_b ? s.k : s.n, s.transpose_b ? s.n : s.k, s.b_stride); });
+  also([&] { return matrix(&d.b, type, s.transpose_a ? s.m : s.k, s.transpose_a ? s.k : s.m, s.a_stride); });
   also([&] { return matrix(&d.c, s.f64 ? type : data_type(s.c_type), s.n, s.m, s.c_stride); });
   if (status != CUBLAS_STATUS_SUCCESS) return failed(error, status, "the description", s);
 

@@ -103,7 +103,10 @@ bool run_product(void*, const Product& product, float alpha, const void* a, cons
                  void* c, void* workspace, cudaStream_t stream, std::span<char> error) {
   // What cuBLASLt was promised holds for this run.
   const ProductShape s = product.shape;
-  if (alignment_of(c, s.c_stride, s.f64 ? 8 : s.c_type == QCF_TYPE_F32 ? 4 : 2) < s.c_alignment ||
+  if (alignment_of(c, s.c_stride,
+                   s.f64                      ? 8
+                   : s.c_type == QCF_TYPE_F32 ? 4
+                                              : 2) < s.c_alignment ||
       reinterpret_cast<std::uintptr_t>(a) % 16 != 0 || reinterpret_cast<std::uintptr_t>(b) % 16 != 0)
     return failed(error, "a matrix is not aligned as the shape says");
   const std::size_t bytes = product.workspace_bytes;

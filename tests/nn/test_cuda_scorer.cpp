@@ -154,7 +154,8 @@ TEST_CASE("cuda ROC: the CPU's counts to the last, ties, thinned or not, every r
   QCFACE_NEED_GPU();
   for (const std::int64_t n : {1, 2, 3, 4, 255, 256, 257, 3000}) {
     for (const int levels : {1, 2, 40, 1 << 30}) {
-      RandomStream random(static_cast<std::uint64_t>(n), RandomPurpose::kTest, static_cast<std::uint64_t>(levels));
+      RandomStream random(static_cast<std::uint64_t>(n), RandomPurpose::kTest,
+                          static_cast<std::uint64_t>(levels));
       std::vector<double> scores;
       std::vector<char> same;
       for (std::int64_t i = 0; i < n; ++i) {
@@ -200,10 +201,14 @@ TEST_CASE("cuda ROC: no scores, too many for the memory, a NaN, a rank that is n
   REQUIRE(scorer->roc({}).points.empty());
   std::vector<double> scores(100, 0.5);
   const std::vector<char> same(100, 0);
-  REQUIRE(refusal([&] { nn::make_cuda_scorer({0, 2000})->roc({scores, same, true, {}}); }) ==
+  REQUIRE(refusal([&] {
+            nn::make_cuda_scorer({0, 2000})->roc({scores, same, true, {}});
+          }) ==
           "ROC: 100 scores take 0 MiB of GPU memory, 0 MiB are free for it; compute the scores on the CPU");
   const std::vector<std::int64_t> ranks{100};
-  REQUIRE(refusal([&] { scorer->roc({scores, same, true, ranks}); }) == "ROC: rank 100 of 100 different pairs");
+  REQUIRE(refusal([&] {
+            scorer->roc({scores, same, true, ranks});
+          }) == "ROC: rank 100 of 100 different pairs");
   scores[7] = std::numeric_limits<double>::quiet_NaN();
   REQUIRE_THAT(refusal([&] { scorer->roc({scores, same, true, {}}); }), test::contains("score 7"));
 }
@@ -249,8 +254,12 @@ TEST_CASE("cuda identify: as the plain version and the CPU, all rules and types,
     std::int64_t probes, gallery, width;
     int top;
   };
-  for (const auto& [probes, gallery, width, top] :
-       {Size{37, 300, 19, 7}, {5, 2100, 8, 20}, {150, 65, 3, 64}, {1, 1, 1, 20}, {33, 64, 2, 1}, {6, 129, 64, 129}}) {
+  for (const auto& [probes, gallery, width, top] : {Size{37, 300, 19, 7},
+                                                    {5, 2100, 8, 20},
+                                                    {150, 65, 3, 64},
+                                                    {1, 1, 1, 20},
+                                                    {33, 64, 2, 1},
+                                                    {6, 129, 64, 129}}) {
     for (const Kind kind : {Kind::kIntegers, Kind::kRandom}) {
       const Case c = draw_case(static_cast<std::uint64_t>(probes), probes, gallery, width, kind);
       const std::vector<double> probes64 = widened(c.probes), gallery64 = widened(c.gallery);
@@ -312,7 +321,7 @@ TEST_CASE("cuda identify: equal rows have equal scores in every block, and the f
   QCFACE_NEED_GPU();
   constexpr std::int64_t kGallery = 2400;
   Case c = draw_case(3, 40, kGallery, 37, Kind::kRandom);
-  const std::vector<std::int32_t> copies{1,  3,  31,  32,  33,  34,  35,   63,   64,   65,   127,
+  const std::vector<std::int32_t> copies{1,   3,   31,  32,  33,   34,   35,   63,   64,   65,  127,
                                          128, 255, 511, 700, 1023, 1024, 1200, 2047, 2048, 2399};
   for (const std::int32_t row : copies)
     std::copy_n(c.gallery.begin() + c.width, c.width, c.gallery.begin() + row * c.width);
@@ -454,7 +463,9 @@ TEST_CASE("cuda identify: an empty gallery, no probes, and requests that cannot 
   REQUIRE(refused(request) == "identification: rows 0 to 31 of a gallery of 30");
   request = c.request();
   request.impostors = 100;
-  REQUIRE_THAT(refusal([&] { (void)nn::make_cuda_scorer({0, 1024})->identify(request); }),
+  REQUIRE_THAT(refusal([&] {
+                 (void)nn::make_cuda_scorer({0, 1024})->identify(request);
+               }),
                test::contains("the 100 largest scores of impostors take 0 MiB of GPU memory"));
   c.gallery[17] = std::numeric_limits<float>::quiet_NaN();
   REQUIRE_THAT(refused(c.request()), test::contains("row 3 of the gallery has the length nan"));
@@ -469,17 +480,21 @@ TEST_CASE("cuda identify: an empty gallery, no probes, and requests that cannot 
   request = tall.request();
   request.top = 5000;
   REQUIRE(refused(request) ==
-          "identification: the best 4001 rows of each probe, but a GPU finds at most 4000; compute them on the CPU");
+          "identification: the best 4001 rows of each probe, but a GPU finds at most 4000; compute them on "
+          "the CPU");
 }
 
 TEST_CASE("cuda identify: plans fit the memory and cover everything in even blocks") {
   nn::IdentifyRequest request;
   const float nothing = 0;
   request.top = 20;
-  for (const auto& [probes, gallery, width] :
-       {std::array<std::int64_t, 3>{19593, 3531, 512}, {3728, 157871, 512}, {1000000, 1000000, 512}, {1, 1, 1},
-        {100, 3000000, 513}}) {
-    for (const std::int64_t memory : {std::int64_t{1} << 27, std::int64_t{8} << 30, std::int64_t{100} << 30}) {
+  for (const auto& [probes, gallery, width] : {std::array<std::int64_t, 3>{19593, 3531, 512},
+                                               {3728, 157871, 512},
+                                               {1000000, 1000000, 512},
+                                               {1, 1, 1},
+                                               {100, 3000000, 513}}) {
+    for (const std::int64_t memory :
+         {std::int64_t{1} << 27, std::int64_t{8} << 30, std::int64_t{100} << 30}) {
       CAPTURE(probes, gallery, width, memory);
       request.probes = {probes, width, &nothing, nullptr};
       request.gallery = {gallery, width, &nothing, nullptr};

@@ -8,7 +8,6 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "core/npy.h"
 #include "core/text.h"
 #include "harness/console/interrupt.h"
 #include "harness/console/progress.h"
@@ -56,17 +55,6 @@ nn::RowsView rows_for(Embeddings& embeddings, FlipFusion asked, IjbSimilarity si
   rows.width = embeddings.fused.empty() ? embeddings.width : embeddings.fused_columns;
   rows.f32 = embeddings.fused.empty() ? embeddings.plain.data() : embeddings.fused.data();
   return rows;
-}
-
-std::string scores_npy(std::span<const double> scores, std::span<const char> same) {
-  std::vector<double> rows;
-  rows.reserve(2 * scores.size());
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    rows.push_back(same[i] ? 1 : 0);
-    rows.push_back(scores[i]);
-  }
-  const std::int64_t shape[] = {static_cast<std::int64_t>(scores.size()), 2};
-  return npy_text(rows, shape);
 }
 
 // "1e-04" is 1e-4 in the names of figures.

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <sstream>
 
+#include "core/npy.h"
 #include "harness/eval/result.h"
 
 namespace qcface::eval {
@@ -64,6 +67,17 @@ std::vector<RocCurve> roc_curves(const std::string& csv) {
   }
   if (waiting) add();
   return curves;
+}
+
+std::string scores_npy(std::span<const double> scores, std::span<const char> same) {
+  std::vector<double> rows;
+  rows.reserve(2 * scores.size());
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    rows.push_back(same[i] ? 1 : 0);
+    rows.push_back(scores[i]);
+  }
+  const std::int64_t shape[] = {static_cast<std::int64_t>(scores.size()), 2};
+  return npy_text(rows, shape);
 }
 
 }  // namespace qcface::eval

@@ -123,7 +123,7 @@ class SetsMeasurement final : public Measurement {
       one["pair_list"] = to_json_text(set.list.string());
       if (set.pairs.left_out > 0) one["pairs"]["left_out"] = set.pairs.left_out;
       add_curves(set.name, found, result.sheets, roc);
-      result.sheets[set.name + "/scores.npy"] = scores_npy(found);
+      result.sheets[set.name + "/scores.npy"] = scores_npy(found.cosine_scores, found.same_of_pair);
       if (found.cosine && found.cosine->kfold) {
         const double accuracy =
             packs_ ? found.insightface->accuracy_mean : found.cosine->kfold->accuracy_mean;
@@ -332,16 +332,17 @@ Presentation present(const Result& result) {
 }  // namespace
 
 extern const Protocol kHq, kBin;
-const Protocol kHq{"hq",
-                   "Verify the high-quality sets: LFW, CFP-FF, CFP-FP, AgeDB-30, CALFW, CPLFW, XQLFW",
-                   "Folder with a folder or pack a set (lfw/imgs/1.jpg, lfw/NAME/NAME_0001.jpg, lfw.bin)",
-                   "hq.json, hq.csv, results.txt, roc.csv, roc.svg, SET/scores.npy, SET/cos_SET.txt and its like",
-                   "Verification sets",
-                   "hq",
-                   nullptr,
-                   {"roc.csv"},
-                   [] { return std::unique_ptr<Measurement>(std::make_unique<SetsMeasurement>(false)); },
-                   present};
+const Protocol kHq{
+    "hq",
+    "Verify the high-quality sets: LFW, CFP-FF, CFP-FP, AgeDB-30, CALFW, CPLFW, XQLFW",
+    "Folder with a folder or pack a set (lfw/imgs/1.jpg, lfw/NAME/NAME_0001.jpg, lfw.bin)",
+    "hq.json, hq.csv, results.txt, roc.csv, roc.svg, SET/scores.npy, SET/cos_SET.txt and its like",
+    "Verification sets",
+    "hq",
+    nullptr,
+    {"roc.csv"},
+    [] { return std::unique_ptr<Measurement>(std::make_unique<SetsMeasurement>(false)); },
+    present};
 
 const Protocol kBin{
     "bin",

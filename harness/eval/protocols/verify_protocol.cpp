@@ -85,7 +85,7 @@ class VerifyMeasurement final : public Measurement {
     std::string& roc = result.sheets["roc.csv"] = kRocHeader;
     if (found.cosine) append_roc(roc, "cosine", found.cosine->roc);
     if (found.qmf) append_roc(roc, "qmf", found.qmf->roc);
-    result.sheets["scores.npy"] = scores_npy(found);
+    result.sheets["scores.npy"] = scores_npy(found.cosine_scores, found.same_of_pair);
     if (found.cosine && found.cosine->kfold) {
       result.figures["accuracy"] = found.cosine->kfold->accuracy_mean;
       result.figures["accuracy_std"] = found.cosine->kfold->accuracy_std;

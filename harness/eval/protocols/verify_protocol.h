@@ -12,9 +12,6 @@ namespace qcface::eval {
 
 /// verify.json: everything but the scores; fractions unless the key says percent.
 nlohmann::json to_json(const VerifyResult& result);
-/// scores.npy: float64 [pairs, 2], same (0 or 1) and cosine of the pairs used, in list order. `qcface compare` takes it from
-/// beside a result, or from SET/ of a result with several sets.
-std::string scores_npy(const VerifyResult& result);
 /// The row of tar_at_far of a score's measures for that target; an empty object where there is none.
 nlohmann::json tar_row(const nlohmann::json& measures, double far);
 /// Of verify.json and roc.csv (score,fpr,tpr,threshold of the thinned ROC; score = cosine or qmf).

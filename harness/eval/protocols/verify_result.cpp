@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "core/npy.h"
 #include "core/text.h"
 #include "harness/eval/protocol.h"
 #include "harness/eval/protocols/roc_sheet.h"
@@ -234,17 +233,6 @@ json to_json(const VerifyResult& r) {
     result["qmf_constants"] = constants;
   }
   return result;
-}
-
-std::string scores_npy(const VerifyResult& found) {
-  std::vector<double> rows;
-  rows.reserve(2 * found.cosine_scores.size());
-  for (std::size_t i = 0; i < found.cosine_scores.size(); ++i) {
-    rows.push_back(found.same_of_pair[i] ? 1 : 0);
-    rows.push_back(found.cosine_scores[i]);
-  }
-  const std::int64_t shape[] = {static_cast<std::int64_t>(found.cosine_scores.size()), 2};
-  return npy_text(rows, shape);
 }
 
 Presentation present_verify(const Result& result) {

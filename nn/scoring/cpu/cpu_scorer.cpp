@@ -24,8 +24,6 @@ class CpuScorer final : public Scorer {
 
 }  // namespace
 
-std::unique_ptr<Scorer> make_cpu_scorer(int threads) {
-  return std::make_unique<CpuScorer>(threads);
-}
+std::unique_ptr<Scorer> make_cpu_scorer(int threads) { return std::make_unique<CpuScorer>(threads); }
 
 }  // namespace qcface::nn

@@ -23,8 +23,9 @@ __device__ double exact_distance(const double* a, const double* b, std::int64_t 
 }
 
 __global__ __launch_bounds__(kWarpRowThreads) void scores_kernel(ScoreBlock block, ScoreRule rule,
-                                                                 WideRows probes, WideRows gallery, bool merge,
-                                                                 double* lowest, double* highest) {
+                                                                 WideRows probes, WideRows gallery,
+                                                                 bool merge, double* lowest,
+                                                                 double* highest) {
   const int lane = lane_of_warp();
   for (std::int64_t row = first_warp_row(); row < block.rows; row += all_warp_rows()) {
     double* const scores = block.scores + row * block.stride;
@@ -68,8 +69,8 @@ __global__ __launch_bounds__(kWarpRowThreads) void scores_kernel(ScoreBlock bloc
 
 void make_scores(const ScoreBlock& block, const ScoreRule& rule, const WideRows& probes,
                  const WideRows& gallery, bool merge, double* lowest, double* highest, cudaStream_t stream) {
-  check_launch(qcface::cuda::launch(scores_kernel, warp_row_grid(block.rows), dim3(kWarpRowThreads), 0, stream,
-                                    block, rule, probes, gallery, merge, lowest, highest),
+  check_launch(qcface::cuda::launch(scores_kernel, warp_row_grid(block.rows), dim3(kWarpRowThreads), 0,
+                                    stream, block, rule, probes, gallery, merge, lowest, highest),
                "make_scores");
 }
 

@@ -31,7 +31,7 @@ void sort_descending(Scratch* scratch, TwoBuffers<double>* keys, TwoBuffers<std:
                      std::int64_t count, cudaStream_t stream);
 /// sums[i]: how many of labels[0] to labels[i] are not 0.
 void count_up(Scratch* scratch, const std::uint8_t* labels, std::int32_t* sums, std::int64_t count,
-            cudaStream_t stream);
+              cudaStream_t stream);
 /// The places where flags is not 0, in order; *found (device memory): how many.
 void select_places(Scratch* scratch, const std::uint8_t* flags, std::int64_t count, std::int32_t* places,
                    std::int64_t* found, cudaStream_t stream);

@@ -57,7 +57,7 @@ void sort_descending(Scratch* scratch, TwoBuffers<double>* keys, TwoBuffers<std:
 }
 
 void count_up(Scratch* scratch, const std::uint8_t* labels, std::int32_t* sums, std::int64_t count,
-            cudaStream_t stream) {
+              cudaStream_t stream) {
   if (only_asks(scratch)) return;
   emulation::enqueue(stream, [=] {
     std::int32_t sum = 0;

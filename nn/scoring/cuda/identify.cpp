@@ -82,7 +82,8 @@ class Identification {
     const auto parts = static_cast<std::int64_t>(request.parts.size());
     part_scores_ = device.array<double>(parts * plan_.probes, "scores of parts");
     part_rows_ = device.array<std::int32_t>(parts * plan_.probes, "rows of parts");
-    no_scores_.assign(static_cast<std::size_t>(parts * plan_.probes), -std::numeric_limits<double>::infinity());
+    no_scores_.assign(static_cast<std::size_t>(parts * plan_.probes),
+                      -std::numeric_limits<double>::infinity());
     mate_begin_ = device.array<std::int64_t>(plan_.probes + 1, "mates");
   }
 
@@ -100,12 +101,13 @@ class Identification {
       start(p, count, lengths);
       for (std::int64_t g = 0; g < gallery; g += plan_.gallery) {
         if (!plan_.resident) load_gallery(g, 0, p == 0 ? std::span<double>(lengths) : std::span<double>());
-        look_at(make_block(count, g, std::min(plan_.gallery, gallery - g), gallery_.from(plan_.resident ? g : 0),
-                           g > 0),
+        look_at(make_block(count, g, std::min(plan_.gallery, gallery - g),
+                           gallery_.from(plan_.resident ? g : 0), g > 0),
                 found.top);
         device_.wait();
         if (request_.progress) {
-          const double share = static_cast<double>(std::min(g + plan_.gallery, gallery)) / static_cast<double>(gallery);
+          const double share =
+              static_cast<double>(std::min(g + plan_.gallery, gallery)) / static_cast<double>(gallery);
           request_.progress(p + static_cast<std::int64_t>(share * static_cast<double>(count)),
                             request_.probes.count);
         }
@@ -142,8 +144,8 @@ class Identification {
     device_.download(lengths.data(), probes_.lengths.data(), static_cast<std::size_t>(count));
     const auto first = static_cast<std::size_t>(p), size = static_cast<std::size_t>(count);
     first_mate_ = static_cast<std::size_t>(request_.mate_begin[first]);
-    const std::span<const std::int32_t> mates =
-        request_.mates.subspan(first_mate_, static_cast<std::size_t>(request_.mate_begin[first + size]) - first_mate_);
+    const std::span<const std::int32_t> mates = request_.mates.subspan(
+        first_mate_, static_cast<std::size_t>(request_.mate_begin[first + size]) - first_mate_);
     if (mate_rows_.size() < mates.size() || mate_rows_.size() == 0) {
       const auto room = static_cast<std::int64_t>(mates.size());
       mate_rows_ = device_.array<std::int32_t>(room, "mates");
@@ -267,9 +269,10 @@ IdentifyFound CudaScorer::identify(const IdentifyRequest& request) {
   scoring::check(request);
   IdentifyFound found = scoring::nothing_found(request);
   if (request.probes.count == 0 || request.gallery.count == 0) return found;
-  require(found.top <= kMostTopRows,
-          "identification: the best {} rows of each probe, but a GPU finds at most {}; compute them on the CPU",
-          found.top, kMostTopRows);
+  require(
+      found.top <= kMostTopRows,
+      "identification: the best {} rows of each probe, but a GPU finds at most {}; compute them on the CPU",
+      found.top, kMostTopRows);
   device_.begin();
   Identification(device_, request).run(found);
   return found;

@@ -15,8 +15,8 @@ namespace qcface::nn::cuda {
 /// bytes. What lies behind the columns of a row is -infinity once scores have been made.
 struct ScoreBlock {
   double* scores = nullptr;
-  std::int64_t stride = 0;  // even
-  std::int64_t rows = 0;    // probes
+  std::int64_t stride = 0;                     // even
+  std::int64_t rows = 0;                       // probes
   std::int64_t first_column = 0, columns = 0;  // gallery rows
 };
 
@@ -40,7 +40,8 @@ struct BlockMates {
 /// null. Exactly one of the raw arrays is given, [count, width].
 /// Reads the raw rows once; writes 8 count padded_width bytes.
 void widen_rows(const float* f32, const double* f64, std::int64_t count, std::int64_t width,
-                std::int64_t padded_width, double* values, double* lengths, double* squares, cudaStream_t stream);
+                std::int64_t padded_width, double* values, double* lengths, double* squares,
+                cudaStream_t stream);
 
 // ---- block_scores.cu ----
 /// Products of rows become scores, in place; lowest[i] and highest[i] are those of row i, merged with what stands there if

@@ -11,10 +11,7 @@ constexpr double kNone = -std::numeric_limits<double>::infinity();
 }  // namespace
 
 LargestScores::LargestScores(ScoringDevice& device, std::int64_t wanted, std::int64_t at_once)
-    : device_(device),
-      wanted_(wanted),
-      at_once_(at_once),
-      bar_(kNone) {
+    : device_(device), wanted_(wanted), at_once_(at_once), bar_(kNone) {
   if (wanted == 0) return;
   for (Array<double>& memory : memory_) memory = device.array<double>(room(), "scores of impostors");
   found_ = device.array<std::int64_t>(1, "a count");

@@ -72,8 +72,8 @@ __global__ __launch_bounds__(kWarpRowThreads) void count_kernel(ScoreBlock block
 
 void take_mate_scores(const ScoreBlock& block, const BlockMates& mates, const std::int32_t* columns,
                       double* mate_score, cudaStream_t stream) {
-  check_launch(qcface::cuda::launch(take_kernel, warp_row_grid(mates.probes), dim3(kWarpRowThreads), 0, stream,
-                                    block, mates, columns, mate_score),
+  check_launch(qcface::cuda::launch(take_kernel, warp_row_grid(mates.probes), dim3(kWarpRowThreads), 0,
+                                    stream, block, mates, columns, mate_score),
                "take_mate_scores");
 }
 
@@ -85,8 +85,8 @@ void count_before_mates(const ScoreBlock& block, const BlockMates& mates, const 
 }
 
 void mask_mates(const ScoreBlock& block, const BlockMates& mates, cudaStream_t stream) {
-  check_launch(qcface::cuda::launch(mask_kernel, warp_row_grid(mates.probes), dim3(kWarpRowThreads), 0, stream,
-                                    block, mates),
+  check_launch(qcface::cuda::launch(mask_kernel, warp_row_grid(mates.probes), dim3(kWarpRowThreads), 0,
+                                    stream, block, mates),
                "mask_mates");
 }
 

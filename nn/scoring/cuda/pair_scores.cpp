@@ -59,9 +59,8 @@ void CudaScorer::pair_scores(const RowsView& rows, std::span<const RowPair> pair
   // Where the rows do not fit, those of a batch are copied together: two for each pair.
   const bool resident = rows.count <= budget / 2 / row_bytes;
   const std::int64_t batch_bytes = resident ? kPairBytes : kPairBytes + 2 * row_bytes;
-  const std::int64_t batch =
-      std::clamp<std::int64_t>(budget / 2 / batch_bytes, 1,
-                               std::min(kMostPairs, static_cast<std::int64_t>(pairs.size())));
+  const std::int64_t batch = std::clamp<std::int64_t>(
+      budget / 2 / batch_bytes, 1, std::min(kMostPairs, static_cast<std::int64_t>(pairs.size())));
   DeviceRows on_device(device_, rows, resident ? rows.count : 2 * batch);
   if (resident) on_device.fill(device_, rows);
   const auto device_pairs = device_.array<RowPair>(batch, "pairs");

@@ -30,9 +30,8 @@ __global__ __launch_bounds__(kWarpRowThreads) void pairs_kernel(
     }
     sum = qcface::cuda::warp_sum(sum);
     if (lane != 0) continue;
-    out[i] = rule.kind == ScoreRule::kEuclid
-                 ? -sqrt(sum)
-                 : scoring::score_of(rule, sum, lengths[pair.a], lengths[pair.b]);
+    out[i] = rule.kind == ScoreRule::kEuclid ? -sqrt(sum)
+                                             : scoring::score_of(rule, sum, lengths[pair.a], lengths[pair.b]);
   }
 }
 

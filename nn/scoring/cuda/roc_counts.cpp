@@ -41,8 +41,8 @@ RocCounts CudaScorer::roc(const RocRequest& request) {
   // Scores and labels twice, the places of what is kept, a little for sorting.
   const std::size_t wanted = request.scores.size() * 23, allowed = device_.memory_bytes();
   require(n < std::numeric_limits<std::int32_t>::max() && wanted <= allowed,
-          "ROC: {} scores take {} MiB of GPU memory, {} MiB are free for it; compute the scores on the CPU", n,
-          wanted >> 20, allowed >> 20);
+          "ROC: {} scores take {} MiB of GPU memory, {} MiB are free for it; compute the scores on the CPU",
+          n, wanted >> 20, allowed >> 20);
   const cudaStream_t stream = device_.stream();
   const auto keys1 = device_.array<double>(n, "scores"), keys2 = device_.array<double>(n, "scores");
   const auto labels1 = device_.array<std::uint8_t>(n, "labels"),

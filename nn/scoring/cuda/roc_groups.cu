@@ -58,12 +58,9 @@ __global__ __launch_bounds__(kFlatThreads) void points_kernel(SortedScores sorte
     points[i] = point_of(sorted, ends, kept[i]);
 }
 
-__global__ __launch_bounds__(kFlatThreads) void ranks_kernel(SortedScores sorted,
-                                                             const std::int32_t* __restrict__ ends,
-                                                             std::int64_t groups,
-                                                             const std::int64_t* __restrict__ ranks,
-                                                             std::int64_t count,
-                                                             RocPoint* __restrict__ points) {
+__global__ __launch_bounds__(kFlatThreads) void ranks_kernel(
+    SortedScores sorted, const std::int32_t* __restrict__ ends, std::int64_t groups,
+    const std::int64_t* __restrict__ ranks, std::int64_t count, RocPoint* __restrict__ points) {
   for (std::int64_t i = flat_thread(); i < count; i += flat_threads()) {
     std::int64_t low = 0, high = groups - 1;  // the first group with more different pairs than the rank
     while (low < high) {
@@ -82,9 +79,9 @@ __global__ __launch_bounds__(kFlatThreads) void ranks_kernel(SortedScores sorted
 
 void flag_group_ends(const double* scores, std::int64_t count, std::uint8_t* flag, cudaStream_t stream) {
   if (count == 0) return;
-  check_launch(qcface::cuda::launch(ends_kernel, flat_grid(count), dim3(kFlatThreads), 0, stream, scores,
-                                    count, flag),
-               "flag_group_ends");
+  check_launch(
+      qcface::cuda::launch(ends_kernel, flat_grid(count), dim3(kFlatThreads), 0, stream, scores, count, flag),
+      "flag_group_ends");
 }
 
 void flag_kept_groups(const SortedScores& sorted, const std::int32_t* ends, std::int64_t groups, bool thinned,

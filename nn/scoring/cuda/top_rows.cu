@@ -11,7 +11,7 @@ namespace qcface::nn::cuda {
 namespace {
 
 constexpr std::int32_t kNoRow = std::numeric_limits<std::int32_t>::max();  // stands behind every row
-constexpr int kStep = 64;                                                   // values that a warp looks at at once
+constexpr int kStep = 64;  // values that a warp looks at at once
 constexpr std::size_t kEntryBytes = sizeof(double) + sizeof(std::int32_t);
 constexpr std::size_t kSharedBytes = 48 << 10;  // at most, so that some blocks stand on a multiprocessor
 
@@ -36,8 +36,7 @@ __device__ void sort(const Buffer& buffer, int lane) {
         const bool best_first = (low & size) == 0;
         const double score1 = buffer.score[low], score2 = buffer.score[high];
         const std::int32_t row1 = buffer.row[low], row2 = buffer.row[high];
-        if (stands_before(score2, row2, score1, row1) == best_first &&
-            (score1 != score2 || row1 != row2)) {
+        if (stands_before(score2, row2, score1, row1) == best_first && (score1 != score2 || row1 != row2)) {
           buffer.score[low] = score2;
           buffer.score[high] = score1;
           buffer.row[low] = row2;
@@ -63,8 +62,9 @@ __device__ double cut(const Buffer& buffer, int top, int* count, int lane) {
   return bar;
 }
 
-__global__ __launch_bounds__(kWarpRowThreads) void top_kernel(ScoreBlock block, int top, int capacity, bool merge, double* best_score,
-                           std::int32_t* best_row) {
+__global__ __launch_bounds__(kWarpRowThreads) void top_kernel(ScoreBlock block, int top, int capacity,
+                                                              bool merge, double* best_score,
+                                                              std::int32_t* best_row) {
   QCF_DYNAMIC_SHARED(memory);
   const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x / 32),
             warps = static_cast<int>(blockDim.x / 32);
@@ -131,11 +131,11 @@ void find_top_rows(const ScoreBlock& block, int top, bool merge, double* best_sc
   while (capacity < top + kStep) capacity *= 2;
   const std::size_t bytes = static_cast<std::size_t>(capacity) * kEntryBytes;
   const int warps = static_cast<int>(std::clamp<std::size_t>(kSharedBytes / bytes, 1, kWarpRows));
-  check_launch(qcface::cuda::launch(top_kernel, warp_row_grid(block.rows, warps),
-                                    dim3(static_cast<unsigned>(32 * warps)),
-                                    static_cast<std::size_t>(warps) * bytes, stream, block, top, capacity,
-                                    merge, best_score, best_row),
-               "find_top_rows");
+  check_launch(
+      qcface::cuda::launch(top_kernel, warp_row_grid(block.rows, warps),
+                           dim3(static_cast<unsigned>(32 * warps)), static_cast<std::size_t>(warps) * bytes,
+                           stream, block, top, capacity, merge, best_score, best_row),
+      "find_top_rows");
 }
 
 }  // namespace qcface::nn::cuda

@@ -32,7 +32,8 @@ __global__ __launch_bounds__(kWarpRowThreads) void widen_kernel(const T* __restr
 }  // namespace
 
 void widen_rows(const float* f32, const double* f64, std::int64_t count, std::int64_t width,
-                std::int64_t padded_width, double* values, double* lengths, double* squares, cudaStream_t stream) {
+                std::int64_t padded_width, double* values, double* lengths, double* squares,
+                cudaStream_t stream) {
   if (count == 0) return;
   const dim3 grid = warp_row_grid(count), block(kWarpRowThreads);
   check_launch(f32 != nullptr ? qcface::cuda::launch(widen_kernel<float>, grid, block, 0, stream, f32, count,

@@ -58,10 +58,10 @@ void count_up(Scratch* scratch, const std::uint8_t* labels, std::int32_t* sums, 
 
 void select_places(Scratch* scratch, const std::uint8_t* flags, std::int64_t count, std::int32_t* places,
                    std::int64_t* found, cudaStream_t stream) {
-  check(cub::DeviceSelect::Flagged(scratch->memory, scratch->bytes,
-                                   thrust::counting_iterator<std::int32_t>(0), flags, places, found,
-                                   static_cast<int>(count), stream),
-        "CUB's selection");
+  check(
+      cub::DeviceSelect::Flagged(scratch->memory, scratch->bytes, thrust::counting_iterator<std::int32_t>(0),
+                                 flags, places, found, static_cast<int>(count), stream),
+      "CUB's selection");
 }
 
 void select_above(Scratch* scratch, const double* values, std::int64_t count, double bar, double* above,
