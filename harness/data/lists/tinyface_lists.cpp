@@ -64,11 +64,12 @@ class Reader {
       : aligned_name_(aligned), names_(names) {
     const bool inside = is_folder(root / "Testing_Set");
     tests_ = inside ? root / "Testing_Set" : root / "tinyface" / "Testing_Set";
+    require(names != nullptr || !root.empty(), "TinyFace: its folder is missing: give --data");
     require(names != nullptr || is_folder(tests_),
             "{}: neither tinyface/Testing_Set nor Testing_Set is in it, expected TinyFace's pictures there",
             root.string());
     aligned_ = root / aligned;
-    if (!is_folder(aligned_)) {
+    if (!is_folder(aligned_) && !root.empty()) {
       const fs::path beside = fs::absolute(root).lexically_normal().parent_path();
       const fs::path other = root.filename().empty() ? beside.parent_path() / aligned : beside / aligned;
       require(names != nullptr || is_folder(other),

@@ -72,6 +72,7 @@ TEST_CASE("identify: LFW's public lists with real embeddings give the known figu
 
 TEST_CASE("identify: folders, several pictures of a subject, pooled or the best, and unreadable ones") {
   const test::PictureFolder pictures(7, 4);  // p0 .. p6
+  const test::TemporaryFolder out;
   const fs::path root = pictures.root;
   std::ofstream(root / "gallery.txt")
       << "# enrolled\np0/0.png anna\np0/1.png\tanna\np1\\0.png bert\n\"p2/0.png\" 7 cleo\n";
@@ -83,7 +84,7 @@ TEST_CASE("identify: folders, several pictures of a subject, pooled or the best,
                                        (root / "probe.csv").string()};
   const auto run = [&](std::vector<std::string> more) {
     more.insert(more.begin(), lists.begin(), lists.end());
-    return test::run_protocol("identify", features, root, root / "out", more);
+    return test::run_protocol("identify", features, root, out.path(), more);
   };
   const Result best = run({});
   REQUIRE(best.json.at("gallery").at("rows") == 4);
@@ -106,7 +107,7 @@ TEST_CASE("identify: folders, several pictures of a subject, pooled or the best,
                          "WARNING: 1 pictures could not be read: 1 probes"));
 
   // Folders of subject folders: the set against itself, every probe finds its own picture.
-  const Result folders = test::run_protocol("identify", features, "", root / "out",
+  const Result folders = test::run_protocol("identify", features, "", out.path(),
                                             {"--gallery", (root).string(), "--probe", root.string()});
   REQUIRE(rate(folders.json.at("scores")[0], 0) == 1);
   REQUIRE(!folders.json.at("scores")[0].contains("open_set"));
