@@ -31,7 +31,7 @@ void evaluate(const eval::Protocol& protocol, Flags& flags, eval::FeatureSource&
 // With embeddings that another program made.
 void evaluate_file(const eval::Protocol& protocol, Flags& flags, const OptionTable& table) {
   require_usage(!flags.names.empty(), "--features needs --names: a text of the pictures' names, one a row");
-  for (const char* key : {"weights", "arch", "family", "cache", "embed_dims"}) {
+  for (const char* key : {"weights", "family", "cache", "embed_dims"}) {  // --backbone may name a preset
     require_usage(!table.given(key), "--features and --{} contradict each other: the embeddings are made",
                   key);
   }
