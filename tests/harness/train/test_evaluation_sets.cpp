@@ -163,7 +163,7 @@ TEST_CASE("any protocol is measured between epochs, and the best is told by any 
   CHECK(unknown.status == 2);
   CHECK(unknown.says("--no-such"));
   const auto without =
-      test::train(folder / "d", {"--max-steps", "1", "--eval-data", sets, "--best-by", "rank1"});
+      test::train(folder / "d", {"--epochs", "1", "--eval-data", sets, "--best-by", "rank1"});
   INFO(without.output);
   CHECK(without.ok());
   CHECK(without.says("no set gives the figure 'rank1' that --best-by names"));
