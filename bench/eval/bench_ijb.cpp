@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/eval/made_rows.h"
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/npy.h"
@@ -26,6 +27,8 @@
 #include "nn/scoring/scorer.h"
 
 using namespace qcface;
+using qcface::bench::mixed;
+using qcface::bench::noise;
 namespace fs = std::filesystem;
 
 namespace {
@@ -53,21 +56,6 @@ struct Sizes {
   std::int64_t subjects() const { return gallery[0] + gallery[1]; }
   std::int64_t templates() const { return subjects() + probes; }
 };
-
-// A few operations a value, so that a quarter of a billion of them take a second or two.
-std::uint64_t mixed(std::uint64_t x) {
-  x += 0x9E3779B97F4A7C15u;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
-}
-// Nearly normal: four uniform numbers of 16 bits.
-float noise(std::uint64_t row, std::uint64_t column) {
-  const std::uint64_t bits = mixed(row * 0x2545F4914F6CDD1Du + column);
-  double sum = -2;
-  for (int part = 0; part < 4; ++part) sum += static_cast<double>((bits >> (16 * part)) & 0xFFFF) * 0x1p-16;
-  return static_cast<float>(sum * 1.7320508);
-}
 
 // Of an embedding: its person, what its template has of its own (pose, camera), and noise of the picture. The worse, the shorter.
 void write_features(const fs::path& file, const std::vector<std::size_t>& template_of,
@@ -227,7 +215,7 @@ constexpr const char* kUsage =
     "       qcface_bench_ijb run FOLDER [--similarity cosine] [--published] [--no-1n] [--threads 0]\n"
     "qmf takes the constants of qcface/ir50. A row of JSON: seconds of each part, figures, peak memory.\n";
 
-int bench(int argc, char** argv) {
+int run_command(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "";
   if (command == "--help" || command == "-h") print_and_exit("qcface_bench_ijb", kUsage);
   require((command == "make" || command == "run") && argc > 2,
@@ -275,5 +263,5 @@ int bench(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program("qcface_bench_ijb", [&] { return bench(argc, argv); });
+  return run_program("qcface_bench_ijb", [&] { return run_command(argc, argv); });
 }
