@@ -65,6 +65,7 @@ class Reader {
     const bool inside = is_folder(root / "Testing_Set");
     tests_ = inside ? root / "Testing_Set" : root / "tinyface" / "Testing_Set";
     require(names != nullptr || !root.empty(), "TinyFace: its folder is missing: give --data");
+    require(root.empty() || is_folder(root), "{}: no such folder", root.string());
     require(names != nullptr || is_folder(tests_),
             "{}: neither tinyface/Testing_Set nor Testing_Set is in it, expected TinyFace's pictures there",
             root.string());
@@ -123,19 +124,32 @@ class Reader {
         if (has_picture_suffix(file) && file[0] != '.') entries.push_back({std::move(file)});
       }
     } else if (names_ != nullptr) {
-      const std::string inside = std::string("/") + set + "/";
-      for (std::size_t row = 0; row < names_->size(); ++row) {
-        std::string name = "/" + (*names_)[row];
-        std::replace(name.begin(), name.end(), '\\', '/');
-        const std::size_t slash = name.rfind('/');
-        if (slash + 1 >= inside.size() && name.compare(slash + 1 - inside.size(), inside.size(), inside) == 0)
-          entries.push_back({name.substr(slash + 1)});
-      }
+      for (const auto& [stem, name] : named_in(set)) entries.push_back({file_of(name)});
     } else {
       fail("{}: no such folder, expected the pictures of {}", (tests_ / set).string(), set);
     }
     std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.file < b.file; });
     return entries;
+  }
+
+  // Names that lie in a folder of the set's name, by stem; of two the one in the aligned folder.
+  std::unordered_map<std::string, std::string> named_in(const char* set) const {
+    std::unordered_map<std::string, std::string> named;
+    const std::string inside = std::string("/") + set + "/";
+    for (std::size_t row = 0; row < names_->size(); ++row) {
+      std::string name = (*names_)[row];
+      std::replace(name.begin(), name.end(), '\\', '/');
+      const std::size_t end = name.rfind('/');
+      if (end == std::string::npos || !("/" + name.substr(0, end + 1)).ends_with(inside)) continue;
+      const auto [first, added] = named.emplace(stem_of(file_of(name)), name);
+      if (added) continue;
+      const bool aligned = ("/" + name).find("/" + aligned_name_ + "/") != std::string::npos;
+      require(aligned != (("/" + first->second).find("/" + aligned_name_ + "/") != std::string::npos),
+              "{}: {} and {} are twins of one picture, expected one of them", names_->what(),
+              printable(first->second, kLongestShown), printable(name, kLongestShown));
+      if (aligned) first->second = name;
+    }
+    return named;
   }
 
   std::vector<Entry> in_mat(const fs::path& mat, std::string_view names, std::string_view ids,
@@ -203,14 +217,16 @@ class Reader {
 
   void add(const char* set, const std::vector<Entry>& entries) {
     const fs::path folder = aligned_ / set;
-    std::unordered_map<std::string, std::string> twins;  // stem -> file
-    if (names_ == nullptr && is_folder(folder)) {
+    std::unordered_map<std::string, std::string> twins;  // stem -> path
+    if (names_ != nullptr) {
+      twins = named_in(set);
+    } else if (is_folder(folder)) {
       for (const auto& entry : fs::directory_iterator(folder)) {
         const std::string file = entry.path().filename().string();
         if (!has_picture_suffix(file) || file[0] == '.') continue;
-        const auto [first, added] = twins.emplace(stem_of(file), file);
+        const auto [first, added] = twins.emplace(stem_of(file), entry.path().string());
         require(added, "{}: {} and {} are twins of one picture, expected one of them", folder.string(),
-                printable(first->second, kLongestShown), printable(file, kLongestShown));
+                printable(file_of(first->second), kLongestShown), printable(file, kLongestShown));
       }
     }
     std::size_t missing = 0;
@@ -218,8 +234,9 @@ class Reader {
     for (const Entry& entry : entries) {
       const std::string stem = stem_of(entry.file);
       const auto twin = twins.find(stem);
-      std::string path = (folder / (twin == twins.end() ? stem + ".jpg" : twin->second)).string();
-      if (names_ != nullptr ? !names_->find(path) : twin == twins.end()) {
+      // Names without folders are found by the name alone.
+      std::string path = twin != twins.end() ? twin->second : (folder / (stem + ".jpg")).string();
+      if (twin == twins.end() && (names_ == nullptr || !names_->find(path))) {
         if (++missing <= kMostShown)
           examples += (examples.empty() ? "" : ", ") + printable(entry.file, kLongestShown);
         continue;

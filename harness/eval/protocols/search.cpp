@@ -138,7 +138,8 @@ json search(nn::Scorer& scorer, const Search& what, const SearchScores::Score& s
     request.impostors = std::max(request.impostors, pairwise_rank(what.probes.count, far));
   nn::IdentifyFound found;
   {
-    Progress progress(score.name, static_cast<std::size_t>(what.probes.count), "probes");
+    Progress progress(fmt::format("search by {}", score.name), static_cast<std::size_t>(what.probes.count),
+                      "probes");
     request.progress = [&](std::int64_t done, std::int64_t) {
       stop_if_interrupted();
       progress.update(static_cast<std::size_t>(done));

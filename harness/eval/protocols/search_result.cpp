@@ -208,10 +208,14 @@ void add_search_curves(const Result& result, const std::string& title, Presentat
                                         "cmc.svg"));
   }
   if (std::vector<Curve> curves = curves_of(result, "det.csv", 4); !curves.empty()) {
+    double highest = 0;
+    for (const Curve& curve : curves)
+      highest = std::max(highest, *std::max_element(curve.y.begin(), curve.y.end()));
     Plot plot;
     plot.title = title + ": open set";
     plot.x = {"false positive identification rate (FPIR, log scale)", Scale::kLog10, {}, 1.0};
-    plot.y = {"false negative identification rate (FNIR)", Scale::kLinear, 0.0, 1.0};
+    plot.y = {"false negative identification rate (FNIR)", Scale::kLinear, 0.0,
+              std::clamp(std::ceil(highest * 10) / 10, 0.1, 1.0)};
     shown.blocks.emplace_back(figure_of(std::move(curves), std::move(plot),
                                         "Share of mated probes that are not found against share of others "
                                         "that are taken for someone; the strict "

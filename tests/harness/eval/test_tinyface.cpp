@@ -165,6 +165,8 @@ TEST_CASE("tinyface: sets that are damaged are refused with what is wrong") {
     REQUIRE(test::contains(toy.refusal(), "no folder aligned_pad_0.1_pad_high in it or beside it"));
     fs::remove_all(toy.root / "tinyface");
     REQUIRE(test::contains(toy.refusal(), "neither tinyface/Testing_Set nor Testing_Set is in it"));
+    fs::remove_all(toy.root);
+    REQUIRE(test::contains(toy.refusal(), "no such folder"));
   }
   {
     const Toy toy;
@@ -233,4 +235,12 @@ TEST_CASE("tinyface: the real lists, their pictures named from elsewhere") {
   const data::TinyFaceLists by_name = data::read_tinyface_lists("", kAligned, &known);
   REQUIRE(by_name.files.size() == lists.files.size());
   REQUIRE(by_name.identities == 2569);
+  // Folders in front of them may be any, and originals among them are not the aligned ones.
+  for (std::string& one : names) one = "/somewhere/" + one;
+  names.push_back("tinyface/Testing_Set/Gallery_Distractor/1_1.jpg");
+  const data::PictureNames elsewhere(names, "names");
+  const data::TinyFaceLists found = data::read_tinyface_lists("", kAligned, &elsewhere);
+  REQUIRE(found.files.size() == lists.files.size());
+  REQUIRE(found.files.back() == "/somewhere/" + std::string(kAligned) + "/Gallery_Distractor/1_1.jpg");
+  REQUIRE(data::read_tinyface_lists(folder.path(), kAligned, &elsewhere).files == found.files);
 }
