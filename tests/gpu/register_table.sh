@@ -8,7 +8,7 @@ case ${1:-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;; esa
 
 build=${1:?usage: register_table.sh BUILD [--write FILE | --check]}
 mode=${2:-}
-mapfile -t reports < <(find "$build" -name '*.o.ptxas' -path '*CMakeFiles*' | grep -v '/tests/' | sort)
+mapfile -t reports < <(find "$build" -name '*.o.ptxas' -path '*CMakeFiles*' | grep -vE '/tests/|/cub/' | sort)  # CUB's kernels are not ours
 if [[ ${#reports[@]} -eq 0 ]]; then
   echo "$build holds no ptxas reports (*.o.ptxas): build it with CUDA first, for example ./test.sh cuda" >&2
   exit 1
