@@ -5,7 +5,7 @@ instructions under tests/data/instructions/, and the tables of docs/performance.
 usage: publish.py FOLDER [--root PROJECT] [--allow-modified]
 
 Read from FOLDER: summary.json (needed), instructions.json, head.json, head-plans.json, step.json, step-peers.json,
-convolutions.json; head-large.json and head-peers.json from its archive of logs too. Files may be absent, or cut off where a run was killed: whole rows are taken, and what is missing is said.
+convolutions.json; head-large.json, head-peers.json and scoring.json from its archive of logs too. Files may be absent, or cut off where a run was killed: whole rows are taken, and what is missing is said.
 Each becomes bench/results/<gpu>-<commit>-<name>.json with the circumstances of the run in it. The tables stand between
 markers such as <!-- gpu:head --> and <!-- /gpu:head -->; they are made from everything in bench/results, for each GPU from
 its newest run that has such rows. Nothing else of a page is touched, and a second run changes nothing.
@@ -29,7 +29,8 @@ import publish_tables  # noqa: E402
 
 # Name in FOLDER -> name in bench/results.
 ROW_FILES = {"head.json": "head", "head-plans.json": "head-plans", "step.json": "step", "step-peers.json": "step-peers",
-             "convolutions.json": "convolutions", "head-large.json": "head-large", "head-peers.json": "head-peers"}
+             "convolutions.json": "convolutions", "head-large.json": "head-large", "head-peers.json": "head-peers",
+             "scoring.json": "scoring"}
 PAGES = ("docs/performance.md", "docs/cuda.md", "README.md")
 RUN = ("gpu", "driver", "cuda", "cudnn", "cublaslt", "commit", "cores", "date", "seconds", "command")
 

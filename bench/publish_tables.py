@@ -206,6 +206,25 @@ def convolution_table(files):
     return table(columns, rows) + "\n\n" + runs.text() + "\n" if rows else None
 
 
+# ---- scoring ----
+
+def scoring_table(files):
+    """Pairs, ROC and identification on the GPU beside the CPU of the same machine."""
+    if not files:
+        return None
+    runs, rows = Runs(), []
+    for data in files:
+        for r in data["rows"]:
+            rows.append([str(r.get("phase")), "{:,}".format(r["n"]), "{:,}".format(r["k"]) if r.get("k") else "", spread(r),
+                         number(r.get("cpu_scorer_ms")), "%.1fx" % r["times_faster"] if r.get("times_faster") else "",
+                         number(r.get("gflops", 0) / 1e3) if r.get("gflops") else "", number(r.get("gbytes_per_s")),
+                         percent(r.get("limit_share")), runs.mark(data)])
+    limits = "; ".join(sorted({"%s, %s" % (data.get("peak_source", ""), data.get("libraries", "")) for data in files}))
+    columns = [("case", ""), ("N", ":"), ("K", ":"), ("GPU, ms (p20 to p80)", ":"), ("CPU, ms", ":"), ("faster", ":"),
+               ("TFLOP/s", ":"), ("GB/s", ":"), ("of the limit", ":"), ("run", "")]
+    return table(columns, rows) + "\n\nLimits " + limits + ".\n\n" + runs.text() + "\n" if rows else None
+
+
 # ---- what ran, and the short tables ----
 
 def state(files):
@@ -268,6 +287,7 @@ def sections(results):
         "plans": head_table(plans),
         "step": step_table(steps, peers),
         "convolutions": convolution_table(newest(results, "convolutions")),
+        "scoring": scoring_table(newest(results, "scoring")),
         "ran": state(ran),
         "summary": summary(heads + plans, steps, peers),
         "note": "GPU figures are of %s, each with the commit it was measured at; goals stand beside them as goals." %

@@ -73,7 +73,11 @@ FILES["convolutions.json"] = dict(schema=1, program="bench_convolution", command
 FILES["head-large.json"] = rows("bench_head", head_row("qcface", 10000000, 60.0))
 FILES["head-peers.json"] = rows("peers.py", head_row("qcface", 93431, 0.7, update="dw"),
                                 head_row("qcface", 93431, 7.0, implementation="torch-eager", update="dw"))
-LOGGED = ("head-large.json", "head-peers.json")  # come back in the archive of logs
+FILES["scoring.json"] = dict(rows("bench_scoring", dict(implementation="qcface", phase="tinyface", n=3728, d=512, k=157871,
+                                                        ms_median=25.0, ms_p20=24.0, ms_p80=26.0, gflops=40e3, cpu_scorer_ms=500.0,
+                                                        times_faster=20.0, limit_share=0.8)),
+                            peak_source="measured in this run", libraries="beside a CPU")
+LOGGED = ("head-large.json", "head-peers.json", "scoring.json")  # come back in the archive of logs
 
 
 class Project:
@@ -177,13 +181,16 @@ with Project() as p:
     row = cells(between(performance, "convolutions"), "64x112", "qcface, made up")
     assert "1.00 (1.00 to 1.00)" in row and "400" in row, row
     assert "bench_convolution --made-up" in between(performance, "convolutions")
+    row = cells(between(performance, "scoring"), "tinyface", "157,871")
+    assert "25.0 (24.0 to 26.0)" in row and "20.0x" in row and "80 %" in row and "40.0" in row, row
+    assert "Limits measured in this run, beside a CPU." in between(performance, "scoring")
     assert "bench_step --made-up" in step and "compare.py --made-up" in step and "torch 9" in step
     assert "| kernels | failed |" in between(cuda, "ran") and GPU in between(cuda, "state")
     short = between(readme, "summary")
     assert "plan wgmma" in short and "0.600 ms" in short and "16,000 images/s" in short and "torch compiled: 10,000" in short
     assert "has not run" not in between(readme, "support")
     results = {n: json.loads(p.text("bench/results/" + n)) for n in os.listdir(os.path.join(p.root, "bench/results"))}
-    kinds = ("run", "head", "head-plans", "step", "step-peers", "convolutions", "head-large", "head-peers")
+    kinds = ("run", "head", "head-plans", "step", "step-peers", "convolutions", "head-large", "head-peers", "scoring")
     assert set(results) == {"%s-abc1234-%s.json" % (SLUG, kind) for kind in kinds}
     assert results[SLUG + "-abc1234-head.json"]["rows"] == FILES["head.json"]["rows"]
     assert results[SLUG + "-abc1234-head.json"]["run"]["driver"] == "500.1"

@@ -46,6 +46,9 @@ with step "" qcface_bench_step_cuda &&
   step step "" 85 "$programs/qcface_bench_step_cuda" --arch ir18,ir50,ir100 --batch 512,256,128 --types bf16,f16,f32 \
     --seconds 1.5 --warmup 0.5 --budget @budget@ --json "$out/step.json"
 
+with scoring "" qcface_bench_scoring_cuda &&
+  step scoring "" 30 "$programs/qcface_bench_scoring_cuda" --seconds 0.3 --budget @budget@ --json "$out/logs/scoring.json"
+
 # PyTorch's figures for the same, if the convolutions and the profiler still have their time afterwards.
 torch=no
 python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null && torch=yes
@@ -69,7 +72,7 @@ else
   missing convolution-peers "" "python3 has no PyTorch that sees the GPU" tool
 fi
 
-# Ten million classes on one GPU, and the published head. Their rows lie with the logs.
+# Ten million classes on one GPU, and the published head. Their rows lie with the logs, as those of scoring do.
 with head-large "" qcface_bench_head_cuda &&
   step head-large "" 60 "$programs/qcface_bench_head_cuda" --n 512 --k 10000000 --heads qcface --types bf16 \
     --plans chunked --no-products --seconds 0.3 --warmup 0.1 --budget @budget@ --json "$out/logs/head-large.json"

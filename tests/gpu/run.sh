@@ -15,7 +15,7 @@
 #                        comes: a run that is killed loses only the step in it
 #     --budget SECONDS   for all of it, default 3600; what does not fit is listed as "not run"
 #     --only STEP,...    conformance, tests (or one of kernels, nn_elementwise, nn, train), sanitizer (memcheck, racecheck),
-#                        head, head-plans, step, peers, convolutions, convolution-peers, head-large, head-peers, profile
+#                        head, head-plans, step, scoring, peers, convolutions, convolution-peers, head-large, head-peers, profile
 #     --limit STEP=SECONDS   another limit for a step; may be given several times
 #     --sanitizer        all test programs under memcheck and racecheck too (long: give it a budget)
 # Exit status: 0 all passed; 3 nothing failed, but a tool was missing, a step did not fit or a test was skipped; 77 no GPU;
@@ -43,7 +43,7 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 known="conformance tests kernels nn_elementwise nn train"
-known+=" sanitizer memcheck-conformance memcheck racecheck head head-plans step peers"
+known+=" sanitizer memcheck-conformance memcheck racecheck head head-plans step scoring peers"
 known+=" convolutions convolution-peers head-large head-peers profile"
 for number in "$budget" "${own_limit[@]}"; do
   [[ $number =~ ^[0-9]+$ ]] || stop "'$number' is no number of seconds"

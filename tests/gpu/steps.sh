@@ -126,7 +126,7 @@ json_of() {  # below OUT
   case $1 in
     peers) echo step-peers.json ;;
     convolution-peers) echo convolutions.json ;;
-    head-large | head-peers) echo "logs/$1.json" ;;
+    head-large | head-peers | scoring) echo "logs/$1.json" ;;
     *) echo "$1.json" ;;
   esac
 }
@@ -230,7 +230,7 @@ conclude() {
     keep_log "$name"
   done
   write_summary
-  for name in convolutions.txt head-large.json head-peers.json; do
+  for name in convolutions.txt head-large.json head-peers.json scoring.json; do
     if [[ -f $out/logs/$name ]]; then tar -rf "$out/logs.tar" -C "$out/logs" "$name" && rm -f "$out/logs/$name"; fi
   done
   rm -f "$out/logs/convolutions.txt.lock"

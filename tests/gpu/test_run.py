@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROGRAMS = ["qcface_conformance", "qcface_tests_kernels_cuda", "qcface_tests_nn_elementwise_cuda", "qcface_tests_nn_cuda",
             "qcface_tests_train_cuda", "qcface_bench_head_cuda", "qcface_bench_step_cuda",
-            "qcface_bench_convolution_cuda"]
+            "qcface_bench_convolution_cuda", "qcface_bench_scoring_cuda"]
 TOOLS = {
     "nvidia-smi": 'case $1 in *name*) echo "NVIDIA H100 (stand-in)" ;; *cap*) echo 9.0 ;; *) echo 580.1 ;; esac',
     "compute-sanitizer": 'echo "========= ERROR SUMMARY: 0 errors"',
@@ -85,7 +85,7 @@ class RunTest(unittest.TestCase):
         self.assertIn("all passed; NVIDIA H100 (stand-in), commit abc1234", self.text.splitlines()[-1])
         self.assertEqual(sorted(self.steps), sorted(
             ["conformance", "kernels", "nn_elementwise", "nn", "train", "memcheck-conformance", "memcheck", "racecheck", "head",
-             "head-plans", "step", "peers", "convolutions", "convolution-peers", "head-large", "head-peers", "profile"]))
+             "head-plans", "step", "scoring", "peers", "convolutions", "convolution-peers", "head-large", "head-peers", "profile"]))
         for key, value in (("gpu", "NVIDIA H100 (stand-in)"), ("driver", "580.1"), ("cuda", "13.0.88"), ("commit", "abc1234")):
             self.assertEqual(self.summary[key], value)
         for key in ("cudnn", "cublaslt", "cores", "date", "command", "seconds"):
@@ -97,7 +97,7 @@ class RunTest(unittest.TestCase):
             {"summary.json", "instructions.json", "head.json", "head-plans.json", "step.json", LOGS}, set(files))
         logs = self.logs()
         self.assertEqual(sorted(logs), sorted(
-            ["head-large.json", *(f"{name}.log" for name in ["environment", *self.steps])]))
+            ["head-large.json", "scoring.json", *(f"{name}.log" for name in ["environment", *self.steps])]))
         self.assertIn(f"data: {HERE.parents[1] / 'tests/data'}", logs["kernels.log"])
 
     def test_missing_program(self):

@@ -21,10 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("kernels/cuda", "nn/cuda")
+FOLDERS = ("kernels/cuda", "nn/cuda", "nn/scoring/cuda")
 
-# Kernels that work on 8-bit values, where byte accesses are meant: pixels and dropout masks.
-BYTES_MEANT = r"^(images|mask|drop|to_planes|from_planes)_kernel"
+# Kernels that work on 8-bit values, where byte accesses are meant: pixels, dropout masks, flags.
+BYTES_MEANT = r"^(images|mask|drop|to_planes|from_planes|ends|keep)_kernel"
 
 # kernel: (loads of 16 bytes from global memory, loads from shared memory, stores to global memory), at least. What the inner
 # loop moves in one turn: rows in flight times arrays. Kernels of one value at a time (last template arguments 1) are for
@@ -61,6 +61,9 @@ EXPECTED = [
     (r"mma_weights_kernel<.*>", 4, 2, 3),  # the same with H in shared memory
     (r"wgmma_weights_kernel<.*>", 4, 2, 3),
     (r"fused_rows_kernel", 0, 0, 1),
+    (r"scores_kernel", 1, 0, 1),
+    (r"top_kernel", 1, 0, 0),
+    (r"count_kernel", 1, 0, 0),
 ]
 
 WIDE = r"(?:v4\.[a-z]32|v2\.[a-z]64|[a-z]128)\b"

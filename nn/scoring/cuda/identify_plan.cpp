@@ -25,7 +25,8 @@ IdentifyPlan plan_identification(const IdentifyRequest& request, std::size_t mem
   IdentifyPlan plan;
   plan.padded_width = divided_up(request.probes.width, 2) * 2;
   plan.impostors = std::min(request.impostors, probes * gallery);
-  plan.at_once = std::clamp<std::int64_t>(memory / 8 / 32, 64, kMostAtOnce);
+  plan.at_once = std::min(std::clamp<std::int64_t>(memory / 8 / 32, 64, kMostAtOnce),
+                          std::max<std::int64_t>(probes * (gallery + 2), 64));
   const std::int64_t for_impostors = LargestScores::bytes(plan.impostors, plan.at_once);
   require(for_impostors <= memory / 2 && for_impostors / 16 < (std::int64_t{1} << 31),
           "identification: the {} largest scores of impostors take {} MiB of GPU memory, {} MiB are free for "
