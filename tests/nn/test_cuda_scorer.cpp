@@ -11,7 +11,6 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "kernels/device/runtime.h"
-#include "nn/scoring/cuda/identify_plan.h"
 #include "nn/scoring/scorer.h"
 #include "tests/nn/plain_identify.h"
 #include "tests/support/catch.h"
@@ -493,40 +492,4 @@ TEST_CASE("cuda identify: an empty gallery, no probes, and requests that cannot 
   REQUIRE(refused(request) ==
           "identification: the best 4001 rows of each probe, but a GPU finds at most 4000; compute them on "
           "the CPU");
-}
-
-TEST_CASE("cuda identify: plans fit the memory and cover everything in even blocks") {
-  nn::IdentifyRequest request;
-  const float nothing = 0;
-  request.top = 20;
-  for (const auto& [probes, gallery, width] : {std::array<std::int64_t, 3>{19593, 3531, 512},
-                                               {3728, 157871, 512},
-                                               {1000000, 1000000, 512},
-                                               {1, 1, 1},
-                                               {100, 3000000, 513}}) {
-    for (const std::int64_t memory :
-         {std::int64_t{1} << 27, std::int64_t{8} << 30, std::int64_t{100} << 30}) {
-      CAPTURE(probes, gallery, width, memory);
-      request.probes = {probes, width, &nothing, nullptr};
-      request.gallery = {gallery, width, &nothing, nullptr};
-      request.impostors = 2000;
-      const auto plan = nn::cuda::plan_identification(request, static_cast<std::size_t>(memory));
-      REQUIRE(plan.padded_width % 2 == 0);
-      REQUIRE((plan.padded_width == width || plan.padded_width == width + 1));
-      REQUIRE(plan.gallery % 2 == 0);
-      REQUIRE(plan.gallery_blocks * plan.gallery >= gallery);
-      REQUIRE((plan.gallery_blocks - 1) * plan.gallery < gallery);
-      REQUIRE(plan.probes >= 1);
-      REQUIRE(plan.probes <= probes);
-      const std::int64_t row = plan.padded_width * 8 + 8;
-      std::int64_t bytes = plan.probes * plan.gallery * 8 + plan.probes * (row + 12 * 20);
-      bytes += (plan.resident ? plan.gallery_blocks : 1) * plan.gallery * row;
-      bytes += std::max(plan.probes, plan.gallery) * width * 4;
-      bytes += 16 * (plan.impostors + 2 * plan.at_once);
-      REQUIRE(bytes <= memory);
-      if (memory > (std::int64_t{99} << 30)) REQUIRE(plan.resident);
-      // Blocks of one size: the last one lacks less than a row a block, and another for an even size.
-      REQUIRE(plan.gallery * plan.gallery_blocks - gallery <= 2 * plan.gallery_blocks);
-    }
-  }
 }
