@@ -53,7 +53,7 @@ struct IjbLists {
 struct IjbParts {
   bool pairs = true, identification = true;  // false: the files are not read
 };
-/// Reads the files; of pairs about 15 million a second on two cores. Blank lines are passed over. Throws Error naming file and
+/// Reads the files. Blank lines are passed over. Throws Error naming file and
 /// line: a row of another form, rows of the two files of pictures that name different pictures (or one file longer than the
 /// other), a template without pictures, a template in both galleries.
 IjbLists read_ijb_lists(const IjbPlace& place, const IjbParts& parts = {}, int threads = 0);
