@@ -10,14 +10,17 @@ namespace {
 
 constexpr int kAtOnce = 4;  // mates that are counted in one walk along the row
 
-/// f(m, score of the mate at columns[m] in this block) for every mate that lies in it.
+/// f(m, score of the mate at columns[m] in this block) for every mate that lies in it. Lanes take columns, not mates: one that is
+/// listed twice is written by one lane.
 template <class F>
 __device__ __forceinline__ void for_mates(const ScoreBlock& block, const BlockMates& mates,
                                           const std::int32_t* columns, F f) {
+  const int lane = lane_of_warp();
   for (std::int64_t row = first_warp_row(); row < mates.probes; row += all_warp_rows()) {
-    for (std::int64_t m = mates.begin[row] + lane_of_warp(); m < mates.begin[row + 1]; m += 32) {
+    for (std::int64_t m = mates.begin[row]; m < mates.begin[row + 1]; ++m) {
       const std::int64_t column = columns[m] - block.first_column;
-      if (column >= 0 && column < block.columns) f(m, block.scores[row * block.stride + column]);
+      if (column < 0 || column >= block.columns || column % 32 != lane) continue;
+      f(m, block.scores[row * block.stride + column]);
     }
   }
 }
@@ -28,7 +31,6 @@ __global__ __launch_bounds__(kWarpRowThreads) void take_kernel(ScoreBlock block,
   for_mates(block, mates, columns, [mate_score](std::int64_t m, double& score) { mate_score[m] = score; });
 }
 
-// A gallery row may be listed twice: both write the same.
 __global__ __launch_bounds__(kWarpRowThreads) void mask_kernel(ScoreBlock block, BlockMates mates) {
   for_mates(block, mates, mates.rows, [](std::int64_t, double& score) { score = kNoScore; });
 }
