@@ -26,8 +26,6 @@
 #include "nn/scoring/scorer.h"
 
 using namespace qcface;
-using qcface::bench::mixed;
-using qcface::bench::noise;
 
 namespace {
 
@@ -44,7 +42,7 @@ struct Rows {
   std::vector<float> values;
   std::vector<std::int64_t> subject;
 };
-// `first`: number of the first row, different for every row there is. Lengths lie between 10 and 25.
+// `first`: number of the first row, different for every row there is.
 Rows make_rows(std::int64_t count, std::int64_t with_subject, const Options& options, std::uint64_t first) {
   Rows rows;
   rows.values.resize(static_cast<std::size_t>(count * options.width));
@@ -53,16 +51,8 @@ Rows make_rows(std::int64_t count, std::int64_t with_subject, const Options& opt
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t subject = i < with_subject ? i % options.subjects : -100;
     rows.subject[static_cast<std::size_t>(i)] = subject;
-    const std::uint64_t row = first + static_cast<std::uint64_t>(i);
-    const float length = 10 + 15 * static_cast<float>(mixed(row) >> 40) * 0x1p-24f;
-    const float scale = length / std::sqrt(static_cast<float>(options.width));
-    float* out = rows.values.data() + i * options.width;
-    for (std::int64_t d = 0; d < options.width; ++d) {
-      const float own = noise(row, static_cast<std::uint64_t>(d));
-      const float shared =
-          subject < 0 ? 0.0f : noise(static_cast<std::uint64_t>(subject), static_cast<std::uint64_t>(d));
-      out[d] = scale * (subject < 0 ? own : 0.48f * shared + 0.877f * own);
-    }
+    bench::make_row(first + static_cast<std::uint64_t>(i), subject, options.width,
+                    rows.values.data() + i * options.width);
   }
   return rows;
 }

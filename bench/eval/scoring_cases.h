@@ -12,21 +12,13 @@
 
 namespace qcface::bench {
 
-/// Row i is of subject i % subjects; rows of one subject have a cosine of about 0.23. Lengths lie between 10 and 25.
+/// Row i is of subject i % subjects.
 inline std::vector<float> subject_rows(std::int64_t count, std::int64_t width, std::int64_t subjects,
                                        std::uint64_t first) {
   std::vector<float> values(static_cast<std::size_t>(count * width));
 #pragma omp parallel for schedule(static)
   for (std::int64_t i = 0; i < count; ++i) {
-    const auto row = first + static_cast<std::uint64_t>(i),
-               subject = static_cast<std::uint64_t>(i % subjects);
-    const float length = 10 + 15 * static_cast<float>(mixed(row) >> 40) * 0x1p-24f;
-    const float scale = length / std::sqrt(static_cast<float>(width));
-    for (std::int64_t d = 0; d < width; ++d) {
-      const auto column = static_cast<std::uint64_t>(d);
-      values[static_cast<std::size_t>(i * width + d)] =
-          scale * (0.48f * noise(subject, column) + 0.877f * noise(row, column));
-    }
+    make_row(first + static_cast<std::uint64_t>(i), i % subjects, width, values.data() + i * width);
   }
   return values;
 }

@@ -70,7 +70,10 @@ void add_protocol(CLI::App& root, Commands& commands, const eval::Protocol& prot
     flags->model.settle(table);
     eval::Measurement& measurement = *flags->measurement;
     measurement.folder = flags->data;
-    if (!flags->model.loss_model.empty() && !flags->model.arch.empty())
+    require_usage(
+        flags->model.loss_model.empty() || !flags->model.arch.empty(),
+        "--loss_model needs --backbone: the two together name the preset of the quality-aware score");
+    if (!flags->model.loss_model.empty())
       measurement.preset = flags->model.loss_model + "/" + flags->model.arch;
     measurement.settle(table);
     if (!flags->features.empty()) {

@@ -73,6 +73,19 @@ std::string screen_text(const Presentation& presentation) {
   return text;
 }
 
+json warnings_json(std::span<const std::string> warnings) {
+  json list = json::array();
+  for (const std::string& warning : warnings) list.push_back(to_json_text(warning));
+  return list;
+}
+
+void note_warnings(const json& result, Presentation& shown) {
+  for (const json& warning : list_at(result, "warnings")) {
+    if (warning.is_string())
+      shown.note(from_json_text(warning.get_ref<const std::string&>()), Where::kPage, Note::Kind::kWarning);
+  }
+}
+
 double number_at(const json& object, const std::string& key) {
   if (!object.is_object()) return std::numeric_limits<double>::quiet_NaN();
   const auto it = object.find(key);

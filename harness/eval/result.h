@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -79,6 +80,10 @@ struct Presentation {
         Note{std::move(text), where, kind});  // in place: GCC 12 takes a moved variant for unset
   }
 };
+
+/// "warnings" of a result file, and the notes of it: on a page alone, for the terminal has them in its log.
+nlohmann::json warnings_json(std::span<const std::string> warnings);
+void note_warnings(const nlohmann::json& result, Presentation& shown);
 
 /// Notes and tables for the terminal: plain ASCII, columns aligned. Ends with a line feed.
 std::string screen_text(const Presentation& presentation);

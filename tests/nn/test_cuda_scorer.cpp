@@ -13,12 +13,17 @@
 #include "kernels/device/runtime.h"
 #include "nn/scoring/scorer.h"
 #include "tests/nn/plain_identify.h"
+#include "tests/nn/scoring_support.h"
 #include "tests/support/catch.h"
 #ifdef QCF_EMULATE
 #include "tests/support/emulation_modes.h"
 #endif
 
 using namespace qcface;
+using test::require_near;
+using test::require_same;
+using test::rules;
+using test::view;
 
 #define QCFACE_NEED_GPU() \
   if (cuda::device_count() == 0) QCFACE_SKIP("no GPU on this machine")
@@ -43,12 +48,6 @@ void in_every_mode(Body&& body) {
 #endif
 }
 
-nn::RowsView view(const std::vector<float>& rows, std::int64_t width) {
-  return {static_cast<std::int64_t>(rows.size()) / width, width, rows.data(), nullptr};
-}
-nn::RowsView view(const std::vector<double>& rows, std::int64_t width) {
-  return {static_cast<std::int64_t>(rows.size()) / width, width, nullptr, rows.data()};
-}
 std::vector<double> widened(const std::vector<float>& rows) { return {rows.begin(), rows.end()}; }
 
 enum class Kind { kIntegers, kRandom };
@@ -68,35 +67,6 @@ std::vector<float> draw_rows(std::uint64_t seed, std::int64_t count, std::int64_
     std::copy_n(rows.begin() + width, width, rows.begin() + 5 * width);
   }
   return rows;
-}
-
-std::vector<nn::ScoreRule> rules() {
-  return {{nn::ScoreRule::kCosine, 0, 0},
-          {nn::ScoreRule::kQmf, 0.05298834571695404, 0.08483867351227943},
-          {nn::ScoreRule::kEuclid, 0, 0}};
-}
-
-bool near(double got, double want) {
-  return got == want || std::fabs(got - want) <= 1e-12 * (1 + std::fabs(want));
-}
-void require_near(const char* what, const std::vector<double>& got, const std::vector<double>& want) {
-  REQUIRE(got.size() == want.size());
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    INFO(what << "[" << i << "] = " << got[i] << ", expected " << want[i]);
-    REQUIRE(near(got[i], want[i]));
-  }
-}
-void require_same(const nn::IdentifyFound& got, const nn::IdentifyFound& want) {
-  REQUIRE(got.top == want.top);
-  REQUIRE(got.best_row == want.best_row);
-  REQUIRE(got.mate_rank == want.mate_rank);
-  REQUIRE(got.part_row == want.part_row);
-  require_near("best_score", got.best_score, want.best_score);
-  require_near("mate_score", got.mate_score, want.mate_score);
-  require_near("impostor_scores", got.impostor_scores, want.impostor_scores);
-  require_near("part_score", got.part_score, want.part_score);
-  REQUIRE(near(got.lowest, want.lowest));
-  REQUIRE(near(got.highest, want.highest));
 }
 
 template <class Call>
@@ -180,21 +150,7 @@ TEST_CASE("cuda ROC: the CPU's counts to the last, ties, thinned or not, every r
         const nn::RocCounts want = nn::make_cpu_scorer(2)->roc(request);
         in_every_mode([&] {
           const nn::RocCounts got = nn::make_cuda_scorer({0, kMiB})->roc(request);
-          REQUIRE(got.same == want.same);
-          REQUIRE(got.different == want.different);
-          REQUIRE(got.negative_score == want.negative_score);
-          REQUIRE(got.same_above == want.same_above);
-          REQUIRE(got.different_above == want.different_above);
-          REQUIRE(got.points.size() == want.points.size());
-          for (std::size_t i = 0; i < want.points.size(); ++i) {
-            CAPTURE(i);
-            const nn::RocPoint &a = got.points[i], &b = want.points[i];
-            REQUIRE(a.threshold == b.threshold);
-            REQUIRE(a.false_accepts == b.false_accepts);
-            REQUIRE(a.true_accepts == b.true_accepts);
-            REQUIRE(a.false_above == b.false_above);
-            REQUIRE(a.true_above == b.true_above);
-          }
+          test::require_same(got, want);
         });
       }
     }

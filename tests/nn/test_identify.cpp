@@ -12,9 +12,14 @@
 #include "core/random.h"
 #include "nn/scoring/scorer.h"
 #include "tests/nn/plain_identify.h"
+#include "tests/nn/scoring_support.h"
 #include "tests/support/catch.h"
 
 using namespace qcface;
+using test::require_near;
+using test::require_same;
+using test::rules;
+using test::view;
 
 namespace {
 
@@ -25,16 +30,10 @@ struct Case {
   std::vector<std::int64_t> mate_begin{0};
   std::vector<std::int32_t> mates;
 
-  nn::RowsView view(const std::vector<float>& rows) const {
-    return {static_cast<std::int64_t>(rows.size()) / width, width, rows.data(), nullptr};
-  }
-  nn::RowsView view(const std::vector<double>& rows) const {
-    return {static_cast<std::int64_t>(rows.size()) / width, width, nullptr, rows.data()};
-  }
   nn::IdentifyRequest request() const {
     nn::IdentifyRequest request;
-    request.probes = probes64.empty() ? view(probes) : view(probes64);
-    request.gallery = gallery64.empty() ? view(gallery) : view(gallery64);
+    request.probes = probes64.empty() ? view(probes, width) : view(probes64, width);
+    request.gallery = gallery64.empty() ? view(gallery, width) : view(gallery64, width);
     request.mate_begin = mate_begin;
     request.mates = mates;
     request.mate_ranks = true;
@@ -61,35 +60,6 @@ Case random_case(std::uint64_t seed, std::int64_t probes, std::int64_t gallery, 
     c.mate_begin.push_back(static_cast<std::int64_t>(c.mates.size()));
   }
   return c;
-}
-
-std::vector<nn::ScoreRule> rules() {
-  return {{nn::ScoreRule::kCosine, 0, 0},
-          {nn::ScoreRule::kQmf, 0.05298834571695404, 0.08483867351227943},
-          {nn::ScoreRule::kEuclid, 0, 0}};
-}
-
-bool near(double got, double want) {
-  return got == want || std::fabs(got - want) <= 1e-12 * (1 + std::fabs(want));
-}
-void require_near(const std::vector<double>& got, const std::vector<double>& want) {
-  REQUIRE(got.size() == want.size());
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    INFO("value " << i << ": " << got[i] << ", expected " << want[i]);
-    REQUIRE(near(got[i], want[i]));
-  }
-}
-void require_same(const nn::IdentifyFound& got, const nn::IdentifyFound& want) {
-  REQUIRE(got.top == want.top);
-  REQUIRE(got.best_row == want.best_row);
-  REQUIRE(got.mate_rank == want.mate_rank);
-  REQUIRE(got.part_row == want.part_row);
-  require_near(got.best_score, want.best_score);
-  require_near(got.mate_score, want.mate_score);
-  require_near(got.impostor_scores, want.impostor_scores);
-  require_near(got.part_score, want.part_score);
-  REQUIRE(near(got.lowest, want.lowest));
-  REQUIRE(near(got.highest, want.highest));
 }
 
 }  // namespace

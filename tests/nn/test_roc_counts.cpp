@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "nn/scoring/cpu/cpu_scorer.h"
+#include "tests/nn/scoring_support.h"
 #include "tests/support/catch.h"
 
 using namespace qcface;
@@ -67,23 +68,6 @@ Scores make_scores(std::size_t count, double grain, double share_same) {
   return made;
 }
 
-void require_equal(const RocCounts& got, const RocCounts& want) {
-  REQUIRE(got.same == want.same);
-  REQUIRE(got.different == want.different);
-  REQUIRE(got.negative_score == want.negative_score);
-  REQUIRE(got.same_above == want.same_above);
-  REQUIRE(got.different_above == want.different_above);
-  REQUIRE(got.points.size() == want.points.size());
-  for (std::size_t i = 0; i < got.points.size(); ++i) {
-    CAPTURE(i);
-    const RocPoint &a = got.points[i], &b = want.points[i];
-    const bool equal = a.threshold == b.threshold && a.false_accepts == b.false_accepts &&
-                       a.true_accepts == b.true_accepts && a.false_above == b.false_above &&
-                       a.true_above == b.true_above;
-    REQUIRE(equal);
-  }
-}
-
 }  // namespace
 
 TEST_CASE("ROC counts agree with one sort of everything, ties and ranges of scores included") {
@@ -104,7 +88,7 @@ TEST_CASE("ROC counts agree with one sort of everything, ties and ranges of scor
           request.thinned = thinned;
           request.negative_ranks = ranks;
           const RocCounts want = plain_counts(request);
-          for (const int threads : {1, 2, 3}) require_equal(scoring::roc_counts(request, threads), want);
+          for (const int threads : {1, 2, 3}) test::require_same(scoring::roc_counts(request, threads), want);
         }
       }
     }

@@ -170,6 +170,11 @@ class Reader {
   }
 
   void read_labelled(std::vector<Row>& rows) {
+    // Rows of two fields belong to lists of another form: here they lack one.
+    for (const Row& row : rows) {
+      require(row.fields.size() == 3, "{}: line {}: expected 3 fields (picture, picture, 1 or 0), found {}",
+              list_.string(), row.line, row.fields.size());
+    }
     if (is_heading(rows)) {
       log::info("{}: line {} is taken for the heading", list_.string(), rows.front().line);
       rows.erase(rows.begin());

@@ -9,9 +9,12 @@
 #include "harness/data/normalise.h"
 #include "harness/data/sets/image_folder.h"
 #include "harness/eval/measures/scores.h"
+#include "kernels/device/parallel.h"
 
 namespace qcface::eval {
 namespace {
+
+constexpr std::int64_t kRowsAtOnce = 256;  // that a thread fuses or measures at once
 
 std::span<const float> row_of(const std::vector<float>& values, std::int64_t i, std::int64_t width) {
   return {values.data() + i * width, static_cast<std::size_t>(width)};
@@ -43,17 +46,18 @@ void fuse_rows(Embeddings& embeddings) {
   if (!embeddings.mirrored.empty()) {
     const std::size_t columns = static_cast<std::size_t>(embeddings.fused_columns);
     embeddings.fused.resize(count * columns);
-#pragma omp parallel for schedule(static)
-    for (std::int64_t i = 0; i < embeddings.count; ++i) {
-      fuse(embeddings.flip, embeddings.plain_row(i), embeddings.mirrored_row(i),
-           std::span<float>(embeddings.fused.data() + static_cast<std::size_t>(i) * columns, columns));
-    }
+    parallel_for_range(embeddings.count, kRowsAtOnce, 0, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        fuse(embeddings.flip, embeddings.plain_row(i), embeddings.mirrored_row(i),
+             std::span<float>(embeddings.fused.data() + static_cast<std::size_t>(i) * columns, columns));
+      }
+    });
   }
   embeddings.magnitudes.resize(count);
-#pragma omp parallel for schedule(static)
-  for (std::int64_t i = 0; i < embeddings.count; ++i) {
-    embeddings.magnitudes[static_cast<std::size_t>(i)] = magnitude(embeddings.row(i));
-  }
+  parallel_for_range(embeddings.count, kRowsAtOnce, 0, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      embeddings.magnitudes[static_cast<std::size_t>(i)] = magnitude(embeddings.row(i));
+  });
 }
 
 Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> files,

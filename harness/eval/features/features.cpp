@@ -33,6 +33,10 @@ Embeddings FeatureSource::of(std::span<const std::string> files) {
   return of(data::ImageFolder::from_files(files));
 }
 
+Embeddings FeatureSource::aside(std::span<const std::string> files) {
+  return embed(data::ImageFolder::from_files(files));
+}
+
 void FeatureSource::start_measurement() {
   data_ = files_ = Fnv1a();
   pictures_ = 0;

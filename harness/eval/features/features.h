@@ -29,6 +29,8 @@ class FeatureSource {
   Embeddings of(const data::PictureSource& pictures);
   /// The same of picture files.
   Embeddings of(std::span<const std::string> files);
+  /// The same of picture files that the figures do not rest on: constants are fitted on them. No part of data().
+  Embeddings aside(std::span<const std::string> files);
   /// What a measurement rests on beside the pictures: the pairs of a list, say. Part of the data's fingerprint.
   void add_data(const void* bytes, std::size_t count) { data_.add(bytes, count); }
 

@@ -51,12 +51,11 @@ double distance(std::span<const float> f1, std::span<const float> f2) {
   return std::sqrt(sum);
 }
 
-std::vector<double> euclid_scores(std::span<const double> distances) {
-  std::vector<double> scores;
-  if (distances.empty()) return scores;
-  const auto [low, high] = std::minmax_element(distances.begin(), distances.end());
-  for (const double d : distances) scores.push_back((*high - d) / (*high - *low + 1e-10));
-  return scores;
+void scale_euclid(std::span<double> scores) {
+  if (scores.empty()) return;
+  const auto [low, high] = std::minmax_element(scores.begin(), scores.end());
+  const double largest = -*low, smallest = -*high;
+  for (double& score : scores) score = (largest + score) / (largest - smallest + 1e-10);
 }
 
 std::span<const QmfPreset> qmf_presets() { return kPresets; }

@@ -21,8 +21,8 @@ double cosine(std::span<const float> f1, std::span<const float> f2);
 
 /// |f1 - f2| of two raw embeddings of equal width.
 double distance(std::span<const float> f1, std::span<const float> f2);
-/// (max - d) / (max - min + 1e-10), extremes over all of them.
-std::vector<double> euclid_scores(std::span<const double> distances);
+/// Scores -d become (max - d) / (max - min + 1e-10), extremes over all of them.
+void scale_euclid(std::span<double> scores);
 
 /// Constants of the quality-aware score. They only make sense for the magnitudes of the model they were
 /// fitted on, so there is no default: name a preset, give numbers, or fit them (qmag_fit.h).

@@ -72,7 +72,7 @@ QmfConstants fit_constants(FeatureSource& features, const FitSet& set, QmagSpace
                            std::optional<QmagFit>& fit) {
   QmagFitOptions how;
   how.space = space;
-  const PairMaterial material = pair_material(features.of(set.files), set.pairs, set.same);
+  const PairMaterial material = pair_material(features.aside(set.files), set.pairs, set.same);
   fit = fit_qmag(material.cosine, material.quality, material.same, how);
   std::string source = set.source;
   if (space == QmagSpace::kRaw) source += ", raw space";

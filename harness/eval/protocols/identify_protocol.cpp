@@ -158,8 +158,6 @@ class IdentifyMeasurement final : public Measurement {
                    std::int64_t mated, FlipFusion flip) const {
     std::vector<std::int64_t> subjects = gallery.subjects;
     std::sort(subjects.begin(), subjects.end());
-    json warnings = json::array();
-    for (const std::string& warning : warnings_) warnings.push_back(to_json_text(warning));
     json whole{{"format", "qcface-identify/1"},
                {"units", "fractions, 0..1"},
                {"gallery",
@@ -176,11 +174,9 @@ class IdentifyMeasurement final : public Measurement {
                {"flip", name_of(flip)},
                {"embed_seconds", seconds_},
                {"corrupt", corrupt_json(corrupt_)},
-               {"warnings", warnings}};
+               {"warnings", warnings_json(warnings_)}};
     if (const auto& constants = scores_.constants()) {
-      whole["qmf_constants"] = {{"alpha", constants->alpha},
-                                {"beta", constants->beta},
-                                {"source", to_json_text(constants->source)}};
+      whole["qmf_constants"] = constants_json(*constants);
     }
     return whole;
   }
@@ -217,13 +213,10 @@ Presentation present_identify(const Result& result) {
                     number_at(gallery, "pictures") - number_at(gallery, "readable")),
         Where::kBoth, Kind::kWarning);
   }
-  for (const json& warning : list_at(whole, "warnings")) {
-    if (warning.is_string())
-      shown.note(from_json_text(warning.get_ref<const std::string&>()), Where::kPage, Kind::kWarning);
-  }
   if (number_at(probes, "nonmated") == 0)
     shown.note("every probe's subject is in the gallery: there are no open-set figures", Where::kBoth,
                Kind::kSmall);
+  note_warnings(whole, shown);
   present_search(result, list_at(whole, "scores"), "Identification", shown);
   return shown;
 }

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "harness/console/interrupt.h"
+#include "harness/eval/measures/scores.h"
 
 namespace qcface::eval {
 namespace {
@@ -15,12 +16,11 @@ namespace {
 constexpr std::size_t kPublishedBlock = 100'000;  // pairs
 constexpr double kPublishedSentinel = -2;
 
-// Scores -d become (dmax - d)/(dmax - dmin + 1e-10).
-void scale_by_extremes(std::span<double> scores) {
-  if (scores.empty()) return;
-  const auto [low, high] = std::minmax_element(scores.begin(), scores.end());
-  const double largest = -*low, smallest = -*high;
-  for (double& score : scores) score = (largest + score) / (largest - smallest + 1e-10);
+nn::ScoreRule rule_of(const IjbMethod& method) {
+  if (method.similarity == IjbSimilarity::kEuclid) return {nn::ScoreRule::kEuclid};
+  if (method.similarity == IjbSimilarity::kQmf)
+    return {nn::ScoreRule::kQmf, method.constants->alpha, method.constants->beta};
+  return {};
 }
 
 nn::RowsView view_of(std::span<const double> rows, std::int64_t width) {
@@ -126,17 +126,13 @@ IjbVerification IjbSet::verify(const nn::RowsView& templates, const IjbMethod& m
   say("scoring pairs");
   IjbVerification found;
   found.scores.resize(lists_.pairs.size());
-  nn::ScoreRule rule;
-  if (method.similarity == IjbSimilarity::kEuclid) rule.kind = nn::ScoreRule::kEuclid;
-  if (method.similarity == IjbSimilarity::kQmf)
-    rule = {nn::ScoreRule::kQmf, method.constants->alpha, method.constants->beta};
-  scorer.pair_scores(templates, lists_.pairs, rule, found.scores);
+  scorer.pair_scores(templates, lists_.pairs, rule_of(method), found.scores);
   stop_if_interrupted();
   if (method.similarity == IjbSimilarity::kEuclid) {
     const std::size_t block =
         method.published ? kPublishedBlock : std::max<std::size_t>(found.scores.size(), 1);
     for (std::size_t from = 0; from < found.scores.size(); from += block)
-      scale_by_extremes(std::span(found.scores).subspan(from, std::min(block, found.scores.size() - from)));
+      scale_euclid(std::span(found.scores).subspan(from, std::min(block, found.scores.size() - from)));
   } else if (method.similarity == IjbSimilarity::kMagface) {
     for (double& score : found.scores) score = 1 - std::acos(std::clamp(score, -1.0, 1.0)) / std::numbers::pi;
   }
@@ -159,9 +155,7 @@ IjbIdentification IjbSet::identify(const nn::RowsView& templates, const IjbMetho
   nn::IdentifyRequest request;
   request.probes = view_of(probes, templates.width);
   request.gallery = view_of(gallery, templates.width);
-  if (method.similarity == IjbSimilarity::kEuclid) request.rule.kind = nn::ScoreRule::kEuclid;
-  if (method.similarity == IjbSimilarity::kQmf)
-    request.rule = {nn::ScoreRule::kQmf, method.constants->alpha, method.constants->beta};
+  request.rule = rule_of(method);
   request.mate_begin = mates_.begin;
   request.mates = mates_.rows;
   request.mate_ranks = true;

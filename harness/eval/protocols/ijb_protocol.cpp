@@ -208,8 +208,6 @@ class IjbMeasurement final : public Measurement {
   json description(const Embeddings& embeddings, FlipFusion flip) const {
     const data::IjbLists& lists = set_->lists();
     const auto same = std::count(lists.same.begin(), lists.same.end(), 1);
-    json warnings = json::array();
-    for (const std::string& warning : lists.warnings) warnings.push_back(to_json_text(warning));
     json whole{{"format", "qcface-ijb/1"},
                {"units", "fractions, 0..1"},
                {"dataset", lists.place.dataset},
@@ -224,7 +222,7 @@ class IjbMeasurement final : public Measurement {
                {"flip", name_of(flip)},
                {"embed_seconds", embeddings.seconds},
                {"corrupt", corrupt_json(embeddings.corrupt)},
-               {"warnings", warnings}};
+               {"warnings", warnings_json(lists.warnings)}};
     if (!no_pairs_) {
       whole["pairs"] = {{"used", lists.pairs.size()},
                         {"same", same},
@@ -235,9 +233,7 @@ class IjbMeasurement final : public Measurement {
       whole["probes"] = lists.probes.size();
     }
     if (choice_.constants) {
-      whole["qmf_constants"] = {{"alpha", choice_.constants->alpha},
-                                {"beta", choice_.constants->beta},
-                                {"source", to_json_text(choice_.constants->source)}};
+      whole["qmf_constants"] = constants_json(*choice_.constants);
     }
     return whole;
   }

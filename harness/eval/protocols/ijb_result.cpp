@@ -7,6 +7,7 @@
 
 #include "core/text.h"
 #include "harness/eval/protocols/ijb_protocol.h"
+#include "harness/eval/protocols/quality_constants.h"
 #include "harness/eval/protocols/roc_sheet.h"
 
 namespace qcface::eval {
@@ -272,22 +273,14 @@ Presentation present_ijb(const Result& result) {
     shown.note(fmt::format("the five points of {:.0f} pictures are one: their centre was taken", cropped),
                Where::kBoth, Kind::kWarning);
   }
-  for (const json& warning : list_at(whole, "warnings")) {
-    if (warning.is_string())
-      shown.note(from_json_text(warning.get_ref<const std::string&>()), Where::kPage, Kind::kWarning);
-  }
+  note_warnings(whole, shown);
   if (Table table = verification_table(methods, unresolved); !table.rows.empty())
     shown.blocks.push_back(std::move(table));
   if (Table table = identification_table(methods, unresolved); !table.rows.empty())
     shown.blocks.push_back(std::move(table));
   if (unresolved)
     shown.note("* not resolvable: the target is below 1/n of the n impostors", Where::kBoth, Kind::kSmall);
-  if (const json& constants = object_at(whole, "qmf_constants"); !constants.empty()) {
-    shown.note(
-        fmt::format("quality-aware score: alpha {:.9g}, beta {:.9g} ({})", number_at(constants, "alpha"),
-                    number_at(constants, "beta"), text_at(constants, "source")),
-        Where::kBoth, Kind::kSmall);
-  }
+  note_constants(whole, shown);
   const auto sheet = result.sheets.find("roc.csv");
   std::vector<RocCurve> curves = roc_curves(sheet == result.sheets.end() ? std::string() : sheet->second);
   if (!curves.empty()) {

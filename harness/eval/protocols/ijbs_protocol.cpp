@@ -55,8 +55,6 @@ class IjbsMeasurement final : public Measurement {
     }
     const Embeddings embeddings = features.of(lists_.files);
     Result result;
-    json warnings = json::array();
-    for (const std::string& warning : lists_.warnings) warnings.push_back(to_json_text(warning));
     result.json = {{"format", "qcface-ijbs/1"},
                    {"units", "fractions, 0..1"},
                    {"unvalidated", kUnvalidated},
@@ -65,7 +63,7 @@ class IjbsMeasurement final : public Measurement {
                    {"flip", name_of(embeddings.flip)},
                    {"embed_seconds", embeddings.seconds},
                    {"corrupt", corrupt_json(embeddings.corrupt)},
-                   {"warnings", warnings},
+                   {"warnings", warnings_json(lists_.warnings)},
                    {"conditions", conditions_json(features, "pictures", folder)}};
     json& experiments = result.json["experiments"] = json::array();
     for (const data::IjbsExperiment& experiment : lists_.experiments)
@@ -175,10 +173,7 @@ Presentation present_ijbs(const Result& result) {
         fmt::format("{:.0f} pictures could not be read and are left out of their templates", unreadable),
         Where::kBoth, Kind::kWarning);
   }
-  for (const json& warning : list_at(whole, "warnings")) {
-    if (warning.is_string())
-      shown.note(from_json_text(warning.get_ref<const std::string&>()), Where::kPage, Kind::kWarning);
-  }
+  note_warnings(whole, shown);
   if (Table table = experiments_table(list_at(whole, "experiments")); !table.rows.empty())
     shown.blocks.emplace_back(std::move(table));
   add_search_curves(result, "IJB-S (unvalidated)", shown);

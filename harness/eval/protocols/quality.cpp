@@ -12,19 +12,13 @@
 namespace qcface::eval {
 namespace {
 
-bool is_used(const Embeddings& embeddings, const std::pair<int, int>& pair) {
-  return embeddings.valid[static_cast<std::size_t>(pair.first)] != 0 &&
-         embeddings.valid[static_cast<std::size_t>(pair.second)] != 0;
-}
-
-// Of the pairs that pair_material() has used.
-std::vector<double> quality_of_pairs(const data::PairList& pairs, const Embeddings& embeddings,
+// Of these pairs.
+std::vector<double> quality_of_pairs(const data::PairList& list, std::span<const std::pair<int, int>> pairs,
                                      const PictureQuality& quality) {
-  require(quality.values.size() == pairs.images.size(), "quality {}: {} values for {} pictures", quality.name,
-          quality.values.size(), pairs.images.size());
+  require(quality.values.size() == list.images.size(), "quality {}: {} values for {} pictures", quality.name,
+          quality.values.size(), list.images.size());
   std::vector<double> of_pairs;
-  for (const auto& pair : pairs.pairs) {
-    if (!is_used(embeddings, pair)) continue;
+  for (const auto& pair : pairs) {
     of_pairs.push_back(std::min(quality.values[static_cast<std::size_t>(pair.first)],
                                 quality.values[static_cast<std::size_t>(pair.second)]));
   }
@@ -35,23 +29,9 @@ std::vector<double> quality_of_pairs(const data::PairList& pairs, const Embeddin
 
 QualityResult evaluate_quality(const data::PairList& pairs, const Embeddings& embeddings,
                                std::span<const PictureQuality> others, const QualityOptions& options) {
-  require(static_cast<std::size_t>(embeddings.count) == pairs.images.size(),
-          "quality: {} embeddings for {} pictures of the pair list", embeddings.count, pairs.images.size());
   QualityResult result;
-  result.images = embeddings.count;
-  result.pairs_listed = static_cast<std::int64_t>(pairs.size());
-  result.corrupt = embeddings.corrupt;
-  result.flip = embeddings.flip;
-
-  PairMaterial material = pair_material(embeddings, pairs.pairs, pairs.same);
-  result.pairs_excluded = material.excluded;
-  require(!material.same.empty(),
-          "quality: no pair is left: {} listed, {} excluded because a picture could not be read",
-          pairs.size(), material.excluded);
+  const PairMaterial material = count_pairs(pairs, embeddings, "quality", result);
   for (std::size_t i = 0; i < material.cosine.size(); ++i) {
-    require(std::isfinite(material.cosine[i]), "quality: the score of pair {} (counted from 0) is {}", i,
-            material.cosine[i]);
-    (material.same[i] ? result.same : result.different) += 1;
     if (material.same[i]) result.genuine_scores.push_back(material.cosine[i]);
   }
 
@@ -79,7 +59,7 @@ QualityResult evaluate_quality(const data::PairList& pairs, const Embeddings& em
       finding.curves = error_versus_reject(material.cosine, material.same, quality, requests);
   };
   find("magnitude", material.quality);
-  for (const PictureQuality& other : others) find(other.name, quality_of_pairs(pairs, embeddings, other));
+  for (const PictureQuality& other : others) find(other.name, quality_of_pairs(pairs, material.pairs, other));
   return result;
 }
 

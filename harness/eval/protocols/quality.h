@@ -11,6 +11,7 @@
 #include "harness/data/lists/pairs.h"
 #include "harness/eval/features/extract.h"
 #include "harness/eval/measures/error_reject.h"
+#include "harness/eval/protocols/verify.h"
 
 namespace qcface::eval {
 
@@ -34,13 +35,7 @@ struct QualityFinding {
   std::vector<double> genuine_quality;  // of the genuine pairs used, in list order
 };
 
-struct QualityResult {
-  std::int64_t images = 0;
-  std::int64_t pairs_listed = 0;
-  std::int64_t pairs_excluded = 0;  // a picture of the pair could not be read
-  std::int64_t same = 0, different = 0;
-  std::vector<data::CorruptPicture> corrupt;
-  FlipFusion flip = FlipFusion::kNone;
+struct QualityResult : PairCounts {
   std::vector<double> fmr_refused;  // below 1/different
   std::vector<QualityFinding> findings;
   std::vector<double> genuine_scores;  // cosine, in list order

@@ -103,4 +103,20 @@ std::optional<QmfConstants> QualityConstants::fixed() const {
   return std::nullopt;
 }
 
+nlohmann::json constants_json(const QmfConstants& constants) {
+  return {{"alpha", constants.alpha}, {"beta", constants.beta}, {"source", to_json_text(constants.source)}};
+}
+
+void note_constants(const nlohmann::json& result, Presentation& shown) {
+  const nlohmann::json& constants = object_at(result, "qmf_constants");
+  if (constants.empty()) return;
+  shown.note(fmt::format("quality-aware score: alpha {:.9g}, beta {:.9g} ({})", number_at(constants, "alpha"),
+                         number_at(constants, "beta"), text_at(constants, "source")),
+             Where::kBoth, Note::Kind::kSmall);
+  if (object_at(constants, "fit").value("constant_threshold", false)) {
+    shown.note("all fit thresholds are equal, so beta has no slope to be taken from; give more pairs",
+               Where::kBoth, Note::Kind::kWarning);
+  }
+}
+
 }  // namespace qcface::eval

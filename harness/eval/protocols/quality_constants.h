@@ -6,6 +6,7 @@
 
 #include "harness/console/option_table.h"
 #include "harness/eval/measures/scores.h"
+#include "harness/eval/result.h"
 
 namespace qcface::eval {
 
@@ -29,5 +30,9 @@ class QualityConstants {
   double alpha_ = 0, beta_ = 0;
   std::string preset_, file_;
 };
+
+/// "qmf_constants" of a result file, and the note of it.
+nlohmann::json constants_json(const QmfConstants& constants);
+void note_constants(const nlohmann::json& result, Presentation& shown);
 
 }  // namespace qcface::eval

@@ -32,10 +32,7 @@ std::vector<RejectRule> rules_of(Variant variant) {
 class QualityMeasurement final : public Measurement {
  public:
   void add_options(OptionTable& table) override {
-    table.add("--pairs", pairs_,
-              "Pair list: lines `a b 1` (same) or `a b 0`; empty: DATA/pairs.list, or the pairs of the pack");
-    table.add_flag("--allow-missing", allow_missing_,
-                   "Leave pairs out whose pictures are missing, and count them; else that is an error");
+    choice_.add_options(table);
     table.add_choice("--variant", variant_,
                      {{"fixed", Variant::kFixed},
                       {"refit", Variant::kRefit},
@@ -53,11 +50,7 @@ class QualityMeasurement final : public Measurement {
   }
 
   void settle(const OptionTable&) override {
-    std::error_code error;
-    require_usage(
-        pairs_.empty() || !fs::is_regular_file(folder, error),
-        "--pairs and the verification pack --data {} contradict each other: a pack holds its own pairs",
-        folder.string());
+    choice_.settle(folder);
     if (variant_ == Variant::kMagface || variant_ == Variant::kAll) {
       for (const double fmr : fmrs_)
         require_usage(
@@ -70,12 +63,7 @@ class QualityMeasurement final : public Measurement {
 
   void read() override {
     std::error_code error;
-    set_ = open_verify_set(folder, pairs_.empty() ? folder / "pairs.list" : fs::path(pairs_),
-                           {names, allow_missing_});
-    if (set_.pairs.left_out > 0) {
-      log::warn("{}: {} of {} pairs are left out: a picture of theirs is missing", set_.list.string(),
-                set_.pairs.left_out, set_.pairs.left_out + static_cast<std::int64_t>(set_.pairs.size()));
-    }
+    set_ = choice_.open(folder, names);
     require_both_kinds(set_.pairs, set_.list.string());
     others_.clear();
     for (const std::string& list : quality_lists_) others_.push_back(read_quality(list, set_.pairs.images));
@@ -112,12 +100,12 @@ class QualityMeasurement final : public Measurement {
   }
 
  private:
-  std::string pairs_, sets_, levels_;
+  VerifySetChoice choice_;
+  std::string sets_, levels_;
   std::vector<std::string> quality_lists_;
   Variant variant_ = Variant::kFixed;
   std::vector<double> fmrs_ = QualityOptions().fmrs;
   QualityOptions options_;
-  bool allow_missing_ = false;
   fs::path levels_csv_;
   VerifySet set_;
   std::vector<PictureQuality> others_;

@@ -13,6 +13,7 @@
 #include "harness/eval/protocol.h"
 #include "harness/eval/protocols/degradation_protocol.h"
 #include "harness/eval/protocols/quality_protocol.h"
+#include "harness/eval/protocols/verify_protocol.h"
 
 namespace qcface::eval {
 namespace {
@@ -329,21 +330,13 @@ Result quality_files(const QualityFound& found) {
                     {"max", s.max}});
   }
   Result result;
-  result.json = {{"format", "qcface-quality/1"},
-                 {"units", "fractions, 0..1"},
-                 {"images", r.images},
-                 {"pairs",
-                  {{"listed", r.pairs_listed},
-                   {"used", r.same + r.different},
-                   {"same", r.same},
-                   {"different", r.different},
-                   {"excluded", r.pairs_excluded}}},
-                 {"corrupt", corrupt_json(r.corrupt)},
-                 {"flip", name_of(r.flip)},
-                 {"fmr_refused", r.fmr_refused},
-                 {"curves", curves},
-                 {"correlation", correlations},
-                 {"sets", sets}};
+  result.json = counts_json(r);
+  result.json.update({{"format", "qcface-quality/1"},
+                      {"units", "fractions, 0..1"},
+                      {"fmr_refused", r.fmr_refused},
+                      {"curves", curves},
+                      {"correlation", correlations},
+                      {"sets", sets}});
   result.sheets["erc.csv"] = erc_csv(r);
   result.sheets["magnitude_histogram.csv"] = histogram_csv(found);
   result.sheets["quality_scores.csv"] = scores_csv(r);

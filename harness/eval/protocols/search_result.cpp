@@ -238,12 +238,7 @@ void present_search(const Result& result, const json& scores, const std::string&
   if (unresolved)
     shown.note("* not resolvable: the target is below 1/n of the n probes without a mate", Where::kBoth,
                Kind::kSmall);
-  if (const json& constants = object_at(result.json, "qmf_constants"); !constants.empty()) {
-    shown.note(
-        fmt::format("quality-aware score: alpha {:.9g}, beta {:.9g} ({})", number_at(constants, "alpha"),
-                    number_at(constants, "beta"), text_at(constants, "source")),
-        Where::kBoth, Kind::kSmall);
-  }
+  note_constants(result.json, shown);
   add_search_curves(result, title, shown);
 }
 

@@ -94,11 +94,6 @@ class SetsMeasurement final : public Measurement {
   void read() override {
     sets_ = packs_ ? open_packs(folder, wanted_)
                    : open_hq_sets({folder, pairs_root_, wanted_, names, allow_missing_});
-    for (const VerifySet& set : sets_) {
-      if (set.pairs.left_out == 0) continue;
-      log::warn("{}: {} of {} pairs are left out: a picture of theirs is missing", set.list.string(),
-                set.pairs.left_out, set.pairs.left_out + static_cast<std::int64_t>(set.pairs.size()));
-    }
   }
 
   void require_accuracy() const override {
@@ -134,6 +129,8 @@ class SetsMeasurement final : public Measurement {
       if (found.cosine) result.figures[set.name + "_auc"] = found.cosine->auc;
       sets.push_back(std::move(one));
     }
+    if (constants)
+      result.json["qmf_constants"] = sets.front().at("qmf_constants");  // as --qmf-from looks for them
     if (measured == sets_.size()) {
       result.figures["accuracy"] = accuracies / static_cast<double>(measured);
       result.headline = fmt::format("accuracy {:.2f}% (10-fold, mean of {} sets)",
@@ -309,13 +306,7 @@ Presentation present(const Result& result) {
   shown.note("all in percent; flip fusion " + flip, Where::kScreen);
   shown.blocks.emplace_back(std::move(table));
   if (unresolved) shown.note("* not resolvable: the target is below 1 / different pairs", Where::kScreen);
-  const json& constants = sets.empty() ? json() : object_at(sets.front(), "qmf_constants");
-  if (constants.is_object() && !constants.empty()) {
-    shown.note(
-        fmt::format("quality-aware score: alpha {:.9g}, beta {:.9g} ({})", number_at(constants, "alpha"),
-                    number_at(constants, "beta"), text_at(constants, "source")),
-        Where::kBoth, Note::Kind::kSmall);
-  }
+  note_constants(result.json, shown);
   const auto sheet = result.sheets.find("roc.csv");
   std::vector<RocCurve> curves = roc_curves(sheet == result.sheets.end() ? std::string() : sheet->second);
   if (!curves.empty()) {

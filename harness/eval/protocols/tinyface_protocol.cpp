@@ -94,8 +94,6 @@ class TinyFaceMeasurement final : public Measurement {
  private:
   json description(const Embeddings& embeddings, const Search& what, const ReadableRows& rows,
                    FlipFusion flip) const {
-    json warnings = json::array();
-    for (const std::string& warning : lists_.warnings) warnings.push_back(to_json_text(warning));
     json whole{
         {"format", "qcface-tinyface/1"},
         {"units", "fractions, 0..1"},
@@ -112,11 +110,9 @@ class TinyFaceMeasurement final : public Measurement {
         {"flip", name_of(flip)},
         {"embed_seconds", embeddings.seconds},
         {"corrupt", corrupt_json(embeddings.corrupt)},
-        {"warnings", warnings}};
+        {"warnings", warnings_json(lists_.warnings)}};
     if (const auto& constants = scores_.constants()) {
-      whole["qmf_constants"] = {{"alpha", constants->alpha},
-                                {"beta", constants->beta},
-                                {"source", to_json_text(constants->source)}};
+      whole["qmf_constants"] = constants_json(*constants);
     }
     return whole;
   }
@@ -153,10 +149,7 @@ Presentation present_tinyface(const Result& result) {
                            number_at(probes, "readable") - mated),
                Where::kBoth, Kind::kWarning);
   }
-  for (const json& warning : list_at(whole, "warnings")) {
-    if (warning.is_string())
-      shown.note(from_json_text(warning.get_ref<const std::string&>()), Where::kPage, Kind::kWarning);
-  }
+  note_warnings(whole, shown);
   present_search(result, list_at(whole, "scores"), "TinyFace", shown);
   return shown;
 }

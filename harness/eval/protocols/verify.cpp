@@ -86,9 +86,31 @@ PairMaterial pair_material(const Embeddings& embeddings, std::span<const std::pa
       ++material.excluded;
       continue;
     }
+    material.pairs.push_back(pairs[i]);
     material.cosine.push_back(cosine(embeddings.row(a), embeddings.row(b)));
     material.quality.push_back(std::min(embeddings.magnitudes[first], embeddings.magnitudes[second]));
     material.same.push_back(same[i]);
+  }
+  return material;
+}
+
+PairMaterial count_pairs(const data::PairList& pairs, const Embeddings& embeddings, const char* what,
+                         PairCounts& counts) {
+  require(static_cast<std::size_t>(embeddings.count) == pairs.images.size(),
+          "{}: {} embeddings for {} pictures of the pair list", what, embeddings.count, pairs.images.size());
+  PairMaterial material = pair_material(embeddings, pairs.pairs, pairs.same);
+  counts.images = embeddings.count;
+  counts.pairs_listed = static_cast<std::int64_t>(pairs.size());
+  counts.pairs_excluded = material.excluded;
+  counts.corrupt = embeddings.corrupt;
+  counts.flip = embeddings.flip;
+  require(!material.same.empty(),
+          "{}: no pair is left: {} listed, {} excluded because a picture could not be read", what,
+          pairs.size(), material.excluded);
+  for (std::size_t i = 0; i < material.cosine.size(); ++i) {
+    require(std::isfinite(material.cosine[i]), "{}: the score of pair {} (counted from 0) is {}", what, i,
+            material.cosine[i]);
+    (material.same[i] ? counts.same : counts.different) += 1;
   }
   return material;
 }
@@ -108,26 +130,9 @@ void require_measurable(const data::PairList& pairs, const std::string& what) {
 
 VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& embeddings,
                                const std::optional<QmfConstants>& constants, bool euclid) {
-  require(static_cast<std::size_t>(embeddings.count) == pairs.images.size(),
-          "verification: {} embeddings for {} pictures of the pair list", embeddings.count,
-          pairs.images.size());
   VerifyResult result;
-  result.images = embeddings.count;
-  result.pairs_listed = static_cast<std::int64_t>(pairs.size());
-  result.corrupt = embeddings.corrupt;
-  result.flip = embeddings.flip;
+  PairMaterial material = count_pairs(pairs, embeddings, "verification", result);
   result.embed_seconds = embeddings.seconds;
-
-  PairMaterial material = pair_material(embeddings, pairs.pairs, pairs.same);
-  result.pairs_excluded = material.excluded;
-  require(!material.same.empty(),
-          "verification: no pair is left: {} listed, {} excluded because a picture could not be read",
-          pairs.size(), material.excluded);
-  for (const char same : material.same) (same ? result.same : result.different) += 1;
-  for (std::size_t i = 0; i < material.cosine.size(); ++i) {
-    require(std::isfinite(material.cosine[i]), "verification: the score of pair {} (counted from 0) is {}", i,
-            material.cosine[i]);
-  }
 
   result.cosine_same = score_stats(material.cosine, material.same, 1);
   result.cosine_different = score_stats(material.cosine, material.same, 0);
@@ -144,13 +149,6 @@ VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& em
                                  result.same + result.different, kFolds);
   }
 
-  std::vector<std::pair<int, int>> used;
-  for (const auto& pair : pairs.pairs) {
-    if (embeddings.valid[static_cast<std::size_t>(pair.first)] &&
-        embeddings.valid[static_cast<std::size_t>(pair.second)]) {
-      used.push_back(pair);
-    }
-  }
   if (both) result.cosine = measure(material.cosine, material.same);
   if (both && constants) {
     std::vector<double> scores(material.cosine.size());
@@ -160,22 +158,24 @@ VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& em
     result.qmf = measure(scores, material.same);
   }
   if (both && euclid) {
-    std::vector<double> distances;
-    distances.reserve(used.size());
-    for (const auto& [a, b] : used) distances.push_back(distance(embeddings.row(a), embeddings.row(b)));
-    result.euclid = measure(euclid_scores(distances), material.same);
+    std::vector<double> scores;
+    scores.reserve(material.pairs.size());
+    for (const auto& [a, b] : material.pairs)
+      scores.push_back(-distance(embeddings.row(a), embeddings.row(b)));
+    scale_euclid(scores);
+    result.euclid = measure(scores, material.same);
   }
   result.constants = constants;
 
   const bool mirrored = !embeddings.mirrored.empty();
   if (folds) {
-    const std::vector<double> distances = insightface_distances(embeddings, used, mirrored);
+    const std::vector<double> distances = insightface_distances(embeddings, material.pairs, mirrored);
     result.insightface = kfold_accuracy_insightface(distances, material.same);
     result.insightface_val = val_at_far_insightface(distances, material.same);
   }
   if (folds && mirrored) {
     result.insightface_plain =
-        kfold_accuracy_insightface(insightface_distances(embeddings, used, false), material.same);
+        kfold_accuracy_insightface(insightface_distances(embeddings, material.pairs, false), material.same);
   }
   result.insightface_mean_norm = mean_norm(embeddings);
 

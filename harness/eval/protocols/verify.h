@@ -39,8 +39,8 @@ struct ScoreStats {
 /// Of those whose label is `kind`; nothing where there is none.
 std::optional<ScoreStats> score_stats(std::span<const double> scores, std::span<const char> same, char kind);
 
-/// What a list or a pack can tell: measures that need pairs of both kinds, or ten pairs, are there only with them.
-struct VerifyResult {
+/// What every protocol over a pair list counts.
+struct PairCounts {
   std::int64_t images = 0;  // distinct pictures of the list
   std::int64_t pairs_listed = 0;
   std::int64_t pairs_excluded = 0;  // a picture of the pair could not be read
@@ -48,7 +48,10 @@ struct VerifyResult {
   std::int64_t different = 0;
   std::vector<data::CorruptPicture> corrupt;
   FlipFusion flip = FlipFusion::kNone;
+};
 
+/// What a list or a pack can tell: measures that need pairs of both kinds, or ten pairs, are there only with them.
+struct VerifyResult : PairCounts {
   std::optional<ScoreStats> cosine_same, cosine_different;
   std::optional<ScoreMeasures> cosine;
   std::optional<ScoreMeasures> qmf;
@@ -82,11 +85,17 @@ VerifyResult verify_embeddings(const data::PairList& pairs, const Embeddings& em
 
 /// Cosines and qualities of the readable ones of some pairs, for fit_qmag().
 struct PairMaterial {
+  std::vector<std::pair<int, int>> pairs;  // the readable ones, in list order; the others belong to them
   std::vector<double> cosine, quality;
   std::vector<char> same;
   std::int64_t excluded = 0;
 };
 PairMaterial pair_material(const Embeddings& embeddings, std::span<const std::pair<int, int>> pairs,
                            std::span<const char> same);
+
+/// The same of a whole list, counted. Throws Error that begins with `what`: another number of embeddings than pictures, no
+/// readable pair, a score that is not finite.
+PairMaterial count_pairs(const data::PairList& pairs, const Embeddings& embeddings, const char* what,
+                         PairCounts& counts);
 
 }  // namespace qcface::eval

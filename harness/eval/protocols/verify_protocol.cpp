@@ -19,15 +19,10 @@
 namespace qcface::eval {
 namespace {
 
-namespace fs = std::filesystem;
-
 class VerifyMeasurement final : public Measurement {
  public:
   void add_options(OptionTable& table) override {
-    table.add("--pairs", pairs_,
-              "Pair list: lines `a b 1` (same) or `a b 0`; empty: DATA/pairs.list, or the pairs of the pack");
-    table.add_flag("--allow-missing", allow_missing_,
-                   "Leave pairs out whose pictures are missing, and count them; else that is an error");
+    choice_.add_options(table);
     constants_.add_options(table, true);
     table.add("--fit-data", fit_data_, "Folder to fit the constants on, with --qmf fit");
     table.add("--fit-pairs", fit_pairs_,
@@ -38,11 +33,7 @@ class VerifyMeasurement final : public Measurement {
   }
 
   void settle(const OptionTable& table) override {
-    std::error_code error;
-    require_usage(
-        pairs_.empty() || !fs::is_regular_file(folder, error),
-        "--pairs and the verification pack --data {} contradict each other: a pack holds its own pairs",
-        folder.string());
+    choice_.settle(folder);
     constants_.settle(table, preset);
     if (constants_.from() == QualityConstants::From::kFit) {
       require_usage(!fit_data_.empty(),
@@ -55,14 +46,7 @@ class VerifyMeasurement final : public Measurement {
     }
   }
 
-  void read() override {
-    set_ = open_verify_set(folder, pairs_.empty() ? folder / "pairs.list" : fs::path(pairs_),
-                           {names, allow_missing_});
-    if (set_.pairs.left_out > 0) {
-      log::warn("{}: {} of {} pairs are left out: a picture of theirs is missing", set_.list.string(),
-                set_.pairs.left_out, set_.pairs.left_out + static_cast<std::int64_t>(set_.pairs.size()));
-    }
-  }
+  void read() override { set_ = choice_.open(folder, names); }
 
   void require_accuracy() const override { require_measurable(set_.pairs, set_.list.string()); }
 
@@ -109,11 +93,11 @@ class VerifyMeasurement final : public Measurement {
     return fit_constants(features, set, fit_space_, fit);
   }
 
-  std::string pairs_, fit_pairs_, fit_data_;
+  VerifySetChoice choice_;
+  std::string fit_pairs_, fit_data_;
   QualityConstants constants_;
   QmagSpace fit_space_ = QmagSpace::kSigmoid;
   std::uint64_t fit_seed_ = 0;
-  bool allow_missing_ = false;
   VerifySet set_;
 };
 

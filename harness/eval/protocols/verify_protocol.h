@@ -10,6 +10,8 @@
 
 namespace qcface::eval {
 
+/// "images", "pairs" (listed, used, same, different, excluded), "corrupt" and "flip" of a result.
+nlohmann::json counts_json(const PairCounts& counts);
 /// verify.json: everything but the scores; fractions unless the key says percent.
 nlohmann::json to_json(const VerifyResult& result);
 /// The row of tar_at_far of a score's measures for that target; an empty object where there is none.

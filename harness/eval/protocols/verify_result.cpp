@@ -7,6 +7,7 @@
 
 #include "core/text.h"
 #include "harness/eval/protocol.h"
+#include "harness/eval/protocols/quality_constants.h"
 #include "harness/eval/protocols/roc_sheet.h"
 #include "harness/eval/protocols/verify_protocol.h"
 #include "harness/eval/result.h"
@@ -187,6 +188,18 @@ json tar_row(const json& measures, double far) {
   return json::object();
 }
 
+json counts_json(const PairCounts& counts) {
+  return {{"images", counts.images},
+          {"pairs",
+           {{"listed", counts.pairs_listed},
+            {"used", counts.same + counts.different},
+            {"same", counts.same},
+            {"different", counts.different},
+            {"excluded", counts.pairs_excluded}}},
+          {"corrupt", corrupt_json(counts.corrupt)},
+          {"flip", name_of(counts.flip)}};
+}
+
 json to_json(const VerifyResult& r) {
   json insightface{{"mean_norm", r.insightface_mean_norm}};
   if (r.insightface) {
@@ -204,21 +217,14 @@ json to_json(const VerifyResult& r) {
     insightface["accuracy_unflipped_mean"] = r.insightface_plain->accuracy_mean;
     insightface["accuracy_unflipped_std"] = r.insightface_plain->accuracy_std;
   }
-  json result{{"format", "qcface-verify/1"},
-              {"units", "fractions, 0..1"},
-              {"images", r.images},
-              {"pairs",
-               {{"listed", r.pairs_listed},
-                {"used", r.same + r.different},
-                {"same", r.same},
-                {"different", r.different},
-                {"excluded", r.pairs_excluded}}},
-              {"corrupt", corrupt_json(r.corrupt)},
-              {"flip", name_of(r.flip)},
-              {"magnitude", {{"min", r.magnitude_min}, {"mean", r.magnitude_mean}, {"max", r.magnitude_max}}},
-              {"embed_seconds", r.embed_seconds},
-              {"cosine_scores", json::object()},
-              {"insightface", insightface}};
+  json result = counts_json(r);
+  result.update(
+      {{"format", "qcface-verify/1"},
+       {"units", "fractions, 0..1"},
+       {"magnitude", {{"min", r.magnitude_min}, {"mean", r.magnitude_mean}, {"max", r.magnitude_max}}},
+       {"embed_seconds", r.embed_seconds},
+       {"cosine_scores", json::object()},
+       {"insightface", insightface}});
   if (r.cosine_same) result["cosine_scores"]["same"] = *r.cosine_same;
   if (r.cosine_different) result["cosine_scores"]["different"] = *r.cosine_different;
   if (r.cosine) result["cosine"] = measures_json(*r.cosine);
@@ -226,9 +232,7 @@ json to_json(const VerifyResult& r) {
   if (r.qmf) result["qmf"] = measures_json(*r.qmf);
   if (r.euclid) result["euclid"] = measures_json(*r.euclid);
   if (r.constants) {
-    json constants{{"alpha", r.constants->alpha},
-                   {"beta", r.constants->beta},
-                   {"source", to_json_text(r.constants->source)}};
+    json constants = constants_json(*r.constants);
     if (r.fit) constants["fit"] = *r.fit;
     result["qmf_constants"] = constants;
   }
@@ -275,16 +279,7 @@ Presentation present_verify(const Result& result) {
     shown.note("* n" + bound + " (the different pairs)", Where::kScreen);
     tar.caption += " * N" + bound + ".";
   }
-  if (const json& constants = object_at(parts.verify, "qmf_constants"); !constants.empty()) {
-    shown.note(
-        fmt::format("quality-aware score: alpha {:.9g}, beta {:.9g} ({})", number_at(constants, "alpha"),
-                    number_at(constants, "beta"), text_at(constants, "source")),
-        Where::kBoth, Kind::kSmall);
-    if (object_at(constants, "fit").value("constant_threshold", false)) {
-      shown.note("all fit thresholds are equal, so beta has no slope to be taken from; give more pairs",
-                 Where::kBoth, Kind::kWarning);
-    }
-  }
+  note_constants(parts.verify, shown);
   if (!tar.rows.empty()) shown.blocks.push_back(std::move(tar));
   const auto sheet = result.sheets.find("roc.csv");
   std::vector<RocCurve> curves = roc_curves(sheet == result.sheets.end() ? std::string() : sheet->second);

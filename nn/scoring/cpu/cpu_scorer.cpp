@@ -1,13 +1,13 @@
 #include "nn/scoring/cpu/cpu_scorer.h"
 
-#include <omp.h>
+#include "kernels/device/parallel.h"
 
 namespace qcface::nn {
 namespace {
 
 class CpuScorer final : public Scorer {
  public:
-  explicit CpuScorer(int threads) : threads_(threads > 0 ? threads : omp_get_max_threads()) {}
+  explicit CpuScorer(int threads) : threads_(resolve_threads(threads)) {}
   void pair_scores(const RowsView& rows, std::span<const RowPair> pairs, const ScoreRule& rule,
                    std::span<double> out) override {
     scoring::pair_scores(rows, pairs, rule, out, threads_);

@@ -1,4 +1,3 @@
-#include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 
 #include <algorithm>
@@ -7,6 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "kernels/device/parallel.h"
 #include "nn/scoring/cpu/cpu_scorer.h"
 #include "nn/scoring/cpu/exact_rows.h"
 #include "nn/scoring/cpu/probe_finds.h"
@@ -20,13 +20,15 @@ namespace {
 
 constexpr std::int64_t kTileProbes = 512;       // probes that a thread multiplies at once
 constexpr std::int64_t kGalleryBlock = 4096;    // and rows of the gallery
+constexpr std::int64_t kRowsAtOnce = 256;       // whose lengths or unit rows a thread makes at once
 constexpr std::int64_t kBlockValues = 1 << 22;  // of unit rows, where rows are very wide
 
 std::vector<double> lengths_of(const RowsView& rows, const char* what, int threads) {
   std::vector<double> lengths(static_cast<std::size_t>(rows.count));
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (std::int64_t row = 0; row < rows.count; ++row)
-    lengths[static_cast<std::size_t>(row)] = exact_length(rows, row);
+  parallel_for_range(rows.count, kRowsAtOnce, threads, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row)
+      lengths[static_cast<std::size_t>(row)] = exact_length(rows, row);
+  });
   check_lengths(lengths, 0, what);
   return lengths;
 }
@@ -100,50 +102,39 @@ class Blocks {
 
   void start(Block block) {
     probes_.resize(static_cast<std::size_t>(block.count));
-#pragma omp parallel for num_threads(threads_) schedule(static)
-    for (std::int64_t i = 0; i < block.count; ++i) {
+    parallel_for(block.count, threads_, [&](std::int64_t i) {
       probes_[static_cast<std::size_t>(i)] = ProbeFinds(scoring_, block.first + i, top_);
       unit_row(request_.probes, block.first + i,
                scoring_.probe_length[static_cast<std::size_t>(block.first + i)],
                unit_probes_.data() + i * request_.probes.width);
-    }
+    });
   }
 
   void multiply(Block block, Block rows) {
     const std::int64_t width = request_.gallery.width;
     const std::int64_t tiles = (block.count + tile_probes_ - 1) / tile_probes_;
-    bool failed = false;
-#pragma omp parallel num_threads(threads_)
-    {
-#pragma omp for schedule(static)
-      for (std::int64_t i = 0; i < rows.count; ++i) {
+    parallel_for_range(rows.count, kRowsAtOnce, threads_, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
         const double length = scoring_.gallery_length[static_cast<std::size_t>(rows.first + i)];
         unit_row(request_.gallery, rows.first + i, length, unit_rows_.data() + i * width);
         row_lengths_[static_cast<std::size_t>(i)] = static_cast<float>(length);
       }
-#pragma omp for schedule(dynamic, 1)
-      for (std::int64_t tile = 0; tile < tiles; ++tile) {
-        const std::int64_t first = tile * tile_probes_;
-        const std::int64_t count = std::min(tile_probes_, block.count - first);
-        const std::size_t thread = static_cast<std::size_t>(omp_get_thread_num());
-        float* keys = keys_[thread].data();
-        // Inside of a parallel region the library works with the calling thread alone.
-        if (dnnl_sgemm('N', 'T', count, rows.count, width, 1.0f, unit_probes_.data() + first * width, width,
-                       unit_rows_.data(), width, 0.0f, keys, rows.count) != dnnl_success) {
-#pragma omp atomic write
-          failed = true;
-          continue;
-        }
-        for (std::int64_t i = 0; i < count; ++i) {
-          const std::span<float> of_probe(keys + i * rows.count, static_cast<std::size_t>(rows.count));
-          scoring_.make_keys(block.first + first + i, row_lengths_, of_probe);
-          probes_[static_cast<std::size_t>(first + i)].look_at(scoring_, rows.first, of_probe,
-                                                               finds_[thread]);
-        }
+    });
+    parallel_for_worker(tiles, threads_, [&](std::int64_t tile, int worker) {
+      const std::int64_t first = tile * tile_probes_;
+      const std::int64_t count = std::min(tile_probes_, block.count - first);
+      float* keys = keys_[static_cast<std::size_t>(worker)].data();
+      // Inside of a parallel region the library works with the calling thread alone.
+      require(dnnl_sgemm('N', 'T', count, rows.count, width, 1.0f, unit_probes_.data() + first * width, width,
+                         unit_rows_.data(), width, 0.0f, keys, rows.count) == dnnl_success,
+              "identification: oneDNN refused a product of {} x {} x {}", count, rows.count, width);
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::span<float> of_probe(keys + i * rows.count, static_cast<std::size_t>(rows.count));
+        scoring_.make_keys(block.first + first + i, row_lengths_, of_probe);
+        probes_[static_cast<std::size_t>(first + i)].look_at(scoring_, rows.first, of_probe,
+                                                             finds_[static_cast<std::size_t>(worker)]);
       }
-    }
-    require(!failed, "identification: oneDNN refused a product of {} x {} x {}", tile_probes_, rows.count,
-            width);
+    });
   }
 
   const Scoring& scoring_;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "kernels/device/parallel.h"
 #include "nn/scoring/cpu/cpu_scorer.h"
 #include "nn/scoring/cpu/row_products.h"
 #include "nn/scoring/requests.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::int64_t kBlockBytes = 1 << 20;         // of the rows of a block
 constexpr std::size_t kChunk = std::size_t{1} << 24;  // pairs that are put in order at a time: 4 bytes each
+constexpr std::int64_t kAtOnce = 1024;                // pairs or lengths that a thread takes at once
 constexpr std::int64_t kWorthOrdering = 4;            // pairs a row
 
 // A pair in the order it is scored in, and its place in the list.
@@ -31,19 +33,22 @@ class PairScorer {
       : rows_(rows), count_(count), width_(width), rule_(rule), threads_(threads) {
     if (rule.kind == ScoreRule::kEuclid) return;
     lengths_.resize(static_cast<std::size_t>(count));
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (std::int64_t i = 0; i < count; ++i) {
-      const T* row = rows + i * width;
-      lengths_[static_cast<std::size_t>(i)] = std::sqrt(products_.dot(row, row, width));
-    }
+    parallel_for_range(count, kAtOnce, threads, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const T* row = rows + i * width;
+        lengths_[static_cast<std::size_t>(i)] = std::sqrt(products_.dot(row, row, width));
+      }
+    });
   }
 
   void in_order(std::span<const RowPair> pairs, std::span<double> out) const {
-#pragma omp parallel for num_threads(threads_) schedule(static)
-    for (std::int64_t i = 0; i < static_cast<std::int64_t>(pairs.size()); ++i) {
-      const RowPair pair = pairs[static_cast<std::size_t>(i)];
-      out[static_cast<std::size_t>(i)] = score(pair.a, pair.b);
-    }
+    const auto count = static_cast<std::int64_t>(pairs.size());
+    parallel_for_range(count, kAtOnce, threads_, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const RowPair pair = pairs[static_cast<std::size_t>(i)];
+        out[static_cast<std::size_t>(i)] = score(pair.a, pair.b);
+      }
+    });
   }
 
   /// At most kChunk pairs.
@@ -53,23 +58,23 @@ class PairScorer {
         std::max<std::int64_t>(1, kBlockBytes / std::max<std::int64_t>(row_bytes, 1));
     const std::int64_t blocks = (count_ + block_rows - 1) / block_rows;
     const std::vector<std::size_t> begin = split(pairs, block_rows, blocks);
-#pragma omp parallel num_threads(threads_)
-    {
+    struct Scratch {
       std::vector<Job> jobs, ordered;
       std::vector<std::uint32_t> place_of;
-#pragma omp for schedule(dynamic, 1)
-      for (std::int64_t block = 0; block < blocks; ++block) {
-        const std::size_t from = begin[static_cast<std::size_t>(block)],
-                          to = begin[static_cast<std::size_t>(block) + 1];
-        jobs.resize(to - from);
-        for (std::size_t i = from; i < to; ++i) {
-          const RowPair pair = pairs[places_[i]];
-          jobs[i - from] = {pair.a, pair.b, places_[i]};
-        }
-        order_by_second(jobs, ordered, place_of);
-        for (const Job& job : ordered) out[job.place] = score(job.a, job.b);
+    };
+    std::vector<Scratch> scratches(static_cast<std::size_t>(threads_));
+    parallel_for_worker(blocks, threads_, [&](std::int64_t block, int worker) {
+      auto& [jobs, ordered, place_of] = scratches[static_cast<std::size_t>(worker)];
+      const std::size_t from = begin[static_cast<std::size_t>(block)],
+                        to = begin[static_cast<std::size_t>(block) + 1];
+      jobs.resize(to - from);
+      for (std::size_t i = from; i < to; ++i) {
+        const RowPair pair = pairs[places_[i]];
+        jobs[i - from] = {pair.a, pair.b, places_[i]};
       }
-    }
+      order_by_second(jobs, ordered, place_of);
+      for (const Job& job : ordered) out[job.place] = score(job.a, job.b);
+    });
   }
 
  private:
@@ -89,11 +94,11 @@ class PairScorer {
     std::vector<std::size_t> next(parts * width, 0), begin(width + 1, 0);
     const auto part_begin = [&](std::size_t part) { return pairs.size() * part / parts; };
     const auto block_of = [&](RowPair pair) { return static_cast<std::size_t>(pair.a / block_rows); };
-#pragma omp parallel for num_threads(threads_) schedule(static, 1)
-    for (std::size_t part = 0; part < parts; ++part) {
+    parallel_for(threads_, threads_, [&](std::int64_t number) {
+      const auto part = static_cast<std::size_t>(number);
       std::size_t* counts = next.data() + part * width;
       for (std::size_t i = part_begin(part); i < part_begin(part + 1); ++i) ++counts[block_of(pairs[i])];
-    }
+    });
     std::size_t at = 0;
     for (std::size_t block = 0; block < width; ++block) {
       begin[block] = at;
@@ -104,12 +109,12 @@ class PairScorer {
       }
     }
     begin[width] = at;
-#pragma omp parallel for num_threads(threads_) schedule(static, 1)
-    for (std::size_t part = 0; part < parts; ++part) {
+    parallel_for(threads_, threads_, [&](std::int64_t number) {
+      const auto part = static_cast<std::size_t>(number);
       std::size_t* place = next.data() + part * width;
       for (std::size_t i = part_begin(part); i < part_begin(part + 1); ++i)
         places_[place[block_of(pairs[i])]++] = static_cast<std::uint32_t>(i);
-    }
+    });
     return begin;
   }
 

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "kernels/device/parallel.h"
 #include "nn/scoring/cpu/cpu_scorer.h"
 #include "nn/scoring/requests.h"
 
@@ -63,12 +64,12 @@ Sorted sort_scores(std::span<const double> scores, std::span<const char> same, i
   const auto first_of = [&](std::size_t worker) { return scores.size() * worker / workers; };
   const auto part_of = [&](std::size_t i) { return 2 * range_of(scores[i]) + (same[i] ? 1 : 0); };
   std::vector<std::size_t> next(workers * parts, 0);
-#pragma omp parallel for num_threads(static_cast <int>(workers)) schedule(static, 1)
-  for (std::size_t worker = 0; worker < workers; ++worker) {
+  parallel_for(static_cast<std::int64_t>(workers), threads, [&](std::int64_t number) {
+    const auto worker = static_cast<std::size_t>(number);
     std::vector<std::size_t> counts(parts, 0);
     for (std::size_t i = first_of(worker); i < first_of(worker + 1); ++i) ++counts[part_of(i)];
     std::copy(counts.begin(), counts.end(), next.begin() + static_cast<std::ptrdiff_t>(worker * parts));
-  }
+  });
   Sorted sorted;
   sorted.begin.assign(parts + 1, 0);
   std::size_t at = 0;
@@ -79,22 +80,18 @@ Sorted sort_scores(std::span<const double> scores, std::span<const char> same, i
   }
   sorted.begin[parts] = at;
   sorted.scores.resize(scores.size());
-#pragma omp parallel num_threads(static_cast <int>(workers))
-  {
-#pragma omp for schedule(static, 1)
-    for (std::size_t worker = 0; worker < workers; ++worker) {
-      std::vector<std::size_t> place(next.begin() + static_cast<std::ptrdiff_t>(worker * parts),
-                                     next.begin() + static_cast<std::ptrdiff_t>((worker + 1) * parts));
-      for (std::size_t i = first_of(worker); i < first_of(worker + 1); ++i)
-        sorted.scores[place[part_of(i)]++] = scores[i];
-    }
-#pragma omp for schedule(dynamic, 1)
-    for (std::size_t part = 0; part < parts; ++part) {
-      std::sort(sorted.scores.begin() + static_cast<std::ptrdiff_t>(sorted.begin[part]),
-                sorted.scores.begin() + static_cast<std::ptrdiff_t>(sorted.begin[part + 1]),
-                std::greater<>());
-    }
-  }
+  parallel_for(static_cast<std::int64_t>(workers), threads, [&](std::int64_t number) {
+    const auto worker = static_cast<std::size_t>(number);
+    std::vector<std::size_t> place(next.begin() + static_cast<std::ptrdiff_t>(worker * parts),
+                                   next.begin() + static_cast<std::ptrdiff_t>((worker + 1) * parts));
+    for (std::size_t i = first_of(worker); i < first_of(worker + 1); ++i)
+      sorted.scores[place[part_of(i)]++] = scores[i];
+  });
+  parallel_for(static_cast<std::int64_t>(parts), static_cast<int>(workers), [&](std::int64_t number) {
+    const auto part = static_cast<std::size_t>(number);
+    std::sort(sorted.scores.begin() + static_cast<std::ptrdiff_t>(sorted.begin[part]),
+              sorted.scores.begin() + static_cast<std::ptrdiff_t>(sorted.begin[part + 1]), std::greater<>());
+  });
   return sorted;
 }
 

@@ -52,6 +52,9 @@ TEST_CASE("malformed pair lists are refused with file and line") {
                         test::contains("bad.list") && test::contains(what));
   };
   refuse("1 2 1\n1 2\n", "line 2: expected 3 fields");
+  // A row that would do in a list of CPLFW's form.
+  refuse("1.jpg,2.jpg,1\n1.jpg,2.jpg,1\n2.jpg,1\n",
+         "line 3: expected 3 fields (picture, picture, 1 or 0), found 2");
   refuse("1 2 1 0\n", "found 4");
   refuse("1 2 2\n", "neither 1 (same) nor 0");
   refuse("1 2 yes\n", "'yes'");

@@ -89,6 +89,9 @@ TEST_CASE("eval verify fits alpha and beta on a folder and stores them") {
   REQUIRE(first.at("fit").at("thresholds").size() >= 2);
   REQUIRE(test::contains(first.at("source"), "seed 5"));
   REQUIRE(fit() == first);
+  // The figures do not rest on those pictures: the data is that of a run without constants.
+  const auto fitted = read_json(out.path() / "result/verify.json").at("data");
+  REQUIRE(run_protocol("verify", features, folder.root, out.path() / "plain").json.at("data") == fitted);
 }
 
 TEST_CASE("eval degradation: magnitude falls with the level, per kind and per source") {

@@ -137,6 +137,12 @@ TEST_CASE("hq: constants fitted on Adience's pictures, whose names hold the pers
   const nlohmann::json& constants = result.json.at("sets")[0].at("qmf_constants");
   CHECK(constants.contains("fit"));
   CHECK(test::contains(constants.at("source"), "AdienceGender, seed 0"));
+  // Another run takes them from there.
+  const Result again =
+      test::run_protocol("hq", features, folder.path() / "hq", folder.path() / "again",
+                         {"--qmf-from", (folder.path() / "out/hq.json").string(), "--test_db", "lfw"});
+  CHECK(again.json.at("sets")[0].at("qmf") == result.json.at("sets")[0].at("qmf"));
+  CHECK(again.json.at("data") == result.json.at("data"));
   write(folder.path() / "hq" / "AdienceGender" / "noperson.jpg", "x");
   CHECK(test::contains(test::error_of([&] { adience_pictures(folder.path() / "hq" / "AdienceGender"); }),
                        "noperson.jpg: expected the number of the person between the first two dots"));
