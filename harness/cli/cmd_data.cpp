@@ -120,6 +120,7 @@ void add_data(CLI::App& root, Commands& commands) {
   add_toy(root, commands);
   add_bench(root, commands);
   add_data_align(root, commands);
+  add_data_degrade(root, commands);
   add_data_pack(root, commands);
   add_data_convert(root, commands);
   add_data_verify(root, commands);

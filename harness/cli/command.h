@@ -34,6 +34,7 @@ void add_data(CLI::App& root, Commands& commands);
 void add_data_align(CLI::App& root, Commands& commands);
 void add_data_pack(CLI::App& root, Commands& commands);
 void add_data_convert(CLI::App& root, Commands& commands);
+void add_data_degrade(CLI::App& root, Commands& commands);
 void add_data_verify(CLI::App& root, Commands& commands);
 void add_data_stats(CLI::App& root, Commands& commands);
 /// `docs`: prints docs/command-line.md, made from the tables of all commands.

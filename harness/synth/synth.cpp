@@ -13,6 +13,7 @@
 #include "core/random.h"
 #include "harness/console/interrupt.h"
 #include "harness/console/run_tasks.h"
+#include "harness/data/augment/degradation_series.h"
 #include "harness/data/augment/degrade.h"
 #include "harness/synth/face.h"
 
@@ -99,7 +100,6 @@ TrainingDegradation draw_training_degradation(const SynthOptions& o, std::uint64
 std::string train_name(int identity, int picture) {
   return fmt::format("id{:05d}/{:03d}.jpg", identity, picture);
 }
-std::string level_text(double level) { return fmt::format("{:g}", level); }
 
 void make_training_picture(const SynthOptions& o, const fs::path& folder, int identity, int picture) {
   Image image;
@@ -134,16 +134,9 @@ void make_study(const SynthOptions& o, const fs::path& folder, int source) {
   picture.noise = 0.002f;
   picture.ambient = std::max(picture.ambient, 0.5f);
   picture.exposure = std::clamp(picture.exposure, 0.92f, 1.1f);
-  Image clean, degraded;
+  Image clean;
   render_face(draw_identity(o.seed, identity), picture, o.size, clean);
-  for (Degradation kind : data::kAllDegradations) {
-    for (double level : study_levels(kind)) {
-      stop_if_interrupted();
-      degrade(clean, kind, level, o.seed, index, degraded);
-      write_image((folder / name_of(kind) / fmt::format("{:03d}_{}.png", source, level_text(level))).string(),
-                  degraded);
-    }
-  }
+  data::write_series(folder, clean, o.seed, source);
 }
 
 std::string degradation_csv(const SynthOptions& o) {
@@ -161,14 +154,8 @@ std::string degradation_csv(const SynthOptions& o) {
 }
 
 std::string levels_csv(const SynthOptions& o) {
-  std::string csv = "file,source,kind,level\n";
-  for (int source = 0; source < o.degrade_sources; ++source) {
-    for (Degradation kind : data::kAllDegradations) {
-      for (double level : study_levels(kind)) {
-        csv += fmt::format("{0}/{1:03d}_{2}.png,{1:03d},{0},{2}\n", name_of(kind), source, level_text(level));
-      }
-    }
-  }
+  std::string csv = data::kLevelsHeader;
+  for (int source = 0; source < o.degrade_sources; ++source) csv += data::series_rows(source);
   return csv;
 }
 
@@ -232,10 +219,7 @@ SynthResult synthesize_faces(const SynthOptions& options, const std::function<vo
   result.train_pictures = std::int64_t{options.identities} * options.pictures_per_identity;
   result.verify_pictures = std::int64_t{options.verify_identities} * options.verify_pictures;
   result.pair_count = options.pairs;
-  for (Degradation kind : data::kAllDegradations) {
-    result.degraded_pictures +=
-        std::int64_t{options.degrade_sources} * static_cast<std::int64_t>(study_levels(kind).size());
-  }
+  result.degraded_pictures = options.degrade_sources * data::series_length();
   const std::string wanted = parameters(options);
   result.reused = prepare_folder(options, wanted);
   if (!result.reused) {
@@ -244,7 +228,7 @@ SynthResult synthesize_faces(const SynthOptions& options, const std::function<vo
       fs::create_directories((result.train / train_name(i, 0)).parent_path());
     }
     fs::create_directories(result.verify / "imgs");
-    for (Degradation kind : data::kAllDegradations) fs::create_directories(result.degrade / name_of(kind));
+    data::make_series_folders(result.degrade);
     const int train = static_cast<int>(result.train_pictures),
               verify = static_cast<int>(result.verify_pictures);
     // The studies are the longest tasks: first.
