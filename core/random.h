@@ -22,8 +22,8 @@ enum class RandomPurpose : std::uint32_t {
   kSynthPicture = 8,   // epoch = identity, index = picture
   kDegrade = 9,
   kPairs = 10,
-  kSubset = 11,     // pictures of a set shown once more, or at all, in an epoch; index = set
-  kBootstrap = 12,  // epoch: 0 pairs, 1 folds; index = replicate
+  kSubset = 11,       // pictures of a set shown once more, or at all, in an epoch; index = set
+  kBootstrap = 12,    // epoch: 0 pairs, 1 folds; index = replicate
   kAugmentStep = 13,  // steps of a list; index as kAugment's, two blocks a step
   kTest = 1000,
 };

@@ -151,9 +151,9 @@ std::string format_data_bench(const DataBenchResult& r, const DataBenchOptions& 
   for (const AugmentStepCost& step : r.augment_steps) widest = std::max(widest, step.name.size());
   for (const AugmentStepCost& step : r.augment_steps) {
     const auto pictures = static_cast<double>(r.stage_pictures), runs = static_cast<double>(step.runs);
-    text +=
-        fmt::format("    {:<{}} {:6.1f} us/picture: {:6.1f} us where it runs, {:3.0f} % of the pictures\n",
-                    step.name, widest, step.us / pictures, runs > 0 ? step.us / runs : 0.0, 100 * runs / pictures);
+    text += fmt::format(
+        "    {:<{}} {:6.1f} us/picture: {:6.1f} us where it runs, {:3.0f} % of the pictures\n", step.name,
+        widest, step.us / pictures, runs > 0 ? step.us / runs : 0.0, 100 * runs / pictures);
   }
   line("resize", r.resize_us);
   line("normalise", r.normalise_us);

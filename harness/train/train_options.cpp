@@ -166,12 +166,15 @@ constexpr std::array<std::string_view, 20> kChangeable{
 void add_augment_option(OptionTable& table, data::Augmentation& target) {
   table.add_written<data::Augmentation>(
       "--augment", target,
-      [](const std::string& text, const std::string& name) { return data::augmentation_from_text(text, name); },
+      [](const std::string& text, const std::string& name) {
+        return data::augmentation_from_text(text, name);
+      },
       [](const data::Augmentation& augmentation) { return data::text_of(augmentation); },
-      fmt::format("Training augmentation: published, none, aligned (for aligned faces), or steps separated by "
-                  "commas, name[:probability][[low..high]], as in hflip,blur:0.2[0.5..4],jpeg[50]; without a "
-                  "probability {}, without a range that of this list. {}",
-                  data::kStepProbability, data::describe_steps()));
+      fmt::format(
+          "Training augmentation: published, none, aligned (for aligned faces), or steps separated by "
+          "commas, name[:probability][[low..high]], as in hflip,blur:0.2[0.5..4],jpeg[50]; without a "
+          "probability {}, without a range that of this list. {}",
+          data::kStepProbability, data::describe_steps()));
 }
 
 void add_train_options(OptionTable& table, TrainOptions& options) {
@@ -197,10 +200,11 @@ void check_train_options(const OptionTable& table, const TrainOptions& o) {
              "--family without --weight_path: it says which program wrote that file");
   contradict(table.given("head") && o.weight_path.empty(),
              "--head without --weight_path: it says what becomes of that file's class weights");
-  require_usage(!o.jpeg_swap_rb || o.augment.mode == data::AugmentMode::kPublished,
-                "--jpeg-swap-rb and --augment {} contradict each other: the exchange is part of the published "
-                "augmentation",
-                data::text_of(o.augment));
+  require_usage(
+      !o.jpeg_swap_rb || o.augment.mode == data::AugmentMode::kPublished,
+      "--jpeg-swap-rb and --augment {} contradict each other: the exchange is part of the published "
+      "augmentation",
+      data::text_of(o.augment));
   const auto within = [](const char* flag, double value, double low, double high) {
     require_usage(value >= low && value <= high, "{} is {}, expected a value from {} to {}", flag, value, low,
                   high);

@@ -28,14 +28,17 @@ constexpr std::array<StepInfo, 14> kSteps{{
     {StepKind::kBox, "box", Values::kOdd, 3, 7, 3, 7, "window of a box mean, in pixels"},
     {StepKind::kMedian, "median", Values::kOdd, 3, 7, 3, 7, "window of a median, in pixels"},
     {StepKind::kClahe, "clahe", Values::kReal, 1, 4, 1, 40, "contrast limit"},
-    {StepKind::kTone, "tone", Values::kReal, -0.2, 0.2, -1, 1, "change of contrast, and of brightness, as shares"},
+    {StepKind::kTone, "tone", Values::kReal, -0.2, 0.2, -1, 1,
+     "change of contrast, and of brightness, as shares"},
     {StepKind::kGamma, "gamma", Values::kInteger, 80, 120, kLeastGammaPercent, kMostGammaPercent, "percent"},
     {StepKind::kJpeg, "jpeg", Values::kInteger, 20, 100, 1, 100, "quality"},
     {StepKind::kBlur, "blur", Values::kReal, 0.5, 4, 0, 20, "sigma of a Gaussian, in pixels"},
     {StepKind::kDownUp, "downup", Values::kReal, 1, 6, 1, 64, "factor of shrinking and enlarging again"},
     {StepKind::kNoise, "noise", Values::kReal, 2, 40, 0, 255, "sigma of Gaussian noise, in 8-bit steps"},
-    {StepKind::kOcclusion, "occlusion", Values::kReal, 0.02, 0.4, 0, 1, "share of the area under a grey rectangle"},
-    {StepKind::kBrightness, "brightness", Values::kReal, 0, 120, 0, 255, "shift towards black, in 8-bit steps"},
+    {StepKind::kOcclusion, "occlusion", Values::kReal, 0.02, 0.4, 0, 1,
+     "share of the area under a grey rectangle"},
+    {StepKind::kBrightness, "brightness", Values::kReal, 0, 120, 0, 255,
+     "shift towards black, in 8-bit steps"},
 }};
 
 constexpr bool in_order() {
@@ -105,14 +108,14 @@ class StepReader {
   }
 
   void read_range(std::string_view text) {
-    require_usage(info_->values != Values::kNone, "{}: {} has no value, expected it without [ ], as in {}", where_,
-                  info_->name, example());
+    require_usage(info_->values != Values::kNone, "{}: {} has no value, expected it without [ ], as in {}",
+                  where_, info_->name, example());
     const std::size_t end = text.find(']');
-    require_usage(end != std::string_view::npos, "{}: its [ is not closed by a ], expected a range as in {}", where_,
-                  example());
+    require_usage(end != std::string_view::npos, "{}: its [ is not closed by a ], expected a range as in {}",
+                  where_, example());
     require_usage(end + 1 == text.size(),
-                  "{}: \"{}\" stands behind its range, expected name:probability[low..high], as in {}", where_,
-                  printable(text.substr(end + 1), 40), example());
+                  "{}: \"{}\" stands behind its range, expected name:probability[low..high], as in {}",
+                  where_, printable(text.substr(end + 1), 40), example());
     const std::string_view range = text.substr(1, end - 1);
     const std::size_t dots = range.find("..");
     if (dots == std::string_view::npos) {
@@ -121,17 +124,20 @@ class StepReader {
     }
     step_.low = number(range.substr(0, dots), "the low end of its range");
     step_.high = number(range.substr(dots + 2), "the high end of its range");
-    require_usage(step_.low <= step_.high, "{}: its range begins at {} and ends below it, at {}: exchange them",
-                  where_, step_.low, step_.high);
+    require_usage(step_.low <= step_.high,
+                  "{}: its range begins at {} and ends below it, at {}: exchange them", where_, step_.low,
+                  step_.high);
   }
 
   double number(std::string_view text, const char* what) const {
     const std::string name = fmt::format("{}: {}", where_, what);
     const double value = NumberRange<double>{info_->least, info_->most}.from_text(trimmed(text), name);
     if (info_->values == Values::kInteger)
-      require_usage(value == std::floor(value), "{} is {}, expected an integer ({})", name, value, info_->meaning);
+      require_usage(value == std::floor(value), "{} is {}, expected an integer ({})", name, value,
+                    info_->meaning);
     if (info_->values == Values::kOdd)
-      require_usage(std::fmod(value, 2) == 1, "{} is {}, expected an odd number ({})", name, value, info_->meaning);
+      require_usage(std::fmod(value, 2) == 1, "{} is {}, expected an odd number ({})", name, value,
+                    info_->meaning);
     return value + 0.0;  // -0 would be written with its sign
   }
 
@@ -158,10 +164,10 @@ Augmentation augmentation_from_text(std::string_view text, const std::string& op
   Augmentation augmentation(AugmentMode::kList);
   while (true) {
     const std::string_view step = text.substr(0, text.find(','));
-    augmentation.steps.push_back(StepReader(trimmed(step), fmt::format("{}: step {} \"{}\"", option,
-                                                                       augmentation.steps.size() + 1,
-                                                                       printable(trimmed(step), 60)))
-                                     .read());
+    augmentation.steps.push_back(
+        StepReader(trimmed(step), fmt::format("{}: step {} \"{}\"", option, augmentation.steps.size() + 1,
+                                              printable(trimmed(step), 60)))
+            .read());
     if (step.size() == text.size()) return augmentation;
     text.remove_prefix(step.size() + 1);
   }

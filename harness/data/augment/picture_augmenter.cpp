@@ -114,24 +114,45 @@ void PictureAugmenter::apply_step(const AugmentStep& step, const StepDraw& draw,
   const int whole = static_cast<int>(draw.value);
   AugmentDraw published;  // with one of its steps
   switch (step.kind) {
-    case StepKind::kTurn: published.quarter_turns = whole; break;
-    case StepKind::kHflip: published.flip_columns = true; break;
-    case StepKind::kVflip: published.flip_rows = true; break;
-    case StepKind::kBox: published.blur = whole; break;
-    case StepKind::kMedian: published.median = whole; break;
-    case StepKind::kClahe: published.clahe_clip = draw.value; break;
+    case StepKind::kTurn:
+      published.quarter_turns = whole;
+      break;
+    case StepKind::kHflip:
+      published.flip_columns = true;
+      break;
+    case StepKind::kVflip:
+      published.flip_rows = true;
+      break;
+    case StepKind::kBox:
+      published.blur = whole;
+      break;
+    case StepKind::kMedian:
+      published.median = whole;
+      break;
+    case StepKind::kClahe:
+      published.clahe_clip = draw.value;
+      break;
     case StepKind::kTone:
       published.brightness_contrast = true;
       published.alpha = 1.0 + draw.value;
       published.beta = draw.second;
       break;
-    case StepKind::kGamma: published.gamma_percent = whole; break;
-    case StepKind::kJpeg: published.jpeg_quality = whole; break;
-    case StepKind::kBlur: return degraded(Degradation::kBlur);
-    case StepKind::kDownUp: return degraded(Degradation::kDownUp);
-    case StepKind::kNoise: return degraded(Degradation::kNoise);
-    case StepKind::kOcclusion: return degraded(Degradation::kOcclusion);
-    case StepKind::kBrightness: return degraded(Degradation::kBrightness);
+    case StepKind::kGamma:
+      published.gamma_percent = whole;
+      break;
+    case StepKind::kJpeg:
+      published.jpeg_quality = whole;
+      break;
+    case StepKind::kBlur:
+      return degraded(Degradation::kBlur);
+    case StepKind::kDownUp:
+      return degraded(Degradation::kDownUp);
+    case StepKind::kNoise:
+      return degraded(Degradation::kNoise);
+    case StepKind::kOcclusion:
+      return degraded(Degradation::kOcclusion);
+    case StepKind::kBrightness:
+      return degraded(Degradation::kBrightness);
   }
   augmenter_.apply(published, image);
 }

@@ -97,7 +97,8 @@ TEST_CASE("a list of steps is written with everything that shapes it, and read b
 TEST_CASE("what is wrong with a list is named by flag and step") {
   for (const auto& [text, expected] : std::vector<std::pair<std::string, std::string>>{
            {"", "--augment is empty, expected published, none, aligned, or steps of turn, hflip, "},
-           {"hflip,blurr:0.2", "--augment: step 2 \"blurr:0.2\": there is no such step, expected one of turn, hflip, "},
+           {"hflip,blurr:0.2",
+            "--augment: step 2 \"blurr:0.2\": there is no such step, expected one of turn, hflip, "},
            {"blurr", "; did you mean blur?"},
            {"hflip,,vflip", "step 2 \"\": its name is missing"},
            {"hflip,", "step 2 \"\": its name is missing"},
@@ -201,8 +202,10 @@ TEST_CASE("a step does what its operation does with the drawn value") {
   expect("jpeg[30]", with([](AugmentDraw& d) { d.jpeg_quality = 30; }));
   expect("downup[1]", input, false);
   // Drawn values, and the streams of noise and rectangle.
-  for (const auto& [name, kind] : {std::pair{"blur", Degradation::kBlur}, {"downup", Degradation::kDownUp},
-                                   {"noise", Degradation::kNoise}, {"occlusion", Degradation::kOcclusion},
+  for (const auto& [name, kind] : {std::pair{"blur", Degradation::kBlur},
+                                   {"downup", Degradation::kDownUp},
+                                   {"noise", Degradation::kNoise},
+                                   {"occlusion", Degradation::kOcclusion},
                                    {"brightness", Degradation::kBrightness}}) {
     AugmentStep step = parsed(name).steps[0];
     step.probability = 1;
@@ -224,13 +227,14 @@ TEST_CASE("a step does what its operation does with the drawn value") {
 TEST_CASE("steps are applied in the order of the list, and a name may occur twice") {
   const Image input = make_picture(22, 40, 40);
   CHECK(!same(augmented("blur:1[2],jpeg:1[20]", input), augmented("jpeg:1[20],blur:1[2]", input)));
-  CHECK(same(augmented("blur:1[2],jpeg:1[20]", input),
-             augmented("jpeg:1[20]", augmented("blur:1[2]", input))));
+  CHECK(
+      same(augmented("blur:1[2],jpeg:1[20]", input), augmented("jpeg:1[20]", augmented("blur:1[2]", input))));
   CHECK(same(augmented("hflip:1,hflip:1", input), input));
   // The second of two noises has numbers of its own.
   CHECK(!same(augmented("noise:1[20],hflip:0", input), augmented("hflip:0,noise:1[20]", input)));
   // A step in front that is off, whatever it is, changes nothing of those behind it.
-  CHECK(same(augmented("noise:0,occlusion:1,noise:1", input), augmented("vflip:0,occlusion:1,noise:1", input)));
+  CHECK(
+      same(augmented("noise:0,occlusion:1,noise:1", input), augmented("vflip:0,occlusion:1,noise:1", input)));
 }
 
 TEST_CASE("a list step by step gives the pixels of the whole, and so does the published augmentation") {
@@ -292,5 +296,6 @@ TEST_CASE("data bench lists the steps of a list with what they cost") {
   CHECK(result.augment_steps[1].runs == 0);
   CHECK(result.augment_steps[2].runs == 10);
   CHECK(result.augment_us > 0);
-  CHECK_THAT(format_data_bench(result, options), test::contains("noise:1[2..40] ") && test::contains("jpeg:1[50] "));
+  CHECK_THAT(format_data_bench(result, options),
+             test::contains("noise:1[2..40] ") && test::contains("jpeg:1[50] "));
 }
