@@ -1,4 +1,6 @@
 // Augmentation as a list of steps: how it is written, what a step draws, what it does, and that nothing else decides.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -118,7 +120,7 @@ TEST_CASE("what is wrong with a list is named by flag and step") {
            {"box[4]", "its value is 4, expected an odd number (window of a box mean, in pixels)"},
            {"blur[]", "its value is empty, expected a number from 0 to 20"},
            {"blur[1..]", "the high end of its range is empty"},
-           {"blur[1...2]", "the high end of its range is .2"},
+           {"blur[1...2]", "its range begins at 1 and ends below it, at 0.2"},
            {"noise[inf]", "its value is inf, expected"},
            {"hflip\n", "step 1 \"hflip\\n\": there is no such step"}}) {
     INFO(text);
@@ -222,6 +224,34 @@ TEST_CASE("a step does what its operation does with the drawn value") {
            d.beta = draw.second;
          }));
   CHECK(same(augmented("hflip:0,blur:0,noise:0", input), input));
+}
+
+TEST_CASE("whatever its limits allow a step can do, to pictures of one pixel too") {
+  for (const StepInfo& info : step_table()) {
+    for (const double value : {info.least, info.most}) {
+      const std::string step = text_of(AugmentStep{info.kind, 1, value, value});
+      INFO(step);
+      for (const auto& [height, width] : {std::pair{1, 1}, {2, 3}, {40, 24}}) {
+        const Image result = augmented(step, make_picture(24, height, width));
+        CHECK(result.bytes() == static_cast<std::size_t>(3 * height * width));
+      }
+    }
+  }
+}
+
+TEST_CASE("docs/data-formats.md has the table of steps, and the preset, as they are") {
+  const std::string page = test::read_text(QCFACE_SOURCE_DIR "/docs/data-formats.md");
+  CHECK_THAT(page, test::contains("`aligned` is the list `" + std::string(kAlignedSteps) + "`"));
+  for (const StepInfo& info : step_table()) {
+    INFO(info.name);
+    std::size_t row = page.find(fmt::format("\n| `{}` | ", info.name));
+    if (info.values == StepInfo::Values::kNone) row = page.find("\n| `hflip`, `vflip` | | | | ");
+    REQUIRE(row != std::string::npos);
+    if (info.values == StepInfo::Values::kNone) continue;
+    CHECK_THAT(
+        page.substr(row + 1, page.find('\n', row + 1) - row - 1),
+        test::contains(fmt::format(" | {}..{} | {}..{} | ", info.low, info.high, info.least, info.most)));
+  }
 }
 
 TEST_CASE("steps are applied in the order of the list, and a name may occur twice") {
