@@ -22,8 +22,9 @@ enum class RandomPurpose : std::uint32_t {
   kSynthPicture = 8,   // epoch = identity, index = picture
   kDegrade = 9,
   kPairs = 10,
-  kSubset = 11,     // pictures of a set shown once more, or at all, in an epoch; index = set
-  kBootstrap = 12,  // epoch: 0 pairs, 1 folds; index = replicate
+  kSubset = 11,       // pictures of a set shown once more, or at all, in an epoch; index = set
+  kBootstrap = 12,    // epoch: 0 pairs, 1 folds; index = replicate
+  kAugmentStep = 13,  // steps of a list; index as kAugment's, two blocks a step
   kTest = 1000,
 };
 
@@ -49,6 +50,11 @@ class RandomStream {
              static_cast<std::uint32_t>(seed >> 32) ^ (static_cast<std::uint32_t>(purpose) << 20)},
         counter_{0, epoch, static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32)} {}
 
+  /// Goes on at block `block` of the stream.
+  void go_to_block(std::uint32_t block) {
+    counter_[0] = block;
+    used_ = 4;
+  }
   std::uint32_t next_u32() {
     if (used_ == 4) {
       words_ = philox4x32(counter_, key_);

@@ -92,8 +92,7 @@ void add_bench(CLI::App& root, Commands& commands) {
             "Data sets, separated by commas: image folders, RecordIO files, folders with train.rec");
   table.add_number("-j,--workers", options->bench.loader.workers, 0, kMostWorkers, "Data loading threads");
   table.add_number("-b,--batch-size", options->bench.loader.batch_size, 1, 65536, "Pictures a batch");
-  table.add_choice("--augment", options->bench.loader.augment, train::kAugmentChoices,
-                   "Training augmentation");
+  train::add_augment_option(table, options->bench.loader.augment);
   table.add_number("--stage-seconds", options->bench.stage_seconds, 0, 86400,
                    "Time for the stages on one thread");
   table.add_number("--loader-seconds", options->bench.loader_seconds, 0, 86400, "Time for the loader");

@@ -85,12 +85,18 @@ CLI::Option* OptionTable::add_named(const std::string& names, const std::vector<
                   join(known, ", "), did_you_mean(text, known));
     set(text);
   };
-  const std::string key = key_of(names), whole_help = help + " (" + join(known, "|") + ")";
+  return add_taken(names, help + " (" + join(known, "|") + ")", std::move(get), take);
+}
+
+CLI::Option* OptionTable::add_taken(
+    const std::string& names, const std::string& help, std::function<std::string()> get,
+    std::function<void(const std::string& text, const std::string& name)> take) {
+  const std::string key = key_of(names);
   CLI::Option* option = app_.add_option_function<std::string>(
-      names, [take, key](const std::string& text) { take(text, "--" + key); }, whole_help);
+      names, [take, key](const std::string& text) { take(text, "--" + key); }, help);
   option->default_str(get());
   return remember(
-      option, names, whole_help, [get = std::move(get)] { return Json(get()); },
+      option, names, help, [get = std::move(get)] { return Json(get()); },
       [take](const Json& value, const std::string& name) {
         require_usage(value.is_string(), "{} is {}, expected a text in \" \"", name, shown(value));
         take(from_json_text(value.get_ref<const std::string&>()), name);

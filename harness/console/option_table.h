@@ -80,6 +80,18 @@ class OptionTable {
           }
         });
   }
+  /// A value that is written as a text of its own: `read` makes it of one, and throws UsageError beginning with the name
+  /// that it is given; `write` gives a text that reads as the same value.
+  template <class T>
+  CLI::Option* add_written(const std::string& names, T& target,
+                           std::function<T(const std::string& text, const std::string& name)> read,
+                           std::function<std::string(const T&)> write, const std::string& help) {
+    return add_taken(
+        names, help, [&target, write = std::move(write)] { return write(target); },
+        [&target, read = std::move(read)](const std::string& text, const std::string& name) {
+          target = read(text, name);
+        });
+  }
   /// A switch: present means true. In a configuration file: true or false.
   CLI::Option* add_flag(const std::string& names, bool& target, const std::string& help);
 
@@ -120,6 +132,9 @@ class OptionTable {
   CLI::Option* add_named(const std::string& names, const std::vector<std::string>& known,
                          const std::string& help, std::function<std::string()> get,
                          std::function<void(const std::string&)> set);
+  // `take` gets any text, and the option's name for its messages.
+  CLI::Option* add_taken(const std::string& names, const std::string& help, std::function<std::string()> get,
+                         std::function<void(const std::string& text, const std::string& name)> take);
   CLI::Option* remember(CLI::Option* option, const std::string& names, const std::string& help,
                         std::function<Json()> get, Setter set, const std::string& range = "");
 

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
 #include "harness/console/interrupt.h"
-#include "harness/data/augment/augment.h"
+#include "harness/data/augment/picture_augmenter.h"
 #include "harness/data/augment/pixel_ops.h"
 #include "harness/data/normalise.h"
 #include "harness/data/resize.h"
@@ -30,57 +30,24 @@ void timed(double& sum, Fn fn) {
   sum += 1e6 * seconds_since(begin);
 }
 
-// A draw with one of its steps. Flips and turn are one movement of pixels, brightness-contrast and gamma one table.
-struct AugmentStep {
-  const char* name;
-  void (*take)(const AugmentDraw& from, AugmentDraw& step);
-};
-constexpr AugmentStep kAugmentSteps[] = {
-    {"turn, flips",
-     [](const AugmentDraw& from, AugmentDraw& step) {
-       step.quarter_turns = from.quarter_turns;
-       step.flip_columns = from.flip_columns;
-       step.flip_rows = from.flip_rows;
-     }},
-    {"blur", [](const AugmentDraw& from, AugmentDraw& step) { step.blur = from.blur; }},
-    {"median", [](const AugmentDraw& from, AugmentDraw& step) { step.median = from.median; }},
-    {"CLAHE", [](const AugmentDraw& from, AugmentDraw& step) { step.clahe_clip = from.clahe_clip; }},
-    {"tone",
-     [](const AugmentDraw& from, AugmentDraw& step) {
-       step.brightness_contrast = from.brightness_contrast;
-       step.alpha = from.alpha;
-       step.beta = from.beta;
-       step.gamma_percent = from.gamma_percent;
-     }},
-    {"JPEG", [](const AugmentDraw& from, AugmentDraw& step) { step.jpeg_quality = from.jpeg_quality; }},
-};
-
-bool does_something(const AugmentDraw& d) {
-  return d.quarter_turns != 0 || d.flip_columns || d.flip_rows || d.blur != 0 || d.median != 0 ||
-         d.clahe_clip > 0 || d.brightness_contrast || d.gamma_percent != 0 || d.jpeg_quality != 0;
-}
-
 // The augmentation step by step, which gives the pixels of the whole. Returns its microseconds.
-double augment_in_steps(Augmenter& augmenter, const AugmentDraw& draw, Image& image,
+double augment_in_steps(PictureAugmenter& augmenter, std::uint64_t entry, Image& image,
                         std::vector<AugmentStepCost>& costs) {
   double sum = 0.0;
-  for (std::size_t s = 0; s < std::size(kAugmentSteps); ++s) {
-    AugmentDraw step;
-    kAugmentSteps[s].take(draw, step);
-    if (!does_something(step)) continue;
+  augmenter.apply_in_steps(0, entry, image, [&](std::size_t step, const std::function<void()>& run) {
     double us = 0.0;
-    timed(us, [&] { augmenter.apply(step, image); });
-    ++costs[s].runs;
-    costs[s].us += us;
+    timed(us, run);
+    ++costs[step].runs;
+    costs[step].us += us;
     sum += us;
-  }
+  });
   return sum;
 }
 
 void bench_stages(const PictureSource& set, const DataBenchOptions& o, DataBenchResult& result,
                   const std::function<void(double, const std::string&)>& progress) {
   ImageDecoder decoder;
-  Augmenter augmenter(o.loader.jpeg_swap_rb);
+  PictureAugmenter augmenter(o.loader.augment, o.loader.seed, o.loader.jpeg_swap_rb);
   Resizer resizer;
   const Normaliser normaliser(o.loader.preparation.mean, o.loader.preparation.std);
   Image image, resized;
@@ -89,9 +56,7 @@ void bench_stages(const PictureSource& set, const DataBenchOptions& o, DataBench
   const std::vector<std::int64_t> order = epoch_order(set.size(), o.loader.seed, 0, o.loader.shuffle);
   std::vector<std::uint8_t> file;
   StoredPicture stored;
-  if (o.loader.augment == AugmentMode::kPublished) {
-    for (const AugmentStep& step : kAugmentSteps) result.augment_steps.push_back({.name = step.name});
-  }
+  for (std::string& name : augmenter.step_names()) result.augment_steps.push_back({.name = std::move(name)});
   const auto begin = Clock::now();
   auto reported = begin;
   for (std::int64_t i = 0; seconds_since(begin) < o.stage_seconds; ++i) {
@@ -108,10 +73,7 @@ void bench_stages(const PictureSource& set, const DataBenchOptions& o, DataBench
               "data bench: the first 1000 pictures cannot be read, for example {}", set.name(index));
       continue;
     }
-    if (o.loader.augment == AugmentMode::kPublished) {
-      const AugmentDraw draw = draw_augmentation(o.loader.seed, 0, static_cast<std::uint64_t>(i));
-      augment = augment_in_steps(augmenter, draw, image, result.augment_steps);
-    }
+    augment = augment_in_steps(augmenter, static_cast<std::uint64_t>(i), image, result.augment_steps);
     const Image* ready = nullptr;
     timed(resize, [&] { ready = &resizer.resize_shorter_side(image, o.loader.side, resized); });
     const int y0 = (ready->height() - o.loader.side) / 2, x0 = (ready->width() - o.loader.side) / 2;
@@ -185,11 +147,13 @@ std::string format_data_bench(const DataBenchResult& r, const DataBenchOptions& 
   line("read", r.read_us);
   line("decode", r.decode_us);
   line("augment", r.augment_us);
+  std::size_t widest = 0;
+  for (const AugmentStepCost& step : r.augment_steps) widest = std::max(widest, step.name.size());
   for (const AugmentStepCost& step : r.augment_steps) {
     const auto pictures = static_cast<double>(r.stage_pictures), runs = static_cast<double>(step.runs);
-    text +=
-        fmt::format("    {:<12} {:6.1f} us/picture: {:4.1f} us where it runs, {:3.0f} % of the pictures\n",
-                    step.name, step.us / pictures, runs > 0 ? step.us / runs : 0.0, 100 * runs / pictures);
+    text += fmt::format(
+        "    {:<{}} {:6.1f} us/picture: {:6.1f} us where it runs, {:3.0f} % of the pictures\n", step.name,
+        widest, step.us / pictures, runs > 0 ? step.us / runs : 0.0, 100 * runs / pictures);
   }
   line("resize", r.resize_us);
   line("normalise", r.normalise_us);

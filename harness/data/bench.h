@@ -19,7 +19,7 @@ struct DataBenchOptions {
 
 /// A step of the augmentation, over all pictures.
 struct AugmentStepCost {
-  const char* name = "";
+  std::string name;
   std::int64_t runs = 0;  // pictures whose draw has it
   double us = 0;          // in all
 };

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/data/augment/augmentation.h"
 #include "harness/data/preparation.h"
 #include "harness/data/sets/picture_source.h"
 
@@ -17,8 +18,6 @@ namespace qcface::data {
 
 /// Of LoaderOptions::weights.
 inline constexpr double kLargestDataWeight = 1000;
-
-enum class AugmentMode { kNone, kPublished };
 
 /// What becomes of a picture that cannot be decoded (or, with NonSquare::kReject, is not square).
 enum class CorruptPolicy {
@@ -40,8 +39,8 @@ struct LoaderOptions {
   bool shuffle = true;  // false: the sets' own order
   /// How often an epoch shows the pictures of each of PictureSource::parts(); empty: once.
   std::vector<double> weights;
-  AugmentMode augment = AugmentMode::kNone;
-  bool jpeg_swap_rb = false;  // quirk of the published augmentation, see augment.h
+  Augmentation augment;
+  bool jpeg_swap_rb = false;  // quirk of the published augmentation, see augment.h; a list has none
   Preparation preparation;
   bool drop_last = false;  // true: no batch smaller than batch_size
   CorruptPolicy corrupt = CorruptPolicy::kSubstitute;

@@ -11,7 +11,7 @@ constexpr int kMaxAspect = 16;
 }
 
 PicturePipeline::PicturePipeline(const LoaderOptions& options)
-    : options_(options), augmenter_(options.jpeg_swap_rb) {}
+    : options_(options), augmenter_(options.augment, options.seed, options.jpeg_swap_rb) {}
 
 PictureOutcome PicturePipeline::run(const PictureSource& set, std::int64_t index, const Draw& draw,
                                     std::uint8_t* pixels) {
@@ -30,7 +30,7 @@ PictureOutcome PicturePipeline::prepare(const StoredPicture& stored, const Draw&
       3 * static_cast<std::size_t>(options_.side) * static_cast<std::size_t>(options_.side);
   // Pixels of the right size that nothing is done to: one copy, at the speed of memory.
   const bool untouched = stored.height == options_.side && stored.width == options_.side &&
-                         stored.bytes.size() == size && options_.augment == AugmentMode::kNone;
+                         stored.bytes.size() == size && options_.augment.mode == AugmentMode::kNone;
   if (untouched && !options_.preparation.swap_rb && !options_.preparation.bgr) {
     outcome.height = outcome.width = options_.side;
     std::copy(stored.bytes.begin(), stored.bytes.end(), pixels);
@@ -57,11 +57,7 @@ PictureOutcome PicturePipeline::prepare(const StoredPicture& stored, const Draw&
   }
   // The colours are put right before the augmentation, whose CLAHE and JPEG steps tell red from blue.
   if (options_.preparation.swap_rb) swap_red_blue(image_);
-  if (options_.augment == AugmentMode::kPublished) {
-    augmenter_.apply(draw_augmentation(options_.seed, static_cast<std::uint32_t>(draw.epoch),
-                                       static_cast<std::uint64_t>(draw.entry)),
-                     image_);
-  }
+  augmenter_.apply(static_cast<std::uint32_t>(draw.epoch), static_cast<std::uint64_t>(draw.entry), image_);
   const Image& ready = resizer_.resize_shorter_side(image_, options_.side, resized_);
   const int y0 = (ready.height() - options_.side) / 2;
   const int x0 = (ready.width() - options_.side) / 2;

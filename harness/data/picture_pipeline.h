@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/data/augment/augment.h"
+#include "harness/data/augment/picture_augmenter.h"
 #include "harness/data/image.h"
 #include "harness/data/loader.h"
 #include "harness/data/resize.h"
@@ -37,7 +37,7 @@ class PicturePipeline {
  private:
   const LoaderOptions options_;
   ImageDecoder decoder_;
-  Augmenter augmenter_;
+  PictureAugmenter augmenter_;
   Resizer resizer_;
   Image image_, resized_;
   std::vector<std::uint8_t> file_;

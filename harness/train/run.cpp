@@ -106,8 +106,7 @@ void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_
   log::info("run folder:  {}", o.pth_save_fold);
   log::info(
       "data:        {} pictures of {} identities, {} batches of {} an epoch, augmentation {}, {} workers",
-      set.size(), set.num_classes(), batches_per_epoch, o.batch_size, name_of(kAugmentChoices, o.augment),
-      o.workers);
+      set.size(), set.num_classes(), batches_per_epoch, o.batch_size, data::text_of(o.augment), o.workers);
   announce_sets(set, o);
   log::info("input:       {}", model::describe(o.preparation));
   log::info("backbone:    {} with {:.2f} M parameters, embedding width {}, dropout {}, batch-norm eps {}",

@@ -91,7 +91,7 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
       "--accumulate", o.accumulate, 1, kMostParts,
       "Compute each batch in this many parts, to save memory: activations of one part at a time; "
       "one update a batch");
-  table.add_choice("--augment", o.augment, kAugmentChoices, "Training augmentation");
+  add_augment_option(table, o.augment);
   table.add_flag("--jpeg-swap-rb", o.jpeg_swap_rb,
                  "Reproduce the published augmentation's exchange of red and blue inside its JPEG step");
   table.add_flag("--no-shuffle", o.no_shuffle, "Take the pictures in folder order");
@@ -163,6 +163,20 @@ constexpr std::array<std::string_view, 20> kChangeable{
 
 }  // namespace
 
+void add_augment_option(OptionTable& table, data::Augmentation& target) {
+  table.add_written<data::Augmentation>(
+      "--augment", target,
+      [](const std::string& text, const std::string& name) {
+        return data::augmentation_from_text(text, name);
+      },
+      [](const data::Augmentation& augmentation) { return data::text_of(augmentation); },
+      fmt::format(
+          "Training augmentation: published, none, aligned (for aligned faces), or steps separated by "
+          "commas, name[:probability][[low..high]], as in hflip,blur:0.2[0.5..4],jpeg[50]; without a "
+          "probability {}, without a range that of this list. {}",
+          data::kStepProbability, data::describe_steps()));
+}
+
 void add_train_options(OptionTable& table, TrainOptions& options) {
   add_published_options(table, options);
   add_own_options(table, options);
@@ -186,9 +200,11 @@ void check_train_options(const OptionTable& table, const TrainOptions& o) {
              "--family without --weight_path: it says which program wrote that file");
   contradict(table.given("head") && o.weight_path.empty(),
              "--head without --weight_path: it says what becomes of that file's class weights");
-  contradict(
-      o.augment == data::AugmentMode::kNone && o.jpeg_swap_rb,
-      "--jpeg-swap-rb and --augment none contradict each other: the exchange is part of the augmentation");
+  require_usage(
+      !o.jpeg_swap_rb || o.augment.mode == data::AugmentMode::kPublished,
+      "--jpeg-swap-rb and --augment {} contradict each other: the exchange is part of the published "
+      "augmentation",
+      data::text_of(o.augment));
   const auto within = [](const char* flag, double value, double low, double high) {
     require_usage(value >= low && value <= high, "{} is {}, expected a value from {} to {}", flag, value, low,
                   high);

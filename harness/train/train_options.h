@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "harness/console/option_table.h"
+#include "harness/data/augment/augmentation.h"
 #include "harness/data/loader.h"
 #include "harness/data/preparation.h"
 #include "harness/model/family.h"
@@ -21,8 +22,6 @@ namespace qcface::train {
 
 /// Names of values that more than the option table needs.
 inline const Choices<qcf_phase> kPhaseChoices{{"id", QCF_PHASE_ID}, {"norm", QCF_PHASE_NORM}};
-inline const Choices<data::AugmentMode> kAugmentChoices{{"published", data::AugmentMode::kPublished},
-                                                        {"none", data::AugmentMode::kNone}};
 inline const Choices<nn::ScheduleKind> kScheduleChoices{{"step", nn::ScheduleKind::kStep},
                                                         {"cosine", nn::ScheduleKind::kCosine}};
 
@@ -63,7 +62,7 @@ struct TrainOptions {
   nn::Precision precision = nn::Precision::kFp32;
   int threads = 0;
   int accumulate = 1;
-  data::AugmentMode augment = data::AugmentMode::kPublished;
+  data::Augmentation augment = data::AugmentMode::kPublished;
   bool jpeg_swap_rb = false;
   bool no_shuffle = false;
   bool drop_last = false;
@@ -87,6 +86,9 @@ struct TrainOptions {
   int keep_last = 3;
   bool no_report = false;
 };
+
+/// --augment.
+void add_augment_option(OptionTable& table, data::Augmentation& target);
 
 /// Binds every option to `options`.
 void add_train_options(OptionTable& table, TrainOptions& options);

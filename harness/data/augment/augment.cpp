@@ -21,15 +21,15 @@ constexpr double kProbability = 0.5;
 constexpr int kGammaLow = 80, kGammaHigh = 120;
 constexpr int kQualityLow = 20, kQualityHigh = 100;
 
-// Gamma takes 41 values: their tables cost 256 powers each, so they are made once.
+// A table costs 256 powers, so they are made once.
 const ToneTable& cached_gamma_table(int percent) {
   static const auto tables = [] {
-    std::array<ToneTable, kGammaHigh - kGammaLow + 1> made;
-    for (int p = kGammaLow; p <= kGammaHigh; ++p)
-      made[static_cast<std::size_t>(p - kGammaLow)] = gamma_table(p / 100.0);
+    std::array<ToneTable, kMostGammaPercent - kLeastGammaPercent + 1> made;
+    for (int p = kLeastGammaPercent; p <= kMostGammaPercent; ++p)
+      made[static_cast<std::size_t>(p - kLeastGammaPercent)] = gamma_table(p / 100.0);
     return made;
   }();
-  return tables[static_cast<std::size_t>(percent - kGammaLow)];
+  return tables[static_cast<std::size_t>(percent - kLeastGammaPercent)];
 }
 
 bool valid_window(int size) { return size == 0 || size == 3 || size == 5 || size == 7; }
@@ -40,9 +40,10 @@ void check(const AugmentDraw& draw) {
   require(valid_window(draw.blur), "augmentation: blur size {}, expected 0, 3, 5 or 7", draw.blur);
   require(valid_window(draw.median), "augmentation: median size {}, expected 0, 3, 5 or 7", draw.median);
   require(draw.clahe_clip >= 0.0, "augmentation: CLAHE limit {}, expected 0 (off) or more", draw.clahe_clip);
-  require(draw.gamma_percent == 0 || (draw.gamma_percent >= kGammaLow && draw.gamma_percent <= kGammaHigh),
-          "augmentation: gamma of {} %, expected 0 (off) or {} to {}", draw.gamma_percent, kGammaLow,
-          kGammaHigh);
+  require(draw.gamma_percent == 0 ||
+              (draw.gamma_percent >= kLeastGammaPercent && draw.gamma_percent <= kMostGammaPercent),
+          "augmentation: gamma of {} %, expected 0 (off) or {} to {}", draw.gamma_percent, kLeastGammaPercent,
+          kMostGammaPercent);
   require(draw.jpeg_quality >= 0 && draw.jpeg_quality <= 100,
           "augmentation: JPEG quality {}, expected 0 (off) to 100", draw.jpeg_quality);
 }

@@ -9,6 +9,9 @@
 
 namespace qcface::data {
 
+/// Of gamma, whose tables are made once.
+inline constexpr int kLeastGammaPercent = 50, kMostGammaPercent = 200;
+
 /// One picture's parameters, steps in the order they are applied. The default leaves the picture as it is.
 struct AugmentDraw {
   int quarter_turns = 0;      // counter-clockwise, 0..3
@@ -20,8 +23,8 @@ struct AugmentDraw {
   bool brightness_contrast = false;
   double alpha = 1.0;     // contrast factor, 0.8..1.2
   double beta = 0.0;      // brightness shift as a share of 255, -0.2..0.2
-  int gamma_percent = 0;  // 0 (off), else 80..120
-  int jpeg_quality = 0;   // 0 (off), else 20..100
+  int gamma_percent = 0;  // 0 (off), else 80..120; kLeastGammaPercent to kMostGammaPercent can be applied
+  int jpeg_quality = 0;   // 0 (off), else 20..100; 1 to 100 can be applied
 };
 
 /// The parameters of one picture in one epoch: stream (seed, kAugment, epoch, dataset_index). Every number is
@@ -37,7 +40,7 @@ class Augmenter {
   Augmenter(Augmenter&&) noexcept;
   Augmenter& operator=(Augmenter&&) noexcept;
 
-  /// Throws Error only for parameters outside the ranges above.
+  /// Throws Error only for parameters that cannot be applied.
   void apply(const AugmentDraw& draw, Image& image);
 
  private:

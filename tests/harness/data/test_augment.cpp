@@ -273,7 +273,7 @@ TEST_CASE("parameters out of range are named") {
   draw.blur = 4;
   REQUIRE_THROWS_WITH(augmenter.apply(draw, image), test::contains("blur size 4"));
   draw = {};
-  draw.gamma_percent = 130;
+  draw.gamma_percent = 230;
   REQUIRE_THROWS_AS(augmenter.apply(draw, image), Error);
   draw = {};
   draw.jpeg_quality = 101;

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "core/atomic_file.h"
+#include "harness/data/augment/augmentation.h"
 #include "harness/train/checkpoint.h"
 #include "nn/backend.h"
 #include "tests/harness/train/train_support.h"
@@ -30,6 +31,10 @@ TEST_CASE("unknown and contradictory flags are named") {
   require_refused(test::train(run, {"--lr", "fast"}), "--lr");
   require_refused(test::train(run, {"--batch-size", "0"}), "--batch-size");
   require_refused(test::train(run, {"--augment", "none", "--jpeg-swap-rb"}), "--jpeg-swap-rb");
+  require_refused(test::train(run, {"--augment", "hflip", "--jpeg-swap-rb"}),
+                  "--jpeg-swap-rb and --augment hflip:0.5 contradict each other");
+  require_refused(test::train(run, {"--augment", "hflip,blurr"}),
+                  "--augment: step 2 \"blurr\": there is no such step");
   require_refused(test::train(run, {"--lr-schedule", "cosine", "--lr-drop-epoch", "3"}), "--lr-drop-epoch");
   require_refused(test::train(run, {"--gpu_id", "0"}), "--gpu_id");
   require_refused(test::train(run, {"--accumulate", "5"}), "--accumulate 5: each part of a batch needs 2");
@@ -53,16 +58,29 @@ TEST_CASE("a malformed configuration file is refused by name") {
   require_refused(with_config(R"({"momentun": 0.9})"), "momentun");
   require_refused(with_config(R"({"momentum": "0.9"})"), "momentum");
   require_refused(with_config(R"({"loss_model": "arcface9"})"), "arcface9");
+  require_refused(with_config(R"({"augment": "hflip:2"})"),
+                  "my.json: option \"augment\": step 1 \"hflip:2\": its probability is 2");
   require_refused(test::train(run, {"--config", (folder / "absent.json").string()}), "absent.json");
 }
 
 TEST_CASE("the resolved configuration of a run repeats it") {
   test::TemporaryFolder folder;
-  REQUIRE(test::train(folder / "a", {"--epochs", "1", "--dropout", "0.1", "--lr-drop-epoch", "1", "2"}).ok());
-  const auto again = test::qcface(
-      {"train", "--config", (folder / "a/config.json").string(), "--pth-save-fold", (folder / "b").string()});
+  REQUIRE(test::train(folder / "a", {"--epochs", "1", "--dropout", "0.1", "--lr-drop-epoch", "1", "2",
+                                     "--augment", "aligned"})
+              .ok());
+  // A preset is kept as the steps that it stood for.
+  const std::string config = read_file(folder / "a/config.json");
+  REQUIRE_THAT(config, test::contains("\"augment\": \"" + std::string(data::kAlignedSteps) + "\""));
+  REQUIRE_THAT(read_file(folder / "a/log.txt"),
+               test::contains("augmentation " + std::string(data::kAlignedSteps)));
+  // Stopped inside the epoch and resumed, too; another list is refused, the same one by its name is not.
+  const auto again = test::qcface({"train", "--config", (folder / "a/config.json").string(),
+                                   "--pth-save-fold", (folder / "b").string(), "--max-steps", "2"});
   INFO(again.output);
   REQUIRE(again.ok());
+  require_refused(test::train(folder / "b", {"--resume", "--augment", "hflip"}),
+                  "--augment \"hflip:0.5\" differs from the checkpoint's \"hflip:0.5,downup");
+  REQUIRE(test::train(folder / "b", {"--resume", "--max-steps", "0", "--augment", "aligned"}).ok());
   REQUIRE(test::tensor_bytes(test::newest_checkpoint(folder / "a")) ==
           test::tensor_bytes(test::newest_checkpoint(folder / "b")));
 }
