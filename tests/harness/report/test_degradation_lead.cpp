@@ -1,9 +1,9 @@
 // What a report opens with where the run measured magnitude against degradation. The numbers are invented.
-#include <utility>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "harness/report/report.h"
@@ -80,7 +80,8 @@ TEST_CASE("a report opens with magnitude against degradation where the run has i
   const test::PictureFolder pictures(1, 5);
   const test::TemporaryFolder run;
   test::write_made_up_metrics(run.path(), 60);
-  const std::string html = page_of(run.path(), {kind_of("blur", three_sources(pictures.root / "p0"))});
+  const std::string html =
+      page_of(run.path(), json::array({kind_of("blur", three_sources(pictures.root / "p0"))}));
   const std::size_t lead = place_of(html, "<section id=\"degradation\">");
   REQUIRE(lead < place_of(html, "<div class=\"tiles\">"));
   REQUIRE(lead < place_of(html, "<section id=\"run\">"));
@@ -130,7 +131,8 @@ TEST_CASE("many levels of a face: some of them, the first and the last among the
   const test::TemporaryFolder run;
   std::vector<double> magnitudes;
   for (int level = 0; level < 40; ++level) magnitudes.push_back(100 - level);
-  const std::string html = page_of(run.path(), {kind_of("fade", samples_of("a", magnitudes, "gone"))});
+  const std::string html =
+      page_of(run.path(), json::array({kind_of("fade", samples_of("a", magnitudes, "gone"))}));
   REQUIRE(contains(html, "8 of 8 pictures are gone"));
   REQUIRE(contains(html, "<b>100.00</b><div class=\"name\">clean<"));
   REQUIRE(contains(html, "<b>61.00</b><div class=\"name\">39<"));
@@ -141,7 +143,7 @@ TEST_CASE("magnitudes that do not vary have no correlation, and the page says so
   json kind = kind_of("blur", samples_of("a", {5, 5, 5, 5}, "gone"));
   kind["spearman_source_mean"] = nullptr;
   fs::create_directories(run / "eval");
-  std::ofstream(run / "eval/degradation.json") << json{{"pictures", 4}, {"kinds", {kind}}};
+  std::ofstream(run / "eval/degradation.json") << json{{"pictures", 4}, {"kinds", json::array({kind})}};
   const std::string html = page_of(run.path(), json::array());
   REQUIRE(contains(html, "it does not vary: mean Spearman correlation undefined"));
   REQUIRE(contains(html, "smaller magnitude in 50 % of all pairs"));
