@@ -33,7 +33,7 @@ struct Tile {
 };
 
 struct Note {
-  enum class Kind { kText, kSmall, kWarning, kHeading };
+  enum class Kind { kText, kSmall, kWarning, kHeading, kHeadline };  // a headline is the one thing to be seen
   std::string text;
   Where where = Where::kBoth;
   Kind kind = Kind::kText;
@@ -60,15 +60,17 @@ struct Figure {
   Plot plot;
   std::string caption;
   bool wide = false;
-  std::string file;  // "roc.svg"
+  std::string file;    // "roc.svg"
+  bool small = false;  // one of several, three side by side
 };
 
-/// A row of pictures, on a page.
+/// A row of pictures under their values, on a page.
 struct Strip {
   struct Picture {
     std::string file, alternative, value, label;
+    double bar = 0;  // the value's share, 0 to 1, of the largest among the strips
   };
-  std::string caption;
+  std::string title, caption;  // in front of the row
   std::vector<Picture> pictures;
 };
 

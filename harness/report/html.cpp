@@ -33,6 +33,7 @@ section{margin-top:40px}
 .tile .label,.tile .note{font-size:13px;color:var(--soft);line-height:1.35}
 .tile .value{font-size:22px;line-height:1.4;white-space:nowrap;font-weight:600;font-variant-numeric:tabular-nums}
 .figures{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:24px}
+.figures.small{grid-template-columns:repeat(3,minmax(0,1fr));gap:16px 20px;margin:16px 0 8px}
 figure{margin:0;min-width:0}figure.wide{grid-column:1/-1}
 figure svg{width:100%;height:auto;display:block}figure.wide>svg{max-width:760px}
 figcaption,caption{font-size:13px;color:var(--soft);line-height:1.4}
@@ -57,10 +58,21 @@ font-size:13px;margin:12px 0}
 .picture img,.absent{display:block;width:80px;height:80px;object-fit:contain;border-radius:3px;margin:0 auto 4px;
 background:var(--fill)}
 .picture .name{color:var(--soft);overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-.strip{display:flex;gap:12px;flex-wrap:wrap;margin-bottom:16px}
-.strip .picture{width:84px}
+.headline{font-size:22px;line-height:1.3;font-weight:650;margin:0 0 8px;max-width:48ch}
+h2:has(+.headline){font-size:13px;color:var(--soft);margin-bottom:4px}
+.strips{margin-bottom:12px}.strips+.sub{margin-bottom:16px}
+.strip{display:grid;grid-template-columns:120px minmax(0,1fr);gap:4px 16px;align-items:center;padding:12px 0;
+border-top:1px solid var(--line)}
+.strip .what{font-size:13px;line-height:1.35;overflow-wrap:anywhere}
+.strip .what span{display:block;color:var(--soft)}
+.strip .row{display:flex;gap:8px}.strip .picture{flex:1 1 0;max-width:112px}
+.strip img,.strip .absent{width:100%;height:auto;aspect-ratio:1}
+.strip p{grid-column:1/-1}
+.bar{height:4px;border-radius:2px;background:var(--fill);margin-bottom:2px}
+.bar i{display:block;height:100%;border-radius:2px;background:var(--accent)}
 footer{margin-top:48px;border-top:1px solid var(--line);padding-top:12px;font-size:13px;color:var(--soft)}
-@media (max-width:760px){.figures{grid-template-columns:1fr}}
+@media (max-width:760px){.figures,.figures.small{grid-template-columns:1fr}.strip{grid-template-columns:1fr}
+.strip .what span{display:inline;margin-left:8px}.strip .row{gap:4px}.strip .picture{font-size:11px}}
 @media print{main{max-width:none}section{break-inside:avoid-page}}
 )css";
 
@@ -80,8 +92,9 @@ std::string html_section(const std::string& id, const std::string& heading, cons
 }
 
 std::string html_figure(const std::string& content, const std::string& caption, bool wide) {
-  return fmt::format("<figure{}>\n{}<figcaption>{}</figcaption>\n</figure>\n", wide ? " class=\"wide\"" : "",
-                     content, escape_html(caption));
+  return fmt::format(
+      "<figure{}>\n{}{}</figure>\n", wide ? " class=\"wide\"" : "", content,
+      caption.empty() ? std::string() : fmt::format("<figcaption>{}</figcaption>\n", escape_html(caption)));
 }
 
 std::string html_missing(const std::string& what, const std::string& command) {

@@ -50,12 +50,20 @@ ReportResult run_report(const ReportOptions& options) {
   result.records = run.records;
   result.damaged_lines = run.damaged_lines;
   const std::string title = options.title.empty() ? folder_name(options.run) : options.title;
-  std::string body = guarded("header", result.missing, [&] { return header_section(run, title); });
+  // What magnitude is for comes first, where the run measured it.
+  const eval::Protocol& degradation = eval::protocol("degradation");
+  const eval::Protocol* const lead = results_of(run, degradation).empty() ? nullptr : &degradation;
+  const auto section_of = [&](const eval::Protocol& protocol) {
+    return guarded(protocol.section, result.missing,
+                   [&] { return result_section(run, protocol, options, result.missing); });
+  };
+  std::string body = header_section(run, title, lead);
+  if (lead != nullptr) body += section_of(*lead);
+  body += guarded("header", result.missing, [&] { return tiles_section(run); });
   body += facts_section(run, result.missing);
   body += training_section(run, options, result.missing);
   for (const eval::Protocol* protocol : eval::protocols()) {
-    body += guarded(protocol->section, result.missing,
-                    [&] { return result_section(run, *protocol, options, result.missing); });
+    if (protocol != lead) body += section_of(*protocol);
   }
   body += pictures_section(run, options, result.missing);
   body +=

@@ -65,18 +65,27 @@ std::string suggested_weights(const RunData& run) {
   return (run.folder / "checkpoints" / run.checkpoints.back()).string();
 }
 
-std::string header_section(const RunData& run, const std::string& title) {
-  std::string html = fmt::format(
-      "<header>\n<h1>{}</h1>\n<p class=\"sub\">qcface run report, written {} from {}</p>\n<nav>"
-      "<a href=\"#run\">Run</a><a href=\"#training\">Training</a><a href=\"#magnitude\">Magnitude</a>",
-      escape_html(title), now_text(), escape_html(run.folder.string()));
-  for (const eval::Protocol* protocol : eval::protocols()) {
-    if (protocol->suggested_data == nullptr && results_of(run, *protocol).empty()) continue;
-    std::string name = protocol->section;
+std::string header_section(const RunData& run, const std::string& title, const eval::Protocol* lead) {
+  std::string html =
+      fmt::format("<header>\n<h1>{}</h1>\n<p class=\"sub\">qcface run report, written {} from {}</p>\n<nav>",
+                  escape_html(title), now_text(), escape_html(run.folder.string()));
+  const auto link_to = [&](const eval::Protocol& protocol) {
+    std::string name = protocol.section;
     name[0] = static_cast<char>(name[0] - 'a' + 'A');
-    html += fmt::format("<a href=\"#{}\">{}</a>", protocol->section, name);
+    html += fmt::format("<a href=\"#{}\">{}</a>", protocol.section, name);
+  };
+  if (lead != nullptr) link_to(*lead);
+  html += "<a href=\"#run\">Run</a><a href=\"#training\">Training</a><a href=\"#magnitude\">Magnitude</a>";
+  for (const eval::Protocol* protocol : eval::protocols()) {
+    if (protocol == lead) continue;
+    if (protocol->suggested_data == nullptr && results_of(run, *protocol).empty()) continue;
+    link_to(*protocol);
   }
-  html += "<a href=\"#pictures\">Pictures</a></nav>\n</header>\n<div class=\"tiles\">\n";
+  return html + "<a href=\"#pictures\">Pictures</a></nav>\n</header>\n";
+}
+
+std::string tiles_section(const RunData& run) {
+  std::string html = "<div class=\"tiles\">\n";
   if (!run.steps.empty()) {
     html += html_tile("Steps", fmt::format("{:.0f}", run.steps.steps.back()),
                       fmt::format("{} epochs finished", run.epochs.steps.size()));

@@ -1,6 +1,7 @@
 // What protocols found: a section each, drawn from what they present.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,6 +22,8 @@ std::string note_html(const Note& note) {
   switch (note.kind) {
     case Note::Kind::kHeading:
       return "<h3>" + text + "</h3>\n";
+    case Note::Kind::kHeadline:
+      return "<p class=\"headline\">" + text + ".</p>\n";
     case Note::Kind::kWarning:
       return "<div class=\"warning\">" + text + ".</div>\n";
     default:
@@ -52,30 +55,64 @@ std::string table_html(const eval::Table& table) {
   return html_table(rows, table.text_columns, table.caption);
 }
 
+// What is gone leaves its place and its value.
 std::string strip_html(const eval::Strip& strip, int side) {
   if (strip.pictures.empty()) return {};
-  std::string html =
-      fmt::format("<p class=\"sub\">{}</p>\n<div class=\"strip\">\n", escape_html(strip.caption));
+  std::string html = fmt::format(
+      "<div class=\"strip\"><div class=\"what\"><b>{}</b><span>{}</span></div>\n<div class=\"row\">\n",
+      escape_html(strip.title), escape_html(strip.caption));
+  std::size_t absent = 0;
+  std::string first;
   for (const eval::Strip::Picture& picture : strip.pictures) {
-    html += "<div class=\"picture\">" + html_thumbnail(picture.file, picture.alternative, side) +
-            fmt::format("<b>{}</b><div class=\"name\">{}</div></div>\n", escape_html(picture.value),
-                        escape_html(picture.label));
+    const std::string uri = thumbnail_uri(picture.file, side);
+    if (uri.empty() && absent++ == 0) first = picture.file;
+    html += fmt::format(
+        "<div class=\"picture\">{}<div class=\"bar\"><i style=\"width:{:.1f}%\"></i></div><b>{}</b><div "
+        "class=\"name\">{}</div></div>\n",
+        html_image(uri, picture.alternative), 100 * std::clamp(picture.bar, 0.0, 1.0),
+        escape_html(picture.value), escape_html(picture.label));
+  }
+  html += "</div>\n";
+  if (absent > 0) {
+    html += fmt::format(
+        "<p class=\"sub\">{} of {} pictures are gone or cannot be read, the first of them <code>{}</code>. "
+        "They are "
+        "looked for where the run had them: a path that is not absolute counts from the folder in which the "
+        "report is "
+        "made.</p>\n",
+        absent, strip.pictures.size(), escape_html(first));
   }
   return html + "</div>\n";
+}
+
+// How the blocks of a presentation stand: one below the other, or several in a frame.
+const char* frame_of(const std::variant<Note, eval::Table, eval::Figure, eval::Strip>& block) {
+  if (const eval::Figure* figure = std::get_if<eval::Figure>(&block); figure != nullptr && !figure->wide)
+    return figure->small ? "figures small" : "figures";
+  return std::holds_alternative<eval::Strip>(block) ? "strips" : "";
+}
+
+// The one thing to be seen comes first; how it came about stands behind it.
+bool opens_with_headline(const eval::Presentation& presentation) {
+  if (presentation.blocks.empty()) return false;
+  const Note* const note = std::get_if<Note>(&presentation.blocks.front());
+  return note != nullptr && note->kind == Note::Kind::kHeadline;
 }
 
 }  // namespace
 
 std::string presentation_html(const eval::Presentation& presentation, int side) {
   std::string html;
-  bool open = false;
-  const auto set_open = [&](bool wanted) {
-    if (open != wanted) html += wanted ? "<div class=\"figures\">\n" : "</div>\n";
+  std::string open;
+  const auto set_open = [&](const std::string& wanted) {
+    if (open == wanted) return;
+    if (!open.empty()) html += "</div>\n";
+    if (!wanted.empty()) html += "<div class=\"" + wanted + "\">\n";
     open = wanted;
   };
   for (const auto& block : presentation.blocks) {
     const eval::Figure* figure = std::get_if<eval::Figure>(&block);
-    set_open(figure != nullptr && !figure->wide);
+    set_open(frame_of(block));
     if (figure != nullptr) {
       html += html_figure(render_svg(figure->plot), figure->caption, figure->wide);
     } else if (const Note* note = std::get_if<Note>(&block)) {
@@ -86,7 +123,7 @@ std::string presentation_html(const eval::Presentation& presentation, int side) 
       html += strip_html(std::get<eval::Strip>(block), side);
     }
   }
-  set_open(false);
+  set_open("");
   return html;
 }
 
@@ -100,8 +137,10 @@ std::string result_section(const RunData& run, const eval::Protocol& protocol, c
       const std::string name = found->folder.empty() ? "First list" : found->folder;
       html += fmt::format("<h3>{}</h3>\n", escape_html(eval::text_at(conditions, "set", name)));
     }
-    html += conditions_html(conditions) +
-            presentation_html(protocol.present(found->result), options.thumbnail_side);
+    const eval::Presentation shown = protocol.present(found->result);
+    const std::string how = conditions_html(conditions),
+                      what = presentation_html(shown, options.thumbnail_side);
+    html += opens_with_headline(shown) ? what + how : how + what;
   }
   if (html.empty()) {
     if (protocol.suggested_data == nullptr) return {};

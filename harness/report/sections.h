@@ -9,7 +9,10 @@
 
 namespace qcface::report {
 
-std::string header_section(const RunData& run, const std::string& title);
+/// Title and links. `lead`: the protocol whose section comes first, or null.
+std::string header_section(const RunData& run, const std::string& title, const eval::Protocol* lead);
+/// Key figures in a row.
+std::string tiles_section(const RunData& run);
 std::string facts_section(const RunData& run, std::vector<std::string>& missing);
 std::string training_section(const RunData& run, const ReportOptions& options,
                              std::vector<std::string>& missing);

@@ -54,10 +54,13 @@ std::string thumbnail_uri(const std::filesystem::path& file, int side) {
   return "data:image/jpeg;base64," + base64(encoded.data(), encoded.size());
 }
 
-std::string html_thumbnail(const std::filesystem::path& file, const std::string& alternative, int side) {
-  const std::string uri = thumbnail_uri(file, side);
+std::string html_image(const std::string& uri, const std::string& alternative) {
   if (uri.empty()) return "<div class=\"absent\"></div>";
   return fmt::format("<img alt=\"{}\" src=\"{}\">", escape_html(alternative), uri);
+}
+
+std::string html_thumbnail(const std::filesystem::path& file, const std::string& alternative, int side) {
+  return html_image(thumbnail_uri(file, side), alternative);
 }
 
 }  // namespace qcface::report

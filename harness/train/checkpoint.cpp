@@ -33,9 +33,9 @@ void require_finite(std::span<const SafeTensorOut> tensors, const fs::path& path
     if (tensor.dtype != Dtype::kF32) continue;
     std::size_t count = 1;
     for (const std::int64_t extent : tensor.shape) count *= static_cast<std::size_t>(extent);
-    require(nn::all_finite({static_cast<const float*>(tensor.data), count}),
-            "{} was not written: tensor {} holds NaN or infinity; the last checkpoint before it is good",
-            path.string(), tensor.name);
+    if (nn::all_finite({static_cast<const float*>(tensor.data), count})) continue;
+    throw NotFiniteTensor(
+        fmt::format("{} was not written: tensor {} holds NaN or infinity", path.string(), tensor.name));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/error.h"
 #include "harness/train/state.h"
 #include "nn/head/head.h"
 #include "nn/network.h"
@@ -27,7 +28,12 @@ struct CheckpointFacts {
 /// Throws Error naming the file: not a checkpoint of this program, or damaged.
 CheckpointFacts read_checkpoint_facts(const std::filesystem::path& path);
 
-/// Writes atomically. Throws Error, and writes nothing, when a tensor holds NaN or infinity (naming it).
+/// A tensor of a checkpoint holds NaN or infinity.
+class NotFiniteTensor : public Error {
+ public:
+  using Error::Error;
+};
+/// Writes atomically. Throws NotFiniteTensor naming it, and writes nothing, when a tensor holds NaN or infinity.
 void save_checkpoint(const std::filesystem::path& path, nn::Network& network, const nn::Head& head,
                      const std::string& arch, const nlohmann::ordered_json& config, const RunState& state);
 

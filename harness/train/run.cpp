@@ -227,6 +227,12 @@ void Run::save() {
 
 bool Run::saved() const { return last_checkpoint == checkpoint_path(folder, state.global_step); }
 
+std::string Run::advice(std::int64_t step, double lr) const {
+  const std::string checkpoint = last_checkpoint.empty() ? "none yet" : last_checkpoint.string();
+  return fmt::format("Last good checkpoint: {}. {}", checkpoint,
+                     divergence_advice(options, trend, {step, loader.batches_per_epoch(), lr}));
+}
+
 void Run::mark_best() const { train::mark_best(folder, last_checkpoint); }
 
 void Run::save_what_is_there() {

@@ -11,6 +11,7 @@
 #include "harness/data/loader.h"
 #include "harness/data/sets/picture_source.h"
 #include "harness/train/checkpoint.h"
+#include "harness/train/divergence.h"
 #include "harness/train/engine.h"
 #include "harness/train/evaluation.h"
 #include "harness/train/state.h"
@@ -40,6 +41,8 @@ class Run {
   /// Writes a checkpoint of the present state, and removes those that are too many. Nothing may be pending.
   void save();
   bool saved() const;
+  /// What to do where the step of that number, at that rate, showed that training diverges.
+  std::string advice(std::int64_t step, double lr) const;
   /// Names the last checkpoint as the best.
   void mark_best() const;
   /// On the way out with an error that is no fault of the weights (pictures gone, a log that cannot be written): keeps the
@@ -57,6 +60,7 @@ class Run {
   data::Loader loader;
   const nn::ScheduleConfig schedule;
   RunState state;
+  Trend trend;
   std::filesystem::path last_checkpoint;
   bool weights_good = true;  // false: an error came out of the middle of a step
 

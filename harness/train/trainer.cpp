@@ -43,6 +43,7 @@ class Loop {
   void verify();
   bool evaluate();  // false: a set could not be verified, or there is none
   [[noreturn]] void stop_not_finite(const NotFinite& error);
+  void warn_of_divergence(const FinishedStep& step);
 
   std::int64_t started_steps() const { return state_.global_step + run_.engine.pending(); }
   bool finished() const { return o_.max_steps > 0 && started_steps() >= o_.max_steps; }
@@ -51,6 +52,7 @@ class Loop {
   const TrainOptions& o_;
   RunState& state_;
   RunLog& log_;
+  bool warned_ = false;
 };
 
 bool Loop::run_epoch() {
@@ -102,6 +104,8 @@ void Loop::record(const FinishedStep& step) {
   const bool run_ends = state_.global_step == o_.max_steps ||
                         (state_.epoch + 1 == o_.epochs && state_.batch == run_.loader.batches_per_epoch());
   log_.step(step, state_.global_step, step.order.batch % o_.print_freq == 0 || run_ends);
+  run_.trend.add(step);
+  warn_of_divergence(step);
 }
 
 void Loop::end_epoch(double seconds) {
@@ -161,12 +165,28 @@ bool Loop::evaluate() {
 
 void Loop::stop_not_finite(const NotFinite& error) {
   run_.weights_good = false;
-  fail(
-      "NaN or infinity in {} at step {} (epoch {}, batch {}): {}. Nothing was saved after it; last good "
-      "checkpoint: {}. A lower --lr, --warmup-steps or a smaller --lambda_g usually helps",
-      error.found, state_.global_step + 1, error.order.epoch + 1, error.order.batch,
-      error.where.empty() ? "the backbone itself is finite, so it arose in the head" : error.where,
-      run_.last_checkpoint.empty() ? "none yet" : run_.last_checkpoint.string());
+  const std::string where =
+      error.where.empty() ? "the backbone itself is finite, so it arose in the head" : error.where;
+  // The search looks at the weights first, so nothing else is known of a step that finds them so.
+  if (run_.trend.steps == 0 && !o_.weight_path.empty() && where.starts_with("parameter '"))
+    fail("NaN or infinity in {} at step {}: {}, as --weight_path {} has it; take another file", error.found,
+         state_.global_step + 1, where, o_.weight_path);
+  fail("NaN or infinity in {} at step {} (epoch {}, batch {}): {}. Nothing was saved after it. {}",
+       error.found, state_.global_step + 1, error.order.epoch + 1, error.order.batch, where,
+       run_.advice(state_.global_step + 1, error.order.lr));
+}
+
+// Once: the run may still recover, and somebody may want to see it.
+void Loop::warn_of_divergence(const FinishedStep& step) {
+  if (warned_ || !lengths_explode(o_, run_.trend)) return;
+  warned_ = true;
+  log_.pause();
+  log::warn(
+      "training diverges: the mean magnitude is {:.3g} at step {} and was {:.3g} at the first; the guidance "
+      "aims at 1 to "
+      "100. {}",
+      run_.trend.mean_length, state_.global_step, run_.trend.first_mean_length,
+      run_.advice(state_.global_step, step.order.lr));
 }
 
 // Results, plots and report; false: an evaluation failed.
@@ -186,18 +206,28 @@ bool finish(Run& run) {
   return good;
 }
 
-TrainResult train(Run& run) {
+void train_and_save(Run& run) {
   try {
     const TrainOptions& o = run.options;
     RunLog log(run.folder, run.state.global_step, run.total_steps(), o.vis_mag == 1,
                o.phase == QCF_PHASE_NORM ? o.lambda_g : 0);
     Loop(run, log).train();
   } catch (const Interrupted&) {  // out of a verification; what it verified is saved
+  } catch (const NotFiniteTensor&) {
+    throw;
   } catch (const std::exception&) {
     run.save_what_is_there();
     throw;
   }
   if (!run.saved()) run.save();
+}
+
+TrainResult train(Run& run) {
+  try {
+    train_and_save(run);
+  } catch (const NotFiniteTensor& error) {
+    fail("{}. {}", error.what(), run.advice(run.state.global_step, run.trend.lr));
+  }
   TrainResult result;
   result.interrupted = interrupted();
   if (!result.interrupted) {

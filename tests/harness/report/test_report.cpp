@@ -223,7 +223,7 @@ TEST_CASE("a protocol that the report has not heard of has a section of its own"
         shown.blocks.push_back(eval::Figure{{}, "two", false, ""});
         shown.blocks.push_back(eval::Figure{{}, "three", true, "three.svg"});
         shown.note("Examples", eval::Where::kPage, Note::Kind::kHeading);
-        shown.blocks.push_back(eval::Strip{"faces", {{"/nonexistent.png", "a face", "3.20", "level 1"}}});
+        shown.blocks.push_back(eval::Strip{"faces", "", {{"/nonexistent.png", "a face", "3.20", "level 1"}}});
         return shown;
       }};
   RunData run;
