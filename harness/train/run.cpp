@@ -229,7 +229,7 @@ bool Run::saved() const { return last_checkpoint == checkpoint_path(folder, stat
 
 std::string Run::advice(std::int64_t step, double lr) const {
   const std::string checkpoint = last_checkpoint.empty() ? "none yet" : last_checkpoint.string();
-  return fmt::format("Last good checkpoint: {}. {}", checkpoint,
+  return fmt::format("Last checkpoint with finite weights: {}. {}", checkpoint,
                      divergence_advice(options, trend, {step, loader.batches_per_epoch(), lr}));
 }
 

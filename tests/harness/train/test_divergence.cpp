@@ -32,7 +32,7 @@ Trend after_ten_steps(double smallest, double mean) {
 
 }  // namespace
 
-TEST_CASE("a trend keeps the first batch and the last") {
+TEST_CASE("trend: keeps the first batch and the last") {
   Trend trend;
   for (const std::vector<float>& lengths : {std::vector<float>{2, 4}, {8, 1, 3}}) {
     FinishedStep step;
@@ -116,8 +116,7 @@ TEST_CASE("lengths explode where the guidance should hold them, and nowhere else
 }
 
 TEST_CASE("a run that diverges says what to change and keeps its last good checkpoint") {
-  for (const char* rate :
-       {"1e6", "1e20"}) {  // finite embeddings but statistics that are not; embeddings that are not
+  for (const char* rate : {"1e5", "1e20"}) {  // lengths go first; embeddings at once
     test::TemporaryFolder folder;
     const fs::path run = folder / "run";
     const auto stopped =
@@ -125,10 +124,10 @@ TEST_CASE("a run that diverges says what to change and keeps its last good check
     INFO(stopped.output);
     REQUIRE(stopped.status == 1);
     REQUIRE(stopped.says("NaN or infinity"));
-    REQUIRE(stopped.says("Last good checkpoint: " + (run / "checkpoints/step-00").string()));
-    REQUIRE(stopped.says("--lr 0.1 (now 1e+"));
+    REQUIRE(stopped.says("Last checkpoint with finite weights: " + (run / "checkpoints/step-00").string()));
+    REQUIRE(stopped.says("--lr 0.1 (now 1"));
     REQUIRE(stopped.says("--warmup-steps 40 (now 0)"));
-    REQUIRE(stopped.says("training diverges: the mean magnitude is") == (std::string(rate) == "1e6"));
+    REQUIRE(stopped.says("training diverges: the mean magnitude is") == (std::string(rate) == "1e5"));
     const fs::path good = test::newest_checkpoint(run);
     REQUIRE(stopped.says(good.string()));
     REQUIRE(read_checkpoint_facts(good).state.global_step >= 1);
