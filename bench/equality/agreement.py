@@ -8,7 +8,6 @@ import numpy as np
 FIGURES = ("loss_id", "loss_g", "z_mean", "accuracy")
 FACTOR = 4.0   # how much farther off ours may be than the farthest of PyTorch's float32 runs
 FLOOR = 1e-6   # relative: eight roundings of float32, in which the figures are written
-GROUPS = ("backbone weights", "running means", "running variances", "class weights", "velocities", "t")
 
 
 def read_metrics(path):
@@ -67,7 +66,7 @@ def read_safetensors(path):
     return tensors
 
 
-def group_of(name):
+def group_of(name, shape):
     if name.startswith("slot0."):
         return "velocities"
     if name == "head.t":
@@ -77,7 +76,7 @@ def group_of(name):
     for end, group in (("running_mean", "running means"), ("running_var", "running variances")):
         if name.endswith(end):
             return group
-    return "backbone weights"
+    return "kernels" if len(shape) > 1 else "scales, biases, slopes"
 
 
 def tensor_distances(run, reference, before=None):
@@ -89,7 +88,7 @@ def tensor_distances(run, reference, before=None):
             continue
         got = np.asarray(run[name], dtype=np.float64).reshape(wanted.shape)
         old = np.asarray(before[name]).reshape(wanted.shape) if before and name in before else 0.0
-        total = sums.setdefault(group_of(name), [0.0, 0.0])
+        total = sums.setdefault(group_of(name, wanted.shape), [0.0, 0.0])
         total[0] += float(((got - wanted) ** 2).sum())
         total[1] += float(((wanted - old) ** 2).sum())
     return {group: (a / b) ** 0.5 if b else a ** 0.5 for group, (a, b) in sums.items()}

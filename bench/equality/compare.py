@@ -127,7 +127,7 @@ class Case:
         far = {n: agreement.tensor_distances(self.tensors(n), wanted) for n in read if n != self.args.reference}
         record["tensors"] = far
         for group in far["qcface"]:
-            print("%-17s at the end: %9.1e | %s" % (group, far["qcface"][group], " ".join("%13.1e" % far[v][group] for v in self.variants)))
+            print("%-23s at the end: %9.1e | %s" % (group, far["qcface"][group], " ".join("%13.1e" % far[v][group] for v in self.variants)))
         wrong = agreement.outside(read["qcface"], others, reference, 1 / int(self.args.batch_size))
         wrong += agreement.tensors_outside(far["qcface"], [far[v] for v in self.variants], wanted)
         record["outside"] = wrong

@@ -28,16 +28,24 @@ from agreement import FACTOR, FLOOR, read_metrics, read_safetensors, tensor_dist
 from reference_trainer import Trainer, parser  # noqa: E402
 
 FIGURES = ("loss_id", "loss_g", "z_mean", "accuracy")
-CHANGED = ("backbone weights", "class weights", "t")
+CHANGED = ("kernels", "scales, biases, slopes", "class weights", "t")
 
 
-def record_run(program, pack, start, run, options):
-    """`qcface train` from the weights `start`, with a checkpoint of every step."""
-    command = [program, "train", "--data_dirs", pack, "--weight_path", start, "--head", "keep", "--device", "cpu", "--workers", 1,
-               "--print-freq", 1, "--vis_mag", 0, "--no-report", "--save-steps", 1, "--keep-last", 1000000, "--pth-save-fold", run]
-    done = subprocess.run([str(c) for c in command + options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def record_run(program, pack, start, run, options, steps):
+    """`qcface train` from the weights `start`, with checkpoints before and after each of `steps`. Where these do not follow one
+    another the run is stopped at each and gone on with, which changes no bit of it."""
+    new = ["--data_dirs", pack, "--weight_path", start, "--head", "keep", "--device", "cpu", "--workers", 1, "--print-freq", 1,
+           "--vis_mag", 0, "--no-report", "--keep-last", 1000000, "--pth-save-fold", run, *options]
+    if list(steps) == list(range(len(steps))):
+        return call(program, [*new, "--save-steps", 1, "--max-steps", len(steps)])
+    for number in sorted({k for step in steps for k in (step, step + 1) if k > 0}):
+        call(program, [*(["--resume", run] if run.exists() else new), "--max-steps", number])
+
+
+def call(program, options):
+    done = subprocess.run([program, "train", *map(str, options)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
-        sys.exit("%s failed:\n%s" % (" ".join(map(str, command)), done.stdout[-3000:]))
+        sys.exit("%s train %s failed:\n%s" % (program, " ".join(map(str, options)), done.stdout[-3000:]))
 
 
 def checkpoint(run, start, step):
@@ -82,10 +90,10 @@ def outside(rows, name, variants, one_picture):
 
 
 def table(rows, names):
-    print("%-18s %s" % ("median, largest", " ".join("%22s" % n for n in names)))
+    print("%-23s %s" % ("median, largest", " ".join("%22s" % n for n in names)))
     for key in rows[0]["qcface"]:
         cells = ["%9.1e, %9.1e" % (np.median([r[n][key] for r in rows]), max(r[n][key] for r in rows)) for n in names]
-        print("%-18s %s" % (key, " ".join("%22s" % c for c in cells)))
+        print("%-23s %s" % (key, " ".join("%22s" % c for c in cells)))
 
 
 def main():
@@ -111,8 +119,8 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     pack, start, run = out / "faces.qpack", out / "start.pth", out / "qcface"
     recipe = ["--arch", args.arch, "--embed_dims", args.embed_dims, "--loss_model", args.head, "--phase", args.phase, "--lambda_g", 1,
-              "--batch-size", args.batch_size, "--epochs", args.epochs, "--max-steps", args.steps, "--lr", args.lr, "--lr-schedule",
-              "cosine", "--warmup-steps", args.warmup_steps, "--weight-decay", 0.0005, "--dropout", 0, "--augment", "none",
+              "--batch-size", args.batch_size, "--epochs", args.epochs, "--lr", args.lr, "--lr-schedule", "cosine", "--warmup-steps",
+              args.warmup_steps, "--weight-decay", 0.0005, "--dropout", 0, "--augment", "none",
               "--seed", 7, "--threads", args.threads]
 
     def trainer(*more):
@@ -122,8 +130,9 @@ def main():
         subprocess.run([args.qcface, "data", "convert", "--from", args.faces, "--pixels", "--to", str(pack)], check=True)
     if not start.exists():
         trainer().save(start)
-    if not (run / "metrics.jsonl").exists():
-        record_run(args.qcface, pack, start, run, recipe)
+    if not (out / "recorded").exists():
+        record_run(args.qcface, pack, start, run, recipe, range(0, args.steps, args.every))
+        (out / "recorded").touch()
     variants = args.variants.split(",")
     rows = []
     with open(out / "steps.jsonl", "w") as kept:
