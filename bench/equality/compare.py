@@ -134,8 +134,9 @@ class Case:
         for sentence in wrong:
             print("OUTSIDE: " + sentence)
         losses = {n: list(read[n]["loss_id"]) for n in (self.args.reference, *self.variants, "qcface")}
-        self.curves = ("%s, phase %s" % (self.head, self.phase), losses,
-                       {n: [max(v, 1e-8) for v in agreement.relative(read[n], reference, "loss_id")] for n in (*self.variants, "qcface")})
+        title = "%s, phase %s: " % (self.head, self.phase)
+        far = {n: [max(v, 1e-8) for v in agreement.relative(read[n], reference, "loss_id")] for n in (*self.variants, "qcface")}
+        self.curves = (title + "loss", losses, False), (title + "distance of the loss from " + self.args.reference, far, True)
         return record
 
 

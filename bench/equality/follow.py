@@ -24,10 +24,9 @@ try:
     import torch
 except ImportError as error:
     sys.exit("follow.py: %s is missing in this Python (packages python3-torch, python3-numpy, with /usr/bin/python3)" % error.name)
-from agreement import FACTOR, FLOOR, read_metrics, read_safetensors, tensor_distances  # noqa: E402
+from agreement import FACTOR, FIGURES, FLOOR, read_metrics, read_safetensors, tensor_distances  # noqa: E402
 from reference_trainer import Trainer, parser  # noqa: E402
 
-FIGURES = ("loss_id", "loss_g", "z_mean", "accuracy")
 CHANGED = ("kernels", "scales, biases, slopes", "class weights", "t")
 
 

@@ -1,5 +1,12 @@
-"""Curves of several runs over each other, and their distances on a logarithmic axis, as SVG; nothing but Python is needed."""
+#!/usr/bin/env python3
+"""Curves of several runs over each other, and their distances on a logarithmic axis, as SVG; nothing but Python is needed.
+compare.py calls it; on its own it draws what follow.py wrote, a column a file.
+
+usage: plot.py FOLLOWED.json ... --out PICTURE.svg
+"""
+import argparse
 import html
+import json
 import math
 
 COLOURS = {"qcface": "#c8553d", "float64": "#222222"}
@@ -12,10 +19,10 @@ def colour(name, names):
     return COLOURS.get(name) or OTHERS[others.index(name) % len(OTHERS)]
 
 
-def panel(out, place, title, curves, names, logarithmic, dashed=()):
-    """curves: {name: values over the steps}."""
+def panel(out, place, title, curves, names, logarithmic, dashed=(), every=1):
+    """curves: {name: values, one every so many steps}."""
     x0, y0 = LEFT + place[0] * (PANEL_W + GAP_X), TOP + place[1] * (PANEL_H + GAP_Y)
-    steps = max(len(v) for v in curves.values())
+    steps = every * max(len(v) for v in curves.values())
     values = [v for line in curves.values() for v in line if v > 0 or not logarithmic]
     low, high = min(values), max(values)
     if logarithmic:
@@ -36,22 +43,22 @@ def panel(out, place, title, curves, names, logarithmic, dashed=()):
     for name, line in curves.items():
         if logarithmic:
             line = [math.log10(max(v, 10.0 ** low)) for v in line]
-        points = " ".join("%.1f,%.1f" % (at_x(k), at_y(min(max(v, low), high))) for k, v in enumerate(line))
+        points = " ".join("%.1f,%.1f" % (at_x(k), at_y(min(max(v, low), high))) for k, v in zip(range(0, steps, every), line))
         out.append('<polyline points="%s" fill="none" stroke="%s" stroke-width="%s"%s/>' % (
             points, colour(name, names), 3.2 if name == "float64" else 1.6 if name == "qcface" else 1.1,
             ' stroke-dasharray="5 3"' if name in dashed else ""))
 
 
-def svg(title, columns, names, footer):
-    """columns: [(title, {name: losses}, {name: distances})], a pair of panels each."""
+def svg(title, columns, names, footer, every=1):
+    """columns: [((title, {name: values}, logarithmic), the same of the panel below)]."""
     width = LEFT + len(columns) * (PANEL_W + GAP_X)
     height = TOP + 2 * (PANEL_H + GAP_Y) + 34
     out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">' % (width, height),
            '<rect width="100%" height="100%" fill="#ffffff"/>',
            '<text x="%d" y="26" font-size="16" font-weight="bold">%s</text>' % (LEFT, html.escape(title))]
-    for i, (name, losses, distances) in enumerate(columns):
-        panel(out, (i, 0), name + ": loss at each step", losses, names, False, ("qcface",))
-        panel(out, (i, 1), name + ": distance of the loss from float64, relative", distances, names, True)
+    for i, column in enumerate(columns):
+        for row, (name, curves, logarithmic) in enumerate(column):
+            panel(out, (i, row), name, curves, names, logarithmic, () if logarithmic else ("qcface",), every)
     x = LEFT
     for name in names:
         out.append('<path d="M%d %dh22" stroke="%s" stroke-width="3"/><text x="%d" y="%d">%s</text>' % (
@@ -59,3 +66,28 @@ def svg(title, columns, names, footer):
         x += 120 + 6 * len(name)
     out.append('<text x="%d" y="%d" font-size="11" fill="#555555">%s</text>' % (LEFT, height - 12, html.escape(footer)))
     return "\n".join(out + ["</svg>"]) + "\n"
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("files", nargs="+")
+    ap.add_argument("--out", required=True)
+    args = ap.parse_args()
+    columns = []
+    for path in args.files:
+        with open(path) as file:
+            data = json.load(file)
+        options, rows = data["options"], data["steps"]
+        names = [*options["variants"].split(","), "qcface"]
+        title = "%s, phase %s: " % (options["head"], options["phase"])
+        curves = lambda key: {n: [max(r[n][key], 1e-9) for r in rows] for n in names}  # noqa: E731
+        columns.append(((title + "loss", curves("loss_id"), True), (title + "what a step adds to the kernels", curves("kernels"), True)))
+    text = svg("Single steps, each from the same checkpoint: distance from PyTorch in float64, relative (%s, lr %s)" % (
+        options["arch"], options["lr"]), columns, names,
+        "Every checkpoint is one of qcface's own run. PyTorch %s in float32, its sums in three orders." % data["torch"], options["every"])
+    with open(args.out, "w") as file:
+        file.write(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ usage: seeds.py --qcface build/dev/bin/qcface --faces FACES --out FOLDER [--pyth
 
 FACES is what `qcface data synth --out FACES` made. PYTHON needs torch, OpenCV and, for the published augmentation,
 albumentations (1.3.1 was used). Runs whose figures are in FOLDER are not repeated. Exit status 1 if a mean of one program lies
-outside of the other's smallest to largest figure, both ways.
+outside of the other's smallest to largest figure.
 """
 import argparse
 import json
@@ -77,7 +77,7 @@ def judge(table):
             print("%-18s %-7s mean %9.4f  deviation %8.4f  from %9.4f to %9.4f" % (
                 figure, p, statistics.fmean(values), statistics.stdev(values), min(values), max(values)))
         a, b = rows["qcface"], rows["torch"]
-        inside = min(b) <= statistics.fmean(a) <= max(b) or min(a) <= statistics.fmean(b) <= max(a)
+        inside = min(b) <= statistics.fmean(a) <= max(b) and min(a) <= statistics.fmean(b) <= max(a)
         t = (statistics.fmean(a) - statistics.fmean(b)) / (
             ((statistics.variance(a) + statistics.variance(b)) / len(a)) ** 0.5 or 1e-12)
         print("%-18s difference of the means %.2f standard errors%s" % (figure, t, "" if inside else "  OUTSIDE"))
