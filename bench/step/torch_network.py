@@ -5,7 +5,9 @@ import numpy as np
 import torch
 from torch import nn
 
-BLOCKS = {"ir18": (2, 2, 2, 2), "ir34": (3, 4, 6, 3), "ir50": (3, 4, 14, 3), "ir100": (3, 13, 30, 3), "tiny": (1, 1, 1, 1)}
+BLOCKS = {"ir18": (2, 2, 2, 2), "ir34": (3, 4, 6, 3), "ir50": (3, 4, 14, 3), "ir100": (3, 13, 30, 3), "mini": (1, 1, 1, 1),
+          "tiny": (1, 1, 1, 1)}
+WIDTHS = {"mini": (16, 32, 64, 128), "tiny": (8, 8, 16, 16)}
 
 
 def norm2d(channels):
@@ -33,7 +35,7 @@ class Network(nn.Module):
 
     def __init__(self, arch, dropout, embed=512, side=112):
         super().__init__()
-        widths = (8, 8, 16, 16) if arch == "tiny" else (64, 128, 256, 512)
+        widths = WIDTHS.get(arch, (64, 128, 256, 512))
         inp = widths[0]
         self.conv1 = nn.Conv2d(3, inp, 3, 1, 1, bias=False)
         self.bn1 = norm2d(inp)
@@ -51,6 +53,19 @@ class Network(nn.Module):
         x = self.prelu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.features(self.fc(self.dropout(self.bn2(x)).flatten(1)))
+
+
+def initialise(model):
+    """The published initial values (docs/iresnet.md section 3), from torch's generator."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.PReLU):
+            nn.init.constant_(module.weight, 0.25)
+        elif isinstance(module, nn.Linear):
+            bound = module.in_features ** -0.5
+            nn.init.uniform_(module.weight, -bound, bound)
+            nn.init.uniform_(module.bias, -bound, bound)
 
 
 def formula(stream, shape, offset, scale):

@@ -3,7 +3,6 @@
 import copy
 import inspect
 import io
-import math
 import pathlib
 import pickle
 import sys
@@ -18,105 +17,17 @@ except ImportError as error:
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "docs/examples/pytorch"))
 from qcface_torch import HEADS, MarginHead  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench/equality"))
+from published_heads import SETTINGS, initial_state, published_loss  # noqa: E402
 
 
-def sigmoid_of(value):
-    return torch.sigmoid(value).detach()
+def reference(name, x, w, labels, settings, state):
+    """Loss of one training step with the published lambda, differentiable; updates state."""
+    identity, lengths, _ = published_loss(name, x, w, labels, {**SETTINGS[name], **settings}, state)
+    return identity + LAMBDAS.get(name, 0.0) * lengths
 
 
-def angular(c, m, rule):
-    """cos(theta + m) with the rule's fallback, and the margin itself."""
-    margin = c * torch.cos(m) - torch.sqrt(1 - c * c) * torch.sin(m)
-    if rule == "none":
-        return margin, margin
-    if rule == "easy":
-        return torch.where(c > 0, margin, c), margin
-    return torch.where(c > torch.cos(math.pi - m), margin, c - m * torch.sin(math.pi - m)), margin
-
-
-class InsightFaceShift(torch.autograd.Function):
-    """cos(acos(c) + m) whose gradient is 1, as with the shift made with gradients off."""
-
-    @staticmethod
-    def forward(ctx, c, m):
-        return torch.cos(torch.acos(c) + m)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return grad, None
-
-
-def reference(name, x, w, labels, p, state):
-    """Loss of one training step, differentiable; updates state."""
-    z = x.norm(dim=1)
-    cosines = (x / z[:, None]) @ (w / w.norm(dim=1, keepdim=True)).T
-    if name == "adaface":
-        cosines = cosines.clamp(-1 + 1e-3, 1 - 1e-3)
-    own = torch.nn.functional.one_hot(labels, w.shape[0]).bool()
-    c = cosines[own]
-    m = torch.tensor(p["m"], dtype=torch.float64)
-    margin = c
-    if name == "softmax":
-        target = c
-    elif name == "cosface":
-        target = c - m
-    elif name == "mv-am":
-        margin = c - m
-        target = torch.where(c > m, margin, c)
-    elif name == "adaface":
-        length = z.detach().clamp(1e-3, 100)
-        mean, std = state["length_stats"]
-        mean = p["ada_momentum"] * length.mean() + (1 - p["ada_momentum"]) * mean
-        std = p["ada_momentum"] * length.std() + (1 - p["ada_momentum"]) * std
-        state["length_stats"] = (mean, std)
-        g = ((length - mean) / (std + 1e-3) * 0.333).clamp(-1, 1)
-        psi = (torch.acos(c) - m * g).clamp(1e-3, math.pi - 1e-3)
-        target = torch.cos(psi) - (m + m * g)
-    elif name == "magface":
-        a = z.clamp(10, 110)
-        target, margin = angular(c, 0.45 + (0.8 - 0.45) / 100 * (a - 10), p["rule"])
-    elif p.get("unit_slope"):
-        target = InsightFaceShift.apply(c, m)
-    else:
-        target, margin = angular(c, m, p["rule"])
-    hard = (cosines > margin[:, None]).detach()
-    negatives = cosines
-    if name in ("qcface-cur", "curricular"):
-        state["t"] = 0.01 * c.mean().detach() + 0.99 * state["t"]
-        negatives = torch.where(hard, cosines * (state["t"] + cosines), cosines)
-    if name in ("qcface-mv", "mv-arc", "mv-am"):
-        negatives = torch.where(hard, 1.12 * cosines + 0.12, cosines)
-    logits = torch.where(own, target[:, None], negatives) * p["s"]
-    loss = torch.nn.functional.cross_entropy(logits, labels)
-    if name.startswith("qcface"):
-        plain = (cosines * p["s"]).masked_fill(own, -math.inf)
-        prob = sigmoid_of(p["s"] * c - torch.logsumexp(plain, 1))
-        k = 1e4 * 103 / 301
-        rise, fall = 1 + (k - 1) * prob, 1 + (k / 1e4 - 1) * prob
-        best = torch.sqrt(rise / (fall + 1e-3))
-
-        def f(length):
-            return rise / (length + 1e-3) + fall * length
-
-        loss = loss + p["lambda_"] * (f(z) - f(best)).mean()
-    if name == "magface":
-        loss = loss + p["lambda_"] * (a / 110 ** 2 + 1 / a).mean()
-    return loss
-
-
-SETTINGS = {  # published values, stated here again
-    "qcface": dict(s=64, m=0.5, rule="easy", lambda_=1.0),
-    "qcface-cur": dict(s=64, m=0.5, rule="threshold", lambda_=1.0),
-    "qcface-mv": dict(s=64, m=0.5, rule="easy", lambda_=1.0),
-    "softmax": dict(s=64, m=0.5),
-    "cosface": dict(s=64, m=0.35),
-    "arcface": dict(s=64, m=0.5, rule="threshold"),
-    "magface": dict(s=64, m=0.0, rule="easy", lambda_=20.0),
-    "adaface": dict(s=64, m=0.4, ada_momentum=0.01),
-    "curricular": dict(s=64, m=0.5, rule="threshold"),
-    "mv-arc": dict(s=32, m=0.35, rule="easy"),
-    "mv-am": dict(s=32, m=0.35),
-}
+LAMBDAS = {"qcface": 1.0, "qcface-cur": 1.0, "qcface-mv": 1.0, "magface": 20.0}  # the library's defaults
 
 
 def scene(seed, n=12, d=24, k=40):
@@ -141,7 +52,7 @@ class Heads(unittest.TestCase):
             head.weight.copy_(w)
         x1, x2 = x.clone().requires_grad_(), x.double().requires_grad_()
         w2 = w.double().requires_grad_()
-        state = {"t": torch.zeros((), dtype=torch.float64), "length_stats": (20.0, 100.0)}
+        state = initial_state()
         for step in range(2):  # the second step sees the state of the first
             x1.grad = x2.grad = head.weight.grad = w2.grad = None
             loss = head(x1, labels)
@@ -163,10 +74,10 @@ class Heads(unittest.TestCase):
             for seed in (1, 2):
                 with self.subTest(head=name, seed=seed):
                     given = {"phase": "norm"} if name.startswith("qcface") else {}
-                    self.check(name, SETTINGS[name], seed, **given)
+                    self.check(name, {}, seed, **given)
 
     def test_unit_slope(self):
-        self.check("arcface", dict(s=64, m=0.5, unit_slope=True), 3, rule="none", unit_slope=1)
+        self.check("arcface", dict(unit_slope=True), 3, rule="none", unit_slope=1)
 
     def test_training_through_a_layer(self):
         x, w, labels = scene(4)
@@ -178,7 +89,7 @@ class Heads(unittest.TestCase):
         weight = torch.nn.Parameter(head.weight.detach().double())
         first = torch.optim.SGD([*layer.parameters(), *head.parameters()], lr=0.01, momentum=0.9, weight_decay=5e-4)
         second = torch.optim.SGD([*twin.parameters(), weight], lr=0.01, momentum=0.9, weight_decay=5e-4)
-        settings = dict(s=8.0, m=0.5, rule="easy", lambda_=1.0)
+        settings = dict(s=8.0)
         for _ in range(4):
             for optimizer, loss in ((first, head(layer(x), labels)),
                                     (second, reference("qcface-mv", twin(x.double()), weight, labels, settings, {}))):
