@@ -13,7 +13,6 @@ farthest that PyTorch's own float32 steps from the same checkpoints (--variants)
 """
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
