@@ -48,8 +48,9 @@ def table(heading, rows):
     print()
 
 
-def rejection(run, fmr):
-    return next(c for c in run["ercs"] if abs(c["fmr"] / fmr - 1) < 1e-6)
+def rejection(runs, fmr, figure):
+    """Of the runs whose pairs resolve that false match rate."""
+    return [c[figure] for run in runs for c in run["ercs"] if abs(c["fmr"] / fmr - 1) < 1e-6]
 
 
 def tables(heads):
@@ -61,10 +62,10 @@ def tables(heads):
     table(["head", "accuracy (%)", "AUC (%)", "FNMR at FMR 1e-2 (%)", "area to 20 %, 1e-2", "FNMR at FMR 1e-3 (%)",
            "area to 20 %, 1e-3", "Spearman with genuine score", "P(frontal > profile)", "mean length"],
           [["`%s`" % head, cell([r["accuracy"] for r in runs], 2, 100), cell([r["auc"] for r in runs], 2, 100),
-            cell([rejection(r, 1e-2)["fnmr"] for r in runs], 1, 100),
-            cell([rejection(r, 1e-2)["normalised"] for r in runs], 3),
-            cell([rejection(r, 1e-3)["fnmr"] for r in runs], 1, 100),
-            cell([rejection(r, 1e-3)["normalised"] for r in runs], 3),
+            cell(rejection(runs, 1e-2, "fnmr"), 1, 100),
+            cell(rejection(runs, 1e-2, "normalised"), 3),
+            cell(rejection(runs, 1e-3, "fnmr"), 1, 100),
+            cell(rejection(runs, 1e-3, "normalised"), 3),
             cell([r["spearman_genuine"] for r in runs], sign=True),
             cell([r["frontal_over_profile"] for r in runs], 3), cell([r["z_mean"] for r in runs], 1)]
            for head, runs in heads.items()])
@@ -157,8 +158,8 @@ def rejection_figure(heads, path):
         panel.axes("threshold at FMR %s" % fmr, "share of genuine pairs left out", [0, 0.1, 0.2, 0.3, 0.4, 0.5],
                    [0.4, 0.6, 0.8, 1.0], "%.1f")
         for head in reversed(list(heads)):
-            curves = [[(r, v / run["erc_points"][fmr][0][1]) for r, v in run["erc_points"][fmr] if r <= 0.5]
-                      for run in heads[head]]
+            curves = [[(r, v / points[0][1]) for r, v in points if r <= 0.5]
+                      for points in (run["erc_points"].get(fmr) for run in heads[head]) if points and points[0][1] > 0]
             panel.line(mean_curve(curves), head)
         out += panel.out
     write_svg(path, 950, 450, out)
