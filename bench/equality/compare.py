@@ -21,11 +21,11 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-try:
-    import numpy  # noqa: F401
-    import torch
-except ImportError as error:
-    sys.exit("compare.py: %s is missing in this Python (packages python3-torch, python3-numpy, with /usr/bin/python3)" % error.name)
+import needs_torch  # noqa: E402
+
+needs_torch.check(__doc__)
+import torch  # noqa: E402
+
 import agreement  # noqa: E402
 import plot  # noqa: E402
 

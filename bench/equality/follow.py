@@ -18,11 +18,12 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-try:
-    import numpy as np
-    import torch
-except ImportError as error:
-    sys.exit("follow.py: %s is missing in this Python (packages python3-torch, python3-numpy, with /usr/bin/python3)" % error.name)
+import needs_torch  # noqa: E402
+
+needs_torch.check(__doc__)
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
 from agreement import FACTOR, FIGURES, FLOOR, read_metrics, read_safetensors, tensor_distances  # noqa: E402
 from reference_trainer import Trainer, parser  # noqa: E402
 

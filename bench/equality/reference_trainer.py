@@ -21,14 +21,13 @@ import os
 import pathlib
 import sys
 
-import numpy as np
-
-try:
-    import torch
-except ImportError:
-    sys.exit("reference_trainer.py: this Python has no torch (package python3-torch, with /usr/bin/python3)")
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import needs_torch  # noqa: E402
+
+needs_torch.check(__doc__)
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
 sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "step"))
 sys.path.insert(2, str(pathlib.Path(__file__).resolve().parents[1] / "augment"))
 from pack import epoch_order, read_pack  # noqa: E402

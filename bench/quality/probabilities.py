@@ -14,8 +14,12 @@ import json
 import os
 import struct
 import subprocess
+import sys
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    np = None  # --help works without
 
 S, UPPER, LOWER, EPS = 64.0, 100.0, 1.0, 1e-3  # docs/math.md, sections 1 and 5
 K = (UPPER / LOWER) ** 2 * (UPPER + 3 * LOWER) / (3 * UPPER + LOWER)
@@ -52,6 +56,8 @@ def main():
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--sources", type=int, default=48)
     options = parser.parse_args()
+    if np is None:
+        sys.exit("probabilities.py: this Python has no NumPy (package python3-numpy, with /usr/bin/python3)")
     series, features = os.path.join(options.out, "series"), os.path.join(options.out, "embeddings")
     weights = os.path.join(options.run, "checkpoints", "best.safetensors")
     quiet = {"stdout": subprocess.DEVNULL, "check": True}
