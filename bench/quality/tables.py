@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tables (Markdown, on standard output) and figures (SVG) of what run.py measured.
 
-usage: tables.py quality.json [--figures FOLDER]     degradation.svg and rejection.svg there
+usage: tables.py quality.json [--figures FOLDER]     recognizability-degradation.svg and recognizability-rejection.svg there
 
 Figures are means over the seeds, with +- their standard deviation where there are several. Needs nothing but Python.
 """
@@ -175,8 +175,8 @@ def main():
     heads = by_head(results["runs"])
     tables(heads)
     if options.figures:
-        degradation_figure(heads, os.path.join(options.figures, "degradation.svg"))
-        rejection_figure(heads, os.path.join(options.figures, "rejection.svg"))
+        degradation_figure(heads, os.path.join(options.figures, "recognizability-degradation.svg"))
+        rejection_figure(heads, os.path.join(options.figures, "recognizability-rejection.svg"))
 
 
 if __name__ == "__main__":

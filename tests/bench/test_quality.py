@@ -54,6 +54,6 @@ with tempfile.TemporaryDirectory() as folder:
                           stdout=subprocess.PIPE, text=True).stdout
     line = next(line for line in text.splitlines() if line.startswith("| `qcface` | %.2f" % (100 * first[0]["accuracy"])))
     assert "| - | - |" in line, line
-    for name in ("degradation.svg", "rejection.svg"):
+    for name in ("recognizability-degradation.svg", "recognizability-rejection.svg"):
         assert len(xml.dom.minidom.parse(os.path.join(folder, name)).getElementsByTagName("polyline")) >= 2
 print("ok")
