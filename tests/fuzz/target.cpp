@@ -48,14 +48,14 @@ bool plain_ascii(const std::string& text) {
   return true;
 }
 
+}  // namespace
+
 bool can_be_printed(std::string text) {
   if (text.empty() || text.size() >= kLongestSentence) return false;
   if (plain_ascii(text)) return true;
   std::erase(text, '\\');  // printable() writes them twice
   return printable(text, kLongestSentence) == text;
 }
-
-}  // namespace
 
 void run(Reader read, Bytes bytes) {
   static const bool quiet = (spdlog::set_level(spdlog::level::off), true);

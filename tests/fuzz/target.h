@@ -26,6 +26,9 @@ void run(Reader read, Bytes bytes);
 /// Ends the process with a sentence: for what a target expects of a reader's answers.
 void expect(bool condition, const char* what);
 
+/// A sentence of a sane length without raw bytes of a file.
+bool can_be_printed(std::string text);
+
 inline std::string text_of(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <cstring>
-#include <utility>
+
+#include "core/text.h"
 
 namespace qcface::data {
 
-DecodeResult refuse(DecodeStatus status, std::string reason) { return {status, std::move(reason)}; }
+// The libraries quote bytes of the file in what they say.
+DecodeResult refuse(DecodeStatus status, std::string reason) { return {status, printable(reason)}; }
 
 DecodeResult reshape_checked(Image& out, std::uint64_t width, std::uint64_t height) {
   constexpr std::uint64_t kMaxSide = ImageDecoder::kMaxSide, kMaxPixels = ImageDecoder::kMaxPixels;
