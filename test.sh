@@ -16,6 +16,7 @@ if [[ $# -gt 0 && $1 != -* ]]; then label=$1; shift; fi
 ./third_party/install-packages.sh --tests
 ./third_party/install-python.sh
 jobs=$(nproc)
-cmake --preset "$preset"
+# A build folder that begins here is compiled in batches; one that you made stays as you made it.
+if [[ -d build/$preset ]]; then cmake --preset "$preset"; else cmake --preset "$preset" -DQCFACE_UNITY=ON; fi
 cmake --build --preset "$preset" -j "$jobs"
 exec ctest --preset "$preset" -j "$jobs" ${label:+-L "^$label\$"} "$@"

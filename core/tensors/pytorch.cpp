@@ -23,7 +23,6 @@
 namespace qcface {
 namespace {
 
-constexpr std::size_t kMostExtents = 64;  // as in NumPy and PyTorch
 constexpr std::size_t kMostTensors =
     1'000'000;  // a name and a shape each: what they may take of memory is bounded
 

@@ -20,7 +20,6 @@ constexpr std::array kDtypes{Dtype::kF64, Dtype::kF32, Dtype::kF16, Dtype::kBF16
 
 // The format's reference reader refuses larger headers; so does this one.
 constexpr std::uint64_t kLargestHeader = 100'000'000;
-constexpr std::size_t kMostExtents = 64;  // as in NumPy and PyTorch
 
 nlohmann::json parse_header(const std::string& path, std::string_view text) {
   try {

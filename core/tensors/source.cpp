@@ -21,7 +21,7 @@ struct DtypeFacts {
   const char* name;
   std::size_t bytes;
 };
-constexpr std::array<DtypeFacts, 12> kDtypes{{{"F64", 8},
+constexpr std::array<DtypeFacts, 12> kDtypeFacts{{{"F64", 8},
                                               {"F32", 4},
                                               {"F16", 2},
                                               {"BF16", 2},
@@ -70,8 +70,8 @@ std::string kind_of_content(std::string_view bytes) {
 
 }  // namespace
 
-std::size_t size_of(Dtype dtype) { return kDtypes[static_cast<std::size_t>(dtype)].bytes; }
-const char* name_of(Dtype dtype) { return kDtypes[static_cast<std::size_t>(dtype)].name; }
+std::size_t size_of(Dtype dtype) { return kDtypeFacts[static_cast<std::size_t>(dtype)].bytes; }
+const char* name_of(Dtype dtype) { return kDtypeFacts[static_cast<std::size_t>(dtype)].name; }
 
 std::int64_t TensorView::elements() const {
   std::int64_t count = 1;

@@ -19,6 +19,9 @@ enum class Dtype { kF64, kF32, kF16, kBF16, kI64, kI32, kI16, kI8, kU8, kBool, k
 std::size_t size_of(Dtype dtype);
 const char* name_of(Dtype dtype);
 
+/// Extents that a tensor has at most, as in NumPy and PyTorch.
+inline constexpr std::size_t kMostExtents = 64;
+
 /// Data stays valid as long as its TensorSource, in row-major order; it may start at any byte.
 struct TensorView {
   std::string name;

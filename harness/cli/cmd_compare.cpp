@@ -15,13 +15,13 @@
 namespace qcface::cli {
 namespace {
 
-struct Options {
+struct CompareFlags {
   std::vector<std::string> folders;
   std::string out = "compare", names;
   eval::BootstrapOptions bootstrap;
 };
 
-std::vector<std::string> model_names(const Options& options) {
+std::vector<std::string> model_names(const CompareFlags& options) {
   std::vector<std::string> names;
   if (options.names.empty()) {
     const std::vector<std::filesystem::path> folders(options.folders.begin(), options.folders.end());
@@ -36,7 +36,7 @@ std::vector<std::string> model_names(const Options& options) {
   return names;
 }
 
-int run(const Options& options) {
+int run(const CompareFlags& options) {
   require_usage(options.folders.size() >= 2, "one result folder is nothing to compare; name two or more");
   const std::vector<std::string> names = model_names(options);
   std::vector<eval::ModelResults> models;
@@ -70,7 +70,7 @@ int run(const Options& options) {
 void add_compare(CLI::App& root, Commands& commands) {
   Command& command =
       add_command(root, commands, "compare", "Compare the results of several models side by side");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompareFlags>();
   command.app
       ->add_option("RESULT_FOLDER", options->folders,
                    "Folders that `eval ... --out` or training runs wrote, one a model")

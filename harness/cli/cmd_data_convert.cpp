@@ -22,14 +22,14 @@ namespace {
 
 using convert::ConvertOptions, convert::ConvertResult, convert::TargetKind;
 
-struct Options {
+struct ConvertFlags {
   std::string from, to, pairs;
   bool merge_by_name = false;
   std::string kind = "auto";
   ConvertOptions convert;
 };
 
-void add_common(OptionTable& table, Options& o) {
+void add_common(OptionTable& table, ConvertFlags& o) {
   table.add_number("--size", o.convert.side, 1, 4096, "Side of the pixels in pixels (with --pixels)");
   table.add_number("--threads", o.convert.threads, 0, kMostThreads, "Threads; 0 takes all cores");
   table.add_flag("--check", o.convert.check,
@@ -38,13 +38,13 @@ void add_common(OptionTable& table, Options& o) {
                  "Identities of the same name in several roots are one class");
 }
 
-int finish(const Options& o, const ConvertResult& result) {
+int finish(const ConvertFlags& o, const ConvertResult& result) {
   for (const std::string& note : result.notes) log::warn("{}", note);
   log::info("{}", convert::describe(result, o.to));
   return 0;
 }
 
-int run_convert(Options& o) {
+int run_convert(ConvertFlags& o) {
   o.convert.kind = convert::target_of(o.to);
   for (const auto& [name, kind] : convert::kTargetNames) {
     if (o.kind == name) o.convert.kind = kind;
@@ -82,7 +82,7 @@ void add_data_pack(CLI::App& root, Commands& commands) {
   Command& command = add_command(root, commands, "data pack",
                                  "Pack a data set into one file that is mapped into memory; goes on where an "
                                  "earlier call was stopped");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ConvertFlags>();
   OptionTable& table = *command.table;
   table.add("--data_dirs", options->from, "Data sets as for training, separated by commas");
   table.add("--out", options->to, "File to make, for example faces.qpack");
@@ -102,7 +102,7 @@ void add_data_convert(CLI::App& root, Commands& commands) {
   Command& command = add_command(root, commands, "data convert",
                                  "Turn a data set into one of another kind: image folder, RecordIO, pack, "
                                  "verification pack; goes on where an earlier call was stopped");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ConvertFlags>();
   OptionTable& table = *command.table;
   table.add("--from", options->from, "Data set(s) of any kind, separated by commas");
   table.add("--to", options->to, "File or folder to make: .rec, .qpack, .bin, else a folder");

@@ -9,14 +9,14 @@
 namespace qcface::cli {
 namespace {
 
-struct Flags {
+struct EvalFlags {
   ModelFlags model;
   std::string features, names, data, out = "eval";
   std::unique_ptr<eval::Measurement> measurement;
 };
 
 // Measures and writes; `conditions` say how the result came about.
-void evaluate(const eval::Protocol& protocol, Flags& flags, eval::FeatureSource& features,
+void evaluate(const eval::Protocol& protocol, EvalFlags& flags, eval::FeatureSource& features,
               const eval::Conditions& conditions, Progress* progress) {
   eval::Measurement& measurement = *flags.measurement;
   measurement.read();
@@ -29,7 +29,7 @@ void evaluate(const eval::Protocol& protocol, Flags& flags, eval::FeatureSource&
 }
 
 // With embeddings that another program made.
-void evaluate_file(const eval::Protocol& protocol, Flags& flags, const OptionTable& table) {
+void evaluate_file(const eval::Protocol& protocol, EvalFlags& flags, const OptionTable& table) {
   require_usage(!flags.names.empty(), "--features needs --names: a text of the pictures' names, one a row");
   for (const char* key : {"weights", "family", "cache", "embed_dims"}) {  // --backbone may name a preset
     require_usage(!table.given(key), "--features and --{} contradict each other: the embeddings are made",
@@ -46,7 +46,7 @@ void evaluate_file(const eval::Protocol& protocol, Flags& flags, const OptionTab
 
 void add_protocol(CLI::App& root, Commands& commands, const eval::Protocol& protocol) {
   Command& command = add_command(root, commands, std::string("eval ") + protocol.name, protocol.help);
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<EvalFlags>();
   flags->model.flip = protocol.flip;
   flags->measurement = protocol.make();
   OptionTable& table = *command.table;

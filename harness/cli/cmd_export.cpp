@@ -14,14 +14,14 @@ namespace {
 
 using exports::Format;
 
-struct Flags {
+struct ExportFlags {
   std::string weights, out;
   std::optional<model::Family> family;
   std::optional<Format> format;
   bool no_head = false, bare = false, normalise = false, magnitude = false;
 };
 
-Format format_of(const Flags& flags) {
+Format format_of(const ExportFlags& flags) {
   if (flags.format) return *flags.format;
   const std::string suffix = std::filesystem::path(flags.out).extension().string();
   if (suffix == ".pth" || suffix == ".pt") return Format::kPytorch;
@@ -31,7 +31,7 @@ Format format_of(const Flags& flags) {
                    ": no format has this suffix; name it .pth, .safetensors or .onnx, or give --format");
 }
 
-void export_file(const Flags& flags) {
+void export_file(const ExportFlags& flags) {
   require_usage(!flags.weights.empty(), "--weights is missing: give a checkpoint");
   require_usage(!flags.out.empty(), "--out is missing: name the file to write, .pth, .safetensors or .onnx");
   const Format format = format_of(flags);
@@ -54,7 +54,7 @@ void export_file(const Flags& flags) {
 void add_export(CLI::App& root, Commands& commands) {
   Command& command = add_command(root, commands, "export",
                                  "Write a checkpoint of any family for PyTorch, safetensors or ONNX Runtime");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ExportFlags>();
   OptionTable& table = *command.table;
   table.add(
       "--weights", flags->weights,

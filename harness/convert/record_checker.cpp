@@ -38,12 +38,12 @@ class RecordChecker final : public Checker {
   std::vector<std::string> problems() const override { return problems_; }
   std::string listing() const override { return fmt::format("{} records", offsets_.size()); }
   std::function<std::string(std::int64_t)> worker() const override {
-    struct Tools {
+    struct RecordTools {
       data::ImageDecoder decoder;
       data::Image image;
       std::vector<std::uint8_t> buffer;
     };
-    return [this, tools = std::make_shared<Tools>()](std::int64_t i) -> std::string {
+    return [this, tools = std::make_shared<RecordTools>()](std::int64_t i) -> std::string {
       const std::uint64_t offset = offsets_[static_cast<std::size_t>(i)];
       const Record record = data::read_record(bytes_, offset, tools->buffer);
       if (!record.ok()) return sentence(record.fault_at, record.fault);

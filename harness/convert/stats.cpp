@@ -33,7 +33,7 @@ struct Sums {
   }
 };
 
-struct Item {
+struct Measured {
   ContentHash hash;
   Sums sums;
   int height = 0, width = 0;
@@ -49,7 +49,7 @@ class Measurer {
         cut_(3 * pixels_),
         pipeline_(loader) {}
 
-  void operator()(std::int64_t index, Item& item) {
+  void operator()(std::int64_t index, Measured& item) {
     item.reason.clear();
     data::StoredPicture stored;
     data::DecodeResult result = set_.read(index, file_, stored);
@@ -129,9 +129,9 @@ SetStats collect_stats(const data::PictureSource& set, const StatsOptions& optio
   data::LoaderOptions loader;
   loader.side = options.side;
   Progress progress("looking at", static_cast<std::size_t>(set.size()), "pictures");
-  for_each_in_order<Item>(
+  for_each_in_order<Measured>(
       0, set.size(), options.threads, [&] { return Measurer(set, loader); },
-      [&](std::int64_t index, Item& item) {
+      [&](std::int64_t index, Measured& item) {
         if (index % 64 == 63) progress.update(static_cast<std::size_t>(index + 1));
         ++stats.per_class[static_cast<std::size_t>(set.label(index))];
         if (item.read) hashed.push_back({item.hash, index});

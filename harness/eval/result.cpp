@@ -107,6 +107,13 @@ const json& list_at(const json& object, const char* key) {
   return part_at(object, key, kNone);
 }
 
+const json& row_at(const json& list, std::size_t i) {
+  static const json kNone = json::object();
+  return list.is_array() && i < list.size() && list[i].is_object() ? list[i] : kNone;
+}
+
+std::string score_label(const std::string& key) { return key == "qmf" ? "quality-aware" : key; }
+
 std::string figure_name(const std::string& text) {
   std::string name;
   for (const char c : text) {

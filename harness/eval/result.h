@@ -97,6 +97,10 @@ std::string text_at(const nlohmann::json& object, const std::string& key, const 
 /// An object or a list of a JSON object; empty where it has none.
 const nlohmann::json& object_at(const nlohmann::json& object, const char* key);
 const nlohmann::json& list_at(const nlohmann::json& object, const char* key);
+/// The object at place i of a list; empty where there is none.
+const nlohmann::json& row_at(const nlohmann::json& list, std::size_t i);
+/// What readers see for the key of a score: "quality-aware" for qmf.
+std::string score_label(const std::string& key);
 
 /// CSV: the fields of a line; a whole field as a number ("inf" too), or NaN.
 std::vector<std::string> split_csv(const std::string& line);

@@ -17,7 +17,7 @@ using nlohmann::json;
 
 constexpr int kThumbnailSide = 112;
 
-std::string value_text(const json& value) {
+std::string condition_text(const json& value) {
   if (value.is_string()) return from_json_text(value.get_ref<const std::string&>());
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -47,7 +47,7 @@ std::string conditions_table(const eval::Comparison& comparison, std::span<const
     add(key, [&](std::size_t, const json& result) {
       const json& conditions = eval::object_at(result, "conditions");
       const auto it = conditions.find(key);
-      return it == conditions.end() ? std::string() : value_text(*it);
+      return it == conditions.end() ? std::string() : condition_text(*it);
     });
   }
   add("data fingerprint", [&](std::size_t i, const json&) { return comparison.fingerprints[i]; });

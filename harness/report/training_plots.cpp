@@ -4,12 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace qcface::report {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // A curve of the steps: faint as measured, strong as a running mean. Short curves are drawn once.
 void add_curve(Plot& plot, const MetricTable& table, const std::string& key, const std::string& name,
@@ -66,14 +63,14 @@ Curve thin(const std::vector<double>& x, const std::vector<double>& y, std::int6
       ++count;
     }
     curve.x.push_back(group == 1 ? x[begin] : sum_x);
-    curve.y.push_back(count ? sum_y / static_cast<double>(count) : kNan);
+    curve.y.push_back(count ? sum_y / static_cast<double>(count) : std::nan(""));
   }
   return curve;
 }
 
 std::vector<double> smooth(const std::vector<double>& y) {
   const std::size_t half = std::max<std::size_t>(1, y.size() / 80);
-  std::vector<double> smoothed(y.size(), kNan);
+  std::vector<double> smoothed(y.size(), std::nan(""));
   for (std::size_t i = 0; i < y.size(); ++i) {
     const std::size_t begin = i >= half ? i - half : 0;
     const std::size_t end = std::min(y.size(), i + half + 1);

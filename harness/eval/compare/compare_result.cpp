@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 json finite(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
-json optional_json(const std::optional<double>& value) { return value ? finite(*value) : json(nullptr); }
+json finite_or_null(const std::optional<double>& value) { return value ? finite(*value) : json(nullptr); }
 
 // Width of a column: its longest text on the terminal and two blanks.
 int width_of(const std::string& head, const std::vector<std::string>& cells) {
@@ -105,8 +105,8 @@ json comparison_json(const Comparison& comparison, std::span<const ModelResults>
                            {"first_value", d.first},
                            {"second_value", d.second},
                            {"difference", d.difference},
-                           {"interval_95", {optional_json(d.low), optional_json(d.high)}},
-                           {"p", optional_json(d.p)},
+                           {"interval_95", {finite_or_null(d.low), finite_or_null(d.high)}},
+                           {"p", finite_or_null(d.p)},
                            {"method", d.method}});
   }
   for (const Note& note : comparison.notes) notes.push_back(to_json_text(note.text));

@@ -8,7 +8,7 @@
 namespace qcface::eval {
 namespace {
 
-Presentation present(const Result& result) {
+Presentation present_degradation(const Result& result) {
   Presentation shown;
   show_degradation(result.json, shown);
   return shown;
@@ -43,6 +43,6 @@ const Protocol kDegradation{
     "FOLDER/degrade",
     {},
     [] { return std::unique_ptr<Measurement>(std::make_unique<DegradationMeasurement>()); },
-    present};
+    present_degradation};
 
 }  // namespace qcface::eval

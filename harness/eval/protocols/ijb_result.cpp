@@ -94,11 +94,6 @@ class Measures {
   const json& methods_;
 };
 
-const json& row_at(const json& list, std::size_t i) {
-  static const json kNone = json::object();
-  return i < list.size() ? list[i] : kNone;
-}
-
 // The longest of the lists of that name, by which rows are made.
 const json& longest(const json& methods, const char* part, const char* key) {
   const json* best = &list_at(json::object(), key);

@@ -17,13 +17,6 @@ namespace {
 using nlohmann::json;
 using Kind = Note::Kind;
 
-std::string label_of(const std::string& name) { return name == "qmf" ? "quality-aware" : name; }
-
-// Element `i` of a list, or an empty object.
-const json& row_at(const json& list, std::size_t i) {
-  static const json kNone = json::object();
-  return list.is_array() && i < list.size() && list[i].is_object() ? list[i] : kNone;
-}
 const json& open_set_of(const json& score) { return object_at(score, "open_set"); }
 
 // Of the score that has most of them: the rows that a table has.
@@ -52,7 +45,7 @@ std::vector<Curve> curves_of(const Result& result, const char* sheet, std::size_
   while (std::getline(lines, line)) {
     const std::vector<std::string> fields = split_csv(line);
     if (fields.size() < columns) continue;
-    std::string name = label_of(fields[0]);
+    std::string name = score_label(fields[0]);
     if (columns == 4) name += ", gallery " + fields[1];
     const double x = csv_number(fields[columns - 2]), y = csv_number(fields[columns - 1]);
     if (!std::isfinite(x) || !std::isfinite(y)) continue;
@@ -123,7 +116,7 @@ void add_search_figures(const json& scores, Result& result) {
   for (const json& score : scores) {
     const bool first = &score == &scores[0];
     const std::string name = text_at(score, "name"), suffix = first ? "" : "_" + name;
-    std::string line = label_of(name) + ":";
+    std::string line = score_label(name) + ":";
     const auto add = [&](const std::string& key, double value) {
       if (std::isfinite(value)) result.figures[key + suffix] = value;
     };
@@ -142,7 +135,7 @@ void add_search_figures(const json& scores, Result& result) {
 Table search_table(const json& scores) {
   Table table;
   table.columns = {{"measure", 36}, {"unit", 6}};
-  for (const json& score : scores) table.columns.push_back({label_of(text_at(score, "name")), 16});
+  for (const json& score : scores) table.columns.push_back({score_label(text_at(score, "name")), 16});
   table.text_columns = 2;
   const auto add = [&](const std::string& name, const std::function<std::string(const json&)>& cell) {
     Table::Row row{{name, "%"}, Where::kBoth};
@@ -228,7 +221,7 @@ void present_search(const Result& result, const json& scores, const std::string&
   if (const json& first = row_at(scores, 0); !first.empty()) {
     if (const json& top = row_at(list_at(first, "top"), 0); !top.empty()) {
       shown.tiles.push_back({fmt::format("{}: rank {:.0f}", title, number_at(top, "rank")),
-                             percent(number_at(top, "rate")) + " %", label_of(text_at(first, "name"))});
+                             percent(number_at(top, "rate")) + " %", score_label(text_at(first, "name"))});
     }
   }
   Table table = search_table(scores);

@@ -41,9 +41,6 @@ struct NamedScore {
 };
 constexpr NamedScore kScores[] = {{"cos", "cosine"}, {"qmag", "qmf"}, {"euclid", "euclid"}};
 
-// How a table calls a score.
-std::string label_of(const std::string& key) { return key == "qmf" ? "quality-aware" : key; }
-
 // As Python prints a float: what reads the published files reads ours.
 std::string python_float(double value) {
   std::string text = fmt::format("{}", value);
@@ -236,7 +233,7 @@ Table sets_table(const json& sets, bool packs, bool& unresolved) {
     for (const NamedScore& score : kScores) {
       const json& measures = object_at(set, score.key);
       if (measures.empty()) continue;
-      Table::Row row{{"", label_of(score.key), "", accuracy(measures)}, Where::kBoth};
+      Table::Row row{{"", score_label(score.key), "", accuracy(measures)}, Where::kBoth};
       if (first) {
         row.cells[0] = text_at(set, "name", "?");
         row.cells[2] = number(number_at(object_at(set, "pairs"), "used"), 0);
@@ -289,7 +286,7 @@ void add_accuracy_tile(const json& sets, bool packs, Presentation& shown) {
                          fmt::format("10-fold, mean of {} sets", measured)});
 }
 
-Presentation present(const Result& result) {
+Presentation present_sets(const Result& result) {
   const bool packs = text_at(result.json, "format").starts_with("qcface-bin");
   const json& sets = list_at(result.json, "sets");
   const std::string flip = text_at(object_at(result.json, "conditions"), "flip", "unknown");
@@ -333,7 +330,7 @@ const Protocol kHq{
     nullptr,
     {"roc.csv"},
     [] { return std::unique_ptr<Measurement>(std::make_unique<SetsMeasurement>(false)); },
-    present};
+    present_sets};
 
 const Protocol kBin{
     "bin",
@@ -345,7 +342,7 @@ const Protocol kBin{
     nullptr,
     {"roc.csv"},
     [] { return std::unique_ptr<Measurement>(std::make_unique<SetsMeasurement>(true)); },
-    present,
+    present_sets,
     FlipFusion::kVectorAdd};
 
 }  // namespace qcface::eval
