@@ -66,6 +66,9 @@ class Communicator {
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
+  /// Ranks on this machine, this one among them, and this one's number among those.
+  virtual int local_size() const { return 1; }
+  virtual int local_rank() const { return 0; }
 
   /// values = the reduction of all ranks' values, element by element.
   void all_reduce(const Array& values, Reduce reduce, void* stream = nullptr);

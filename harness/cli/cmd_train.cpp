@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
-#include "core/comm/communicator.h"
 #include "harness/cli/command.h"
+#include "harness/cli/ranks.h"
 #include "harness/console/interrupt.h"
 #include "harness/train/setup.h"
 #include "harness/train/trainer.h"
@@ -13,12 +13,13 @@ void add_train(CLI::App& root, Commands& commands) {
   auto options = std::make_shared<train::TrainOptions>();
   train::add_train_options(*command.table, *options);
   command.run = [options, &table = *command.table] {
-    const auto run = train::settle_run(table, *options);
-    const auto communicator = make_single_communicator();
-    const auto result =
-        train::run_training(*options, train::run_configuration(table), run.resume, *communicator);
-    if (result.interrupted) return 128 + interrupt_signal();
-    return result.evaluation_failed ? 1 : 0;
+    return run_on_ranks(options->timeout, [&](Communicator& communicator) {
+      const auto run = train::settle_run(table, *options, communicator);
+      const auto result =
+          train::run_training(*options, train::run_configuration(table), run.resume, communicator);
+      if (result.interrupted) return 128 + interrupt_signal();
+      return result.evaluation_failed ? 1 : 0;
+    });
   };
 }
 

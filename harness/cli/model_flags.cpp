@@ -1,6 +1,5 @@
 #include "harness/cli/model_flags.h"
 
-#include <array>
 
 #include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
@@ -46,7 +45,7 @@ void ModelFlags::settle(const OptionTable& table) {
 }
 
 nn::DeviceChoice ModelFlags::chosen_device() const {
-  return model::choose_device(device, std::array{gpu}, nn::Precision::kFp32);
+  return model::choose_device(device, gpu, nn::Precision::kFp32);
 }
 
 model::Model ModelFlags::load(const nn::DeviceChoice& chosen) const {

@@ -64,6 +64,10 @@ bool interrupted() { return caught != 0; }
 
 int interrupt_signal() { return caught; }
 
+void adopt_interrupt(int signal) {
+  if (caught == 0) caught = signal;
+}
+
 const char* interrupt_name() {
   for (const SignalName& signal : kSignals) {
     if (signal.number == caught) return signal.name;

@@ -14,6 +14,8 @@ bool interrupted();
 /// Number and name of the signal that was caught; 0 and "" if none.
 int interrupt_signal();
 const char* interrupt_name();
+/// As if this process had caught the signal of that number, which another one of the same work did.
+void adopt_interrupt(int signal);
 
 /// For work that has nothing to save: after a signal the process leaves at the latest after so many seconds, with the
 /// same line and exit status, wherever it is (a model that is being read, a batch that is being computed). 0: no limit.

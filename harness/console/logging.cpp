@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "harness/console/progress.h"
 
 namespace qcface {
 namespace {
@@ -45,6 +46,14 @@ void start_logging() {
     if (!said.exchange(true)) std::fprintf(stderr, "warning: a log line was lost: %s\n", problem.c_str());
   });
   spdlog::set_default_logger(logger());
+}
+
+void log_as_rank(int rank) {
+  start_logging();
+  if (rank == 0) return;
+  Progress::turn_off();
+  logger()->set_level(spdlog::level::warn);
+  for (const spdlog::sink_ptr& sink : logger()->sinks()) sink->set_pattern(fmt::format("%l: rank {}: %v", rank));
 }
 
 void log_to_file(const std::filesystem::path& path) {

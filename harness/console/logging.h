@@ -8,6 +8,8 @@ namespace qcface {
 
 /// Console only; call once at the start.
 void start_logging();
+/// From here on lines carry the rank, unless it is 0, and what is no warning stays away.
+void log_as_rank(int rank);
 /// Adds a file (appended to) until the end of the process. Throws Error naming it if it cannot be written.
 void log_to_file(const std::filesystem::path& path);
 

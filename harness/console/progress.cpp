@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +15,7 @@ namespace {
 
 constexpr double kRedrawSeconds = 0.1;
 constexpr double kPlainLineSeconds = 2.0;
+std::atomic<bool> turned_off = false;
 
 std::size_t terminal_width() {
   winsize size{};
@@ -29,6 +31,8 @@ std::string format_duration(double seconds) {
   if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
+
+void Progress::turn_off() { turned_off = true; }
 
 bool Progress::on_terminal() {
   static const bool terminal = [] {
@@ -56,6 +60,7 @@ void Progress::clear() {
 
 void Progress::update(std::size_t done, const std::string& note) {
   done_ = done;
+  if (turned_off) return;
   const auto now = Clock::now();
   const double since = std::chrono::duration<double>(now - last_draw_).count();
   const double seconds = std::chrono::duration<double>(now - start_).count();

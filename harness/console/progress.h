@@ -27,6 +27,8 @@ class Progress {
   /// Removes the bar so that other text can be printed; the next update draws it again.
   void clear();
 
+  /// From here on no bar and no line is shown in this process.
+  static void turn_off();
   static bool on_terminal();
   /// True if update() would print plain lines instead of a bar.
   static bool plain() { return !on_terminal(); }

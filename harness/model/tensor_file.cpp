@@ -5,15 +5,13 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "harness/model/class_rows.h"
 
 namespace qcface::model {
 namespace {
 
 constexpr const char* kCounter = ".num_batches_tracked";
 
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
 
 constexpr const char* kSlot = "slot0.";
 constexpr const char* kBackbone = "backbone.";
@@ -87,42 +85,20 @@ BackboneNames compare_names(const TensorSource& file, std::span<const nn::Tensor
   return names;
 }
 
-std::int64_t classes_of(const TensorView& head_weight, std::int64_t width) {
-  const auto& shape = head_weight.shape;
-  if (shape.size() != 2) return 0;
-  return shape[0] == width ? shape[1] : shape[1] == width ? shape[0] : 0;
-}
-
-ClassRows::ClassRows(const TensorSource& file, const TensorView& tensor, std::int64_t classes,
-                     std::int64_t width, bool rows_first)
-    : classes_(classes > 0 ? classes : classes_of(tensor, width)), width_(width) {
-  const std::vector<std::int64_t> published{width, classes_}, rows{classes_, width};
-  columns_ = tensor.shape == published && !(rows_first && tensor.shape == rows);
-  require(
-      columns_ || (classes_ > 0 && tensor.shape == rows),
-      "{}: tensor {} has shape {}, expected [D, K] = {}: the file was trained on another set of identities "
-      "or another embedding width",
-      file.path(), tensor.name, shape_text(tensor.shape), shape_text(published));
-  values_ = tensor.to_float();
-}
-
-void ClassRows::copy(std::int64_t first, std::span<float> rows) const {
-  const std::int64_t count = static_cast<std::int64_t>(rows.size()) / width_;
-  if (columns_) {
-    transpose(values_.data() + first, width_, count, classes_, rows.data(), width_);
-  } else {
-    std::copy_n(values_.begin() + first * width_, count * width_, rows.begin());
-  }
-}
-
 void read_class_weights(const TensorSource& file, nn::Head& head, nn::TensorRole role, bool rows_first) {
-  const std::int64_t classes = head.classes(), width = head.width();
-  const ClassRows stored(file, file.at(prefix_of(role) + "head.weight"), classes, width, rows_first);
+  const std::int64_t width = head.width();
+  const std::string name = prefix_of(role) + "head.weight";
+  const auto stored = ClassRows::find(file, name, width, rows_first);
+  if (!stored) file.at(name);  // which says what is missing
+  require(stored->classes() == head.classes(),
+          "{}: {} has {} classes, expected {}: the file was trained on another set of identities", file.path(),
+          name, stored->classes(), head.classes());
+  const Share own = head.own_classes();
   std::vector<float> rows;
-  for (std::int64_t first = 0; first < classes; first += kRowsAtOnce) {
-    const std::int64_t count = std::min(kRowsAtOnce, classes - first);
+  for (std::int64_t first = 0; first < own.count; first += kRowsAtOnce) {
+    const std::int64_t count = std::min(kRowsAtOnce, own.count - first);
     rows.resize(static_cast<std::size_t>(count * width));
-    stored.copy(first, rows);
+    stored->copy(own.first + first, rows);
     head.copy_in(role, first, rows);
   }
 }
@@ -160,6 +136,14 @@ void TensorWriter::add_class_weights(const nn::Head& head, nn::TensorRole role) 
     transpose(rows.data(), count, width, width, columns + first, classes);
   }
   tensors_.push_back({prefix_of(role) + "head.weight", Dtype::kF32, {width, classes}, columns});
+}
+
+void TensorWriter::add_class_part(const nn::Head& head, nn::TensorRole role) {
+  const Share own = head.own_classes();
+  float* const rows = room(static_cast<std::size_t>(own.count * head.width()));
+  head.copy_out(role, 0, {rows, static_cast<std::size_t>(own.count * head.width())});
+  tensors_.push_back({fmt::format("{}{}", class_part_prefix(prefix_of(role) + "head.weight"), own.first),
+                      Dtype::kF32, {own.count, head.width()}, rows});
 }
 
 void TensorWriter::add_vector(const std::string& name, std::span<const float> values) {

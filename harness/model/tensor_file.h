@@ -31,28 +31,7 @@ struct BackboneNames {
 /// What a file lacks of these tensors, and what it holds beside them.
 BackboneNames compare_names(const TensorSource& file, std::span<const nn::TensorSpec> backbone);
 
-/// Classes K of a head.weight [D, K] or [K, D] for embeddings of D = `width` values; 0: it has no such extent.
-std::int64_t classes_of(const TensorView& head_weight, std::int64_t width);
-
-/// Rows of class weights as a file holds them, [D, K] or [K, D], converted to float once.
-class ClassRows {
- public:
-  /// Throws Error naming the file where the tensor is not [D, K] or [K, D]. classes: 0 for as many as it has.
-  /// rows_first: it is [K, D], which the shapes do not say where K = D.
-  ClassRows(const TensorSource& file, const TensorView& tensor, std::int64_t classes, std::int64_t width,
-            bool rows_first = false);
-  std::int64_t classes() const { return classes_; }
-  /// Rows first, first + 1, ... as many as `rows` has room for.
-  void copy(std::int64_t first, std::span<float> rows) const;
-
- private:
-  std::vector<float> values_;
-  std::int64_t classes_, width_;
-  bool columns_;  // [D, K]
-};
-
-/// head.weight [D, K], or slot0.head.weight, into the head's rows [K, D]. A file of [K, D] is taken too where the shapes
-/// tell them apart. head.loaded() is the caller's.
+/// head.weight, or slot0.head.weight, as class_rows.h finds it, into the rows of this rank's classes. head.loaded() is the caller's.
 void read_class_weights(const TensorSource& file, nn::Head& head,
                         nn::TensorRole role = nn::TensorRole::kValue, bool rows_first = false);
 
@@ -61,8 +40,10 @@ class TensorWriter {
  public:
   void add_backbone(const nn::ParameterStore& parameters, nn::TensorRole role);
   void add_batch_counters(const nn::ParameterStore& parameters, std::int64_t steps);
-  /// Rows [K, D] stored as [D, K].
+  /// Rows [K, D] stored as [D, K]; of a head that has all classes.
   void add_class_weights(const nn::Head& head, nn::TensorRole role);
+  /// The classes of this rank, as a part of class_rows.h.
+  void add_class_part(const nn::Head& head, nn::TensorRole role);
   void add_vector(const std::string& name, std::span<const float> values);
   std::span<const SafeTensorOut> tensors() const { return tensors_; }
 

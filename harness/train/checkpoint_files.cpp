@@ -1,5 +1,9 @@
 #include "harness/train/checkpoint_files.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <optional>
@@ -57,31 +61,34 @@ std::optional<std::int64_t> step_of(const fs::path& checkpoint) {
   }
 }
 
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  require(!error, "{}: cannot be made: {}", folder.string(), error.message());
-}
-
 void move_file(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::rename(from, to, error);
   require(!error, "{}: cannot be moved to {}: {}", from.string(), to.string(), error.message());
 }
 
-// `to` becomes the same file as `from`, in one step. A second name for the same bytes costs no space; where links are
-// not to be had, a copy does it.
+// A second name for the same bytes costs no space; where links are not to be had, a copy does it.
+void link_or_copy(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::create_hard_link(from, to, error);
+  if (!error) return;
+  error.clear();
+  fs::copy_file(from, to, error);
+  require(!error, "{}: cannot be copied to {}: {}", from.string(), to.string(), error.message());
+}
+
+// `to` becomes the same checkpoint as `from`, in one step.
 void place(const fs::path& from, const fs::path& to) {
   const fs::path temporary = to.string() + ".tmp";
   std::error_code error;
-  fs::remove(temporary, error);
-  fs::create_hard_link(from, temporary, error);
-  if (error) {
-    error.clear();
-    fs::copy_file(from, temporary, error);
-    require(!error, "{}: cannot be copied to {}: {}", from.string(), temporary.string(), error.message());
+  fs::remove_all(temporary, error);
+  if (fs::is_directory(from, error)) {
+    make_folder(temporary);
+    for (const fs::path& file : entries(from)) link_or_copy(file, temporary / file.filename());
+  } else {
+    link_or_copy(from, temporary);
   }
-  move_file(temporary, to);
+  put_in_place(temporary, to);
 }
 
 fs::path free_branch(const fs::path& run) {
@@ -93,6 +100,38 @@ fs::path free_branch(const fs::path& run) {
 }
 
 }  // namespace
+
+bool is_checkpoint(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error) || fs::exists(path / "model.safetensors.index.json", error);
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  require(!error, "{}: cannot be made: {}", folder.string(), error.message());
+}
+
+void put_in_place(const fs::path& made, const fs::path& path) {
+  std::error_code error;
+  // A rename replaces a file by a file; anything else is exchanged first, so that at no time there is none.
+  const bool plain = !fs::is_directory(made, error) && !fs::is_directory(path, error);
+  if (plain || !fs::exists(path, error)) {
+    move_file(made, path);
+  } else if (::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
+    fs::remove_all(made, error);
+  } else {  // a file system without exchange
+    const fs::path before = path.string() + ".old.tmp";
+    fs::remove_all(before, error);
+    move_file(path, before);
+    move_file(made, path);
+    fs::remove_all(before, error);
+  }
+  const int parent = ::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (parent < 0) return;
+  (void)::fsync(parent);  // as durable as the file system offers
+  ::close(parent);
+}
 
 fs::path checkpoint_path(const fs::path& run, std::int64_t global_step) {
   return run / "checkpoints" / fmt::format("{}{:09}{}", kStepPrefix, global_step, kSuffix);
@@ -137,9 +176,9 @@ void prune_checkpoints(const fs::path& written, int keep) {
   const auto own = std::find_if(files.begin(), files.end(), [&](const auto& f) { return f.path == written; });
   const auto surplus = (own == files.end() ? 0 : own - files.begin() + 1) - keep;
   std::error_code ignored;  // a file that cannot be removed costs space, not the run
-  for (std::ptrdiff_t i = 0; i < surplus; ++i) fs::remove(files[static_cast<std::size_t>(i)].path, ignored);
+  for (std::ptrdiff_t i = 0; i < surplus; ++i) fs::remove_all(files[static_cast<std::size_t>(i)].path, ignored);
   for (const fs::path& path : entries(folder)) {
-    if (path.extension() == ".tmp") fs::remove(path, ignored);
+    if (path.extension() == ".tmp") fs::remove_all(path, ignored);
   }
 }
 

@@ -1,4 +1,4 @@
-// The checkpoints folder of a run.
+// The checkpoints folder of a run. Each checkpoint is a file, or a folder of that name that several ranks wrote.
 //   <run>/checkpoints/step-<global step, 9 digits>.safetensors   the last --keep-last of them
 //   <run>/checkpoints/best.safetensors                           best so far by the run's criterion
 //   <run>/branch-N/                                              what a run left behind when it went back to an
@@ -12,6 +12,12 @@ namespace qcface::train {
 
 std::filesystem::path checkpoint_path(const std::filesystem::path& run, std::int64_t global_step);
 std::filesystem::path best_path(const std::filesystem::path& run);
+/// Whether the path is a checkpoint by its kind: a file, or a folder with an index of tensor files.
+bool is_checkpoint(const std::filesystem::path& path);
+/// Makes the folder of a checkpoint, and those above it. Throws Error naming it.
+void make_folder(const std::filesystem::path& folder);
+/// `made` (a file or a folder) takes the name `path`, in one step, and what had it is removed.
+void put_in_place(const std::filesystem::path& made, const std::filesystem::path& path);
 /// The run folder a checkpoint belongs to: <run>/checkpoints/<file>, or the file's own folder.
 std::filesystem::path run_of_checkpoint(const std::filesystem::path& checkpoint);
 /// True if `checkpoint` lies in <run>/checkpoints.

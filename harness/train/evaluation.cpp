@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "core/atomic_file.h"
+#include "core/comm/agreement.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "harness/console/progress.h"
@@ -153,8 +154,9 @@ std::optional<double> best_figure(const BestBy& best, std::span<const EvalSet> s
   return std::nullopt;
 }
 
-eval::ExtractOptions extract_options(const TrainOptions& options) {
+eval::ExtractOptions extract_options(const TrainOptions& options, Communicator& communicator) {
   eval::ExtractOptions extract;
+  if (communicator.size() > 1) extract.ranks = &communicator;
   extract.batch_size = kEvalBatch;
   extract.workers = options.workers;
   extract.preparation = options.preparation;
@@ -162,10 +164,10 @@ eval::ExtractOptions extract_options(const TrainOptions& options) {
 }
 
 const eval::Result& verify_set(nn::Network& network, EvalSet& set, const TrainOptions& options,
-                               std::int64_t global_step) {
+                               std::int64_t global_step, Communicator& communicator) {
   model::NetworkEmbedder embedder(network, kEvalBatch);
   Progress progress("verifying " + set.name, 1, "pictures");
-  eval::ExtractOptions extract = extract_options(options);
+  eval::ExtractOptions extract = extract_options(options, communicator);
   extract.progress = [&](std::size_t done, std::size_t total) { progress.update_of(done, total); };
   extract.flip = set.flip;
   eval::NetworkFeatures features(embedder, extract);
@@ -179,7 +181,8 @@ const eval::Result& verify_set(nn::Network& network, EvalSet& set, const TrainOp
 
 bool write_final_evaluation(nn::Network& network, std::vector<EvalSet>& sets, const TrainOptions& options,
                             const fs::path& run, const std::string& weights, const std::string& device,
-                            std::int64_t global_step) {
+                            std::int64_t global_step, Communicator& communicator) {
+  const bool leading = leads(communicator);
   const eval::Conditions conditions{{"weights", weights}, {"arch", options.arch}, {"device", device}};
   bool good = true;
   for (EvalSet& set : sets) {
@@ -187,8 +190,9 @@ bool write_final_evaluation(nn::Network& network, std::vector<EvalSet>& sets, co
     eval::Conditions of_set = conditions;
     of_set["set"] = set.name;
     good &= succeeds("the final verification on " + set.name, [&] {
-      require_writable_folder(out, "--pth-save-fold");
-      if (set.found_at != global_step) verify_set(network, set, options, global_step);
+      if (leading) require_writable_folder(out, "--pth-save-fold");
+      if (set.found_at != global_step) verify_set(network, set, options, global_step, communicator);
+      if (!leading) return;
       eval::write_result(out, *set.protocol, *set.found, of_set);
       log::info("verification on {} ({})\n{}", set.name, set.measurement->folder.string(),
                 eval::screen_text(set.protocol->present(*set.found)));
@@ -200,8 +204,9 @@ bool write_final_evaluation(nn::Network& network, std::vector<EvalSet>& sets, co
                     const eval::Protocol& degradation = eval::protocol("degradation");
                     const auto measurement = degradation_of(options);
                     model::NetworkEmbedder embedder(network, kEvalBatch);
-                    eval::NetworkFeatures features(embedder, extract_options(options));
+                    eval::NetworkFeatures features(embedder, extract_options(options, communicator));
                     const eval::Result result = eval::measure(*measurement, features);
+                    if (!leading) return;
                     eval::write_result(run / "eval", degradation, result, conditions);
                     log::info("magnitude against degradation\n{}",
                               eval::screen_text(degradation.present(result)));

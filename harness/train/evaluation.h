@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/comm/communicator.h"
 #include "harness/eval/protocol.h"
 #include "harness/model/model.h"
 #include "harness/train/train_options.h"
@@ -34,8 +35,8 @@ std::vector<std::string> unique_set_names(std::span<const std::filesystem::path>
 /// once. Throws Error naming it: no list, a picture that is missing, pairs of one kind only, a folder given twice.
 std::vector<EvalSet> read_eval_sets(const TrainOptions& options);
 
-/// How evaluation prepares pictures: as the run does.
-eval::ExtractOptions extract_options(const TrainOptions& options);
+/// How evaluation prepares pictures: as the run does. The ranks share them out.
+eval::ExtractOptions extract_options(const TrainOptions& options, Communicator& communicator);
 
 /// What --best-by names: a figure, of one set or the mean of those that have it, and which way is better.
 struct BestBy {
@@ -47,15 +48,15 @@ BestBy best_by_from_text(const std::string& text, std::span<const EvalSet> sets)
 /// Of what was found last. Nothing, with a warning that lists the figures there are, where no set has it.
 std::optional<double> best_figure(const BestBy& best, std::span<const EvalSet> sets);
 
-/// Embeds and measures one set with the network's present weights, those after `global_step`.
+/// Embeds and measures one set with the network's present weights, those after `global_step`. Every rank finds the same.
 const eval::Result& verify_set(nn::Network& network, EvalSet& set, const TrainOptions& options,
-                               std::int64_t global_step);
+                               std::int64_t global_step, Communicator& communicator);
 
 /// Results of the end of a run: eval/ of the run folder (first set: NAME.json, its sheets and figures; further sets in
 /// folders of their name; degradation.json). Logs the tables. False if any of them failed, which the log explains; the
-/// others are written all the same. Throws Interrupted.
+/// others are written all the same. The leading rank writes and logs. Throws Interrupted.
 bool write_final_evaluation(nn::Network& network, std::vector<EvalSet>& sets, const TrainOptions& options,
                             const std::filesystem::path& run, const std::string& weights,
-                            const std::string& device, std::int64_t global_step);
+                            const std::string& device, std::int64_t global_step, Communicator& communicator);
 
 }  // namespace qcface::train

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "harness/model/class_rows.h"
 #include "harness/model/family.h"
 #include "harness/model/model.h"
 #include "harness/model/tensor_file.h"
@@ -72,13 +73,14 @@ Taken settle_class_weights(const model::ModelFile& file, const TrainOptions& o, 
     log::info("--head new: backbone taken from {}, class weights new", o.weight_path);
     return Taken::kNothing;
   }
-  const TensorView* const weights = file.tensors.find("head.weight");
-  if (weights == nullptr) {
+  const auto weights =
+      model::ClassRows::find(file.tensors, "head.weight", head.width(), file.classes_are_rows);
+  if (!weights) {
     require(!keep, "--head keep: {} has no head.weight; --head new starts new class weights", o.weight_path);
     log::info("{} has no head.weight: backbone taken, class weights new", o.weight_path);
     return Taken::kNothing;
   }
-  const std::int64_t classes = model::classes_of(*weights, head.width());
+  const std::int64_t classes = weights->classes();
   if (!keep && names_tell && known != identities.hash && classes > 0) return Taken::kByName;
   if (classes != head.classes()) {
     require(
@@ -130,30 +132,33 @@ std::unordered_map<std::string_view, std::int64_t> labels_by_name(std::span<cons
   return labels;
 }
 
-// Replaces the rows of the identities that both lists name. Returns how many.
+// Replaces the rows of the identities that both lists name, those of this rank. Returns how many there are on all ranks.
 std::int64_t take_by_name(const TensorSource& file, std::span<const std::string> before,
                           std::span<const std::string> now, nn::Head& head) {
-  const std::int64_t width = head.width(), classes = head.classes();
-  const model::ClassRows stored(file, file.at("head.weight"), static_cast<std::int64_t>(before.size()),
-                                width);
+  const auto stored = model::ClassRows::find(file, "head.weight", head.width());
+  require(stored && stored->classes() == static_cast<std::int64_t>(before.size()),
+          "{}: head.weight does not have the {} classes that its list of classes names", file.path(),
+          before.size());
   const auto old_labels = labels_by_name(before), new_labels = labels_by_name(now);
-  std::int64_t taken = 0;
+  const auto old_label = [&](const std::string& name) {
+    const auto old = old_labels.find(name);
+    return old == old_labels.end() || new_labels.at(name) < 0 ? std::int64_t{-1} : old->second;
+  };
+  const auto width = static_cast<std::size_t>(head.width());
+  const Share own = head.own_classes();
   std::vector<float> rows;
-  for (std::int64_t first = 0; first < classes; first += kRowsAtOnce) {
-    const std::int64_t count = std::min(kRowsAtOnce, classes - first);
-    rows.resize(static_cast<std::size_t>(count * width));
+  for (std::int64_t first = 0; first < own.count; first += kRowsAtOnce) {
+    const auto count = static_cast<std::size_t>(std::min(kRowsAtOnce, own.count - first));
+    rows.resize(count * width);
     head.copy_out(nn::TensorRole::kValue, first, rows);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::string& name = now[static_cast<std::size_t>(first + i)];
-      const auto old = old_labels.find(name);
-      if (old == old_labels.end() || old->second < 0 || new_labels.at(name) < 0) continue;
-      stored.copy(old->second, std::span(rows).subspan(static_cast<std::size_t>(i * width),
-                                                       static_cast<std::size_t>(width)));
-      ++taken;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::int64_t old = old_label(now[static_cast<std::size_t>(own.first + first) + i]);
+      if (old >= 0) stored->copy(old, std::span(rows).subspan(i * width, width));
     }
     head.copy_in(nn::TensorRole::kValue, first, rows);
   }
-  return taken;
+  return std::count_if(now.begin(), now.end(),
+                       [&](const std::string& name) { return old_label(name) >= 0; });
 }
 
 void take_state(const TensorSource& file, nn::Head& head) {

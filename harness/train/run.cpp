@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "harness/console/compute_threads.h"
+#include "harness/console/interrupt.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/class_list.h"
 #include "harness/train/initial_weights.h"
@@ -21,8 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-data::LoaderOptions loader_options(const TrainOptions& o) {
+data::LoaderOptions loader_options(const TrainOptions& o, const Communicator& communicator) {
   data::LoaderOptions loader;
+  loader.slice = {communicator.rank(), communicator.size()};
   loader.batch_size = o.batch_size;
   loader.workers = o.workers;
   loader.seed = o.seed;
@@ -33,6 +35,12 @@ data::LoaderOptions loader_options(const TrainOptions& o) {
   loader.preparation = o.preparation;
   loader.drop_last = o.drop_last;
   return loader;
+}
+
+// Without --threads the ranks of a machine share its cores out.
+int own_threads(const TrainOptions& o, const Communicator& communicator) {
+  if (o.threads != 0 || communicator.local_size() == 1) return o.threads;
+  return std::max(omp_get_max_threads() / communicator.local_size(), 1);
 }
 
 qcf_head_config head_config(const TrainOptions& o) {
@@ -133,18 +141,19 @@ void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_
 }  // namespace
 
 Run::Run(const TrainOptions& o, const nn::DeviceChoice& device, const OptionTable::Json& config,
-         const std::optional<CheckpointFacts>& resume, Communicator& communicator)
+         const std::optional<CheckpointFacts>& resume, Communicator& ranks)
     : options(o),
+      communicator(ranks),
       folder(o.pth_save_fold),
-      threads(settle_threads(o.threads, 2 * o.workers)),  // a verification loads beside the training
+      threads(settle_threads(own_threads(o, ranks), 2 * o.workers)),  // a verification loads beside the training
       eval_sets(read_eval_sets(o)),
       set(scan_training_set(o)),
       engine(nn::make_backend(device, o.precision, threads),
              nn::backbone(o.arch).build(
                  {.embed_dim = o.embed_dims, .dropout = o.dropout, .bn_eps = static_cast<float>(o.bn_eps)}),
-             engine_options(o, *set), communicator),
+             engine_options(o, *set), ranks),
       network(engine.network()),
-      loader(*set, loader_options(o)),
+      loader(*set, loader_options(o, ranks)),
       schedule(schedule_config(o, loader.batches_per_epoch())),
       config_(config) {
   omp_set_num_threads(threads);
@@ -186,7 +195,7 @@ void Run::restore(const CheckpointFacts& facts) {
         "last bits; --threads {} repeats them exactly",
         threads, state.threads, state.threads);
   }
-  load_checkpoint(facts.path, network, engine.head());
+  load_checkpoint(facts.path, network, engine.head(), communicator);
   engine.set_loss_scale(
       {static_cast<float>(state.loss_scale), static_cast<std::uint32_t>(state.loss_scale_steps)});
   last_checkpoint = facts.path;
@@ -195,6 +204,16 @@ void Run::restore(const CheckpointFacts& facts) {
 }
 
 void Run::take_over_folder() {
+  if (leads()) take_over_files();
+  // The others' checkpoint is where the leader moved it.
+  const std::string leaders = leaders_text(communicator, last_checkpoint.string());
+  last_checkpoint = leaders;
+  if (any_rank(communicator, leads() && !state.best)) state.best.reset();
+  if (!leads()) return;
+  announce(options, *set, loader.batches_per_epoch(), engine);
+}
+
+void Run::take_over_files() {
   write_class_list(folder, set->class_names());
   if (!last_checkpoint.empty()) {
     std::error_code error;
@@ -206,7 +225,13 @@ void Run::take_over_folder() {
     // A best value whose weights this folder does not hold is none.
     if (!fs::exists(best_path(folder), error)) state.best.reset();
   }
-  announce(options, *set, loader.batches_per_epoch(), engine);
+}
+
+bool Run::stop_asked() {
+  std::int32_t signal = interrupt_signal();
+  communicator.all_reduce(array_of(&signal, 1), Reduce::kMax);
+  if (signal != 0) adopt_interrupt(signal);
+  return signal != 0;
 }
 
 std::int64_t Run::total_steps() const {
@@ -220,12 +245,14 @@ void Run::save() {
   state.loss_scale = static_cast<double>(scale.scale);
   state.loss_scale_steps = scale.good_steps;
   const fs::path path = checkpoint_path(folder, state.global_step);
-  save_checkpoint(path, network, engine.head(), options.arch, config_, state);
+  save_checkpoint(path, network, engine.head(), options.arch, config_, state, communicator);
   last_checkpoint = path;
-  prune_checkpoints(path, options.keep_last);
+  if (leads()) prune_checkpoints(path, options.keep_last);
 }
 
-bool Run::saved() const { return last_checkpoint == checkpoint_path(folder, state.global_step); }
+bool Run::saved() const {
+  return last_checkpoint == checkpoint_path(folder, state.global_step);
+}
 
 std::string Run::advice(std::int64_t step, double lr) const {
   const std::string checkpoint = last_checkpoint.empty() ? "none yet" : last_checkpoint.string();
@@ -233,10 +260,12 @@ std::string Run::advice(std::int64_t step, double lr) const {
                      divergence_advice(options, trend, {step, loader.batches_per_epoch(), lr}));
 }
 
-void Run::mark_best() const { train::mark_best(folder, last_checkpoint); }
+void Run::mark_best() const {
+  if (leads()) train::mark_best(folder, last_checkpoint);
+}
 
 void Run::save_what_is_there() {
-  if (!weights_good) return;
+  if (!weights_good || communicator.size() > 1) return;
   try {
     while (const auto done = engine.finish()) state.count(*done);
     if (state.global_step == 0) return;  // a folder without checkpoints can be begun anew

@@ -22,20 +22,23 @@ double mean_of(std::span<const float> values) {
 }  // namespace
 
 RunLog::RunLog(const std::filesystem::path& run, std::int64_t global_step, std::int64_t total_steps,
-               bool histograms, double lambda_g)
+               bool histograms, double lambda_g, bool leads)
     : progress_("training", static_cast<std::size_t>(std::max<std::int64_t>(total_steps - global_step, 1)),
                 "steps"),
+      leads_(leads),
       histograms_(histograms),
       lambda_g_(lambda_g),
       first_step_(global_step),
       total_steps_(total_steps),
       start_(Clock::now()),
       window_start_(start_) {
+  if (!leads_) return;
   metrics_.open(run / "metrics.jsonl", global_step);
   events_ = std::make_unique<report::TensorBoardWriter>(run / "tensorboard");
 }
 
 void RunLog::step(const FinishedStep& step, std::int64_t global_step, bool line) {
+  if (!leads_) return;
   const StepOrder& order = step.order;
   const HeadStep& head = step.head;
   histogram_.add(head.lengths);
@@ -106,6 +109,7 @@ void RunLog::step(const FinishedStep& step, std::int64_t global_step, bool line)
 }
 
 void RunLog::epoch(const RunState& state, double seconds) {
+  if (!leads_) return;
   const EpochSums& sums = state.sums;
   const auto pictures = static_cast<double>(std::max<std::int64_t>(sums.pictures, 1));
   progress_.clear();
@@ -132,6 +136,7 @@ void RunLog::epoch(const RunState& state, double seconds) {
 
 void RunLog::evaluation(std::int64_t epoch, std::int64_t global_step, const std::string& set,
                         const nlohmann::ordered_json& figures) {
+  if (!leads_) return;
   const std::string name = to_json_text(set);
   nlohmann::ordered_json record{
       {"kind", "eval"}, {"epoch", epoch}, {"global_step", global_step}, {"set", name}};

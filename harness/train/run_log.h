@@ -16,9 +16,10 @@ namespace qcface::train {
 
 class RunLog {
  public:
-  /// Opens the run's files; lines of metrics.jsonl past `global_step` are dropped (steps to be run again).
+  /// Opens the run's files; lines of metrics.jsonl past `global_step` are dropped (steps to be run again). Of several ranks one
+  /// leads; the others' logs do nothing.
   RunLog(const std::filesystem::path& run, std::int64_t global_step, std::int64_t total_steps,
-         bool histograms, double lambda_g);
+         bool histograms, double lambda_g, bool leads);
   /// Every step: progress bar and window sums. With `line`: also a log line, a record and a histogram.
   void step(const FinishedStep& step, std::int64_t global_step, bool line);
   /// Averages of the epoch whose steps are done.
@@ -34,6 +35,7 @@ class RunLog {
   std::unique_ptr<report::TensorBoardWriter> events_;
   Progress progress_;
   MagnitudeHistogram histogram_;
+  bool leads_;
   bool histograms_;
   double lambda_g_;
   std::int64_t first_step_;

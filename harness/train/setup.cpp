@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/atomic_file.h"
+#include "core/comm/agreement.h"
 #include "core/error.h"
 #include "harness/console/usage.h"
 #include "harness/model/family.h"
@@ -30,7 +31,8 @@ void prepare_run_folder(const TrainOptions& options, const std::optional<Checkpo
     require_writable_folder(run / "eval", flag);
 }
 
-SettledRun settle_resume(OptionTable& table, TrainOptions& options) {
+// `chosen`: the checkpoint that the leading rank goes on from; empty: this is that rank, and it looks for one.
+SettledRun settle_resume(OptionTable& table, TrainOptions& options, const std::string& chosen) {
   for (const char* key : {"config", "weight_path", "head", "family", "start-epoch"}) {
     require_usage(
         !table.given(key),
@@ -42,12 +44,14 @@ SettledRun settle_resume(OptionTable& table, TrainOptions& options) {
   std::error_code error;
   const fs::path named = options.resume.empty() ? fs::path(options.pth_save_fold) : fs::path(options.resume);
   require_usage(fs::exists(named, error), "--resume {}: no such file or folder", named.string());
-  const bool folder = fs::is_directory(named, error);
+  const bool folder = !is_checkpoint(named);
   const std::string run = table.given("pth-save-fold")
                               ? options.pth_save_fold
                               : run_of_checkpoint(folder ? named / "checkpoints" / "any" : named).string();
-  RunLock lock(run);
-  CheckpointFacts facts = read_checkpoint_facts(folder ? latest_checkpoint(named) : named);
+  std::optional<RunLock> lock;
+  if (chosen.empty()) lock.emplace(run);
+  CheckpointFacts facts =
+      read_checkpoint_facts(!chosen.empty() ? fs::path(chosen) : folder ? latest_checkpoint(named) : named);
 
   const OptionTable::Json wanted = table.resolved();
   for (const std::string& key : table.keys()) {
@@ -76,12 +80,10 @@ void settle_by_weights(const OptionTable& table, TrainOptions& options) {
   if (options.bn_eps == 0) options.bn_eps = file.bn_eps;
 }
 
-}  // namespace
-
-SettledRun settle_run(OptionTable& table, TrainOptions& options) {
+SettledRun settle(OptionTable& table, TrainOptions& options, bool leading, const std::string& chosen) {
   std::optional<SettledRun> run;
   if (table.given("resume")) {
-    run.emplace(settle_resume(table, options));
+    run.emplace(settle_resume(table, options, chosen));
   } else if (!options.config.empty()) {
     table.apply_config_file(options.config);
     require_usage(!table.chosen("resume"),
@@ -90,8 +92,21 @@ SettledRun settle_run(OptionTable& table, TrainOptions& options) {
   check_train_options(table, options);
   if (!run && !options.weight_path.empty()) settle_by_weights(table, options);
   if (options.bn_eps == 0) options.bn_eps = model::facts_of(model::Family::kQcface).bn_eps;
-  if (!run) run.emplace(SettledRun{RunLock(options.pth_save_fold), std::nullopt});
+  if (!run) run.emplace();
+  if (!leading) return std::move(*run);
+  if (!run->lock) run->lock.emplace(options.pth_save_fold);
   prepare_run_folder(options, run->resume);
+  return std::move(*run);
+}
+
+}  // namespace
+
+SettledRun settle_run(OptionTable& table, TrainOptions& options, Communicator& communicator) {
+  const bool leading = leads(communicator);
+  std::optional<SettledRun> run;
+  if (leading) run.emplace(settle(table, options, true, {}));
+  const std::string chosen = leaders_text(communicator, leading && run->resume ? run->resume->path.string() : "");
+  if (!leading) run.emplace(settle(table, options, false, chosen));
   return std::move(*run);
 }
 

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "core/comm/communicator.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/run_lock.h"
 #include "harness/train/train_options.h"
@@ -11,7 +12,7 @@ namespace qcface::train {
 
 /// A run whose options are complete and whose folder is this process's alone.
 struct SettledRun {
-  RunLock lock;  // of the run folder, to be kept until the run ends
+  std::optional<RunLock> lock;  // of the run folder, to be kept until the run ends; the leading rank has it
   std::optional<CheckpointFacts> resume;
 };
 
@@ -19,7 +20,8 @@ struct SettledRun {
 /// left alone, and what --weight_path needs of pictures and network, checks the result, locks the run folder (before a checkpoint is looked for in it) and tries whether it can
 /// be written. Throws Error naming the flag when the command line changes what a resumed run must keep, when the
 /// folder is another process's, or holds the checkpoints of another run.
-SettledRun settle_run(OptionTable& table, TrainOptions& options);
+/// Of several ranks the leading one does all that; the others wait, and follow it to the checkpoint that it chose.
+SettledRun settle_run(OptionTable& table, TrainOptions& options, Communicator& communicator);
 
 /// What config.json and checkpoints store: every option but --config and --resume. `qcface train --config
 /// config.json` repeats the run.

@@ -153,13 +153,15 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_number("--save-steps", o.save_steps, 0, kMostSteps,
                    "Also save a checkpoint every so many steps; 0: at epochs only");
   table.add_number("--keep-last", o.keep_last, 1, 1'000'000, "Checkpoints kept besides the best one");
+  table.add_number("--timeout", o.timeout, 1, 1e6,
+                   "With several processes: seconds that one waits for the others before it ends them all");
   table.add_flag("--no-report", o.no_report, "Do not write report.html at the end");
 }
 
-constexpr std::array<std::string_view, 20> kChangeable{
+constexpr std::array<std::string_view, 21> kChangeable{
     "workers", "epochs",     "print-freq", "pth-save-fold", "pth-save-epoch", "vis_mag",    "config",
     "resume",  "device",     "threads",    "max-steps",     "eval-data",      "eval-epoch", "degrade-data",
-    "best-by", "save-steps", "keep-last",  "no-report",     "gpu_id",         "data_dirs"};
+    "best-by", "save-steps", "keep-last",  "no-report",     "gpu_id",         "data_dirs", "timeout"};
 
 }  // namespace
 

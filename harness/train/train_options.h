@@ -85,6 +85,7 @@ struct TrainOptions {
   std::int64_t save_steps = 0;
   int keep_last = 3;
   bool no_report = false;
+  double timeout = 600;  // seconds
 };
 
 /// --augment.

@@ -13,6 +13,7 @@
 #include "harness/console/memory.h"
 #include "harness/model/device_choice.h"
 #include "harness/report/report.h"
+#include "harness/train/mean_statistics.h"
 #include "harness/train/run.h"
 #include "harness/train/run_log.h"
 
@@ -46,13 +47,15 @@ class Loop {
   void warn_of_divergence(const FinishedStep& step);
 
   std::int64_t started_steps() const { return state_.global_step + run_.engine.pending(); }
+  /// Whether any rank was asked to stop; the same answer on all of them, which call it together. It stays.
+  bool stop_asked() { return stopped_ = stopped_ || run_.stop_asked(); }
   bool finished() const { return o_.max_steps > 0 && started_steps() >= o_.max_steps; }
 
   Run& run_;
   const TrainOptions& o_;
   RunState& state_;
   RunLog& log_;
-  bool warned_ = false;
+  bool warned_ = false, stopped_ = false;
 };
 
 bool Loop::run_epoch() {
@@ -64,7 +67,7 @@ bool Loop::run_epoch() {
     step(*batch, loader.stats().wait_seconds - waited);
     waited = loader.stats().wait_seconds;
     if (batch->index + 1 == loader.batches_per_epoch()) continue;
-    if (interrupted() || finished()) {
+    if (stop_asked() || finished()) {
       drain();
       return false;
     }
@@ -75,7 +78,7 @@ bool Loop::run_epoch() {
   }
   drain();
   end_epoch(std::chrono::duration<double>(Clock::now() - start).count());
-  return !interrupted();
+  return !stopped_;
 }
 
 void Loop::step(const data::Batch& batch, double wait_seconds) {
@@ -120,7 +123,8 @@ void Loop::end_epoch(double seconds) {
   // Before the verification, which takes long: a stop inside it must not cost the epoch.
   if (best || state_.unverified || last || keep) run_.save();
   if (best) run_.mark_best();
-  if (state_.unverified && !interrupted()) verify();
+  if (stop_asked()) return;
+  if (state_.unverified) verify();
 }
 
 // Verifies the epoch that was just saved and saves it again with what was found. Until then a resumed run does it anew.
@@ -145,11 +149,12 @@ void Loop::verify() {
 }
 
 bool Loop::evaluate() {
+  const MeanStatistics mean(run_.network.parameters(), run_.communicator);
   const std::int64_t epoch = state_.epoch - 1;
   for (EvalSet& set : run_.eval_sets) {
     log_.pause();
     try {
-      verify_set(run_.network, set, o_, state_.global_step);
+      verify_set(run_.network, set, o_, state_.global_step, run_.communicator);
     } catch (const Error& error) {
       // A network that has collapsed gives equal scores, which have no ROC. Training may still recover; a set that is
       // gone fails the final evaluation, and with it the exit status.
@@ -192,9 +197,11 @@ void Loop::warn_of_divergence(const FinishedStep& step) {
 // Results, plots and report; false: an evaluation failed.
 bool finish(Run& run) {
   const StopLimit limit(kStopSeconds);
+  const MeanStatistics mean(run.network.parameters(), run.communicator);
   const bool good = write_final_evaluation(run.network, run.eval_sets, run.options, run.folder,
                                            run.last_checkpoint.string(), run.engine.backend().device(),
-                                           run.state.global_step);
+                                           run.state.global_step, run.communicator);
+  if (!run.leads()) return good;
   report::write_plots(run.folder);
   log::info("finished after {} steps, peak memory {:.0f} MiB, {} corrupt pictures", run.state.global_step,
             peak_resident_mib(), run.loader.corrupt().size());
@@ -210,9 +217,10 @@ void train_and_save(Run& run) {
   try {
     const TrainOptions& o = run.options;
     RunLog log(run.folder, run.state.global_step, run.total_steps(), o.vis_mag == 1,
-               o.phase == QCF_PHASE_NORM ? o.lambda_g : 0);
+               o.phase == QCF_PHASE_NORM ? o.lambda_g : 0, run.leads());
     Loop(run, log).train();
   } catch (const Interrupted&) {  // out of a verification; what it verified is saved
+    if (run.communicator.size() > 1) throw;  // the others are still in it
   } catch (const NotFiniteTensor&) {
     throw;
   } catch (const std::exception&) {
@@ -229,11 +237,12 @@ TrainResult train(Run& run) {
     fail("{}. {}", error.what(), run.advice(run.state.global_step, run.trend.lr));
   }
   TrainResult result;
-  result.interrupted = interrupted();
+  result.interrupted = run.stop_asked();
   if (!result.interrupted) {
     try {
       result.evaluation_failed = !finish(run);
     } catch (const Interrupted&) {
+      if (run.communicator.size() > 1) throw;
       result.interrupted = true;
     }
   }
@@ -248,13 +257,14 @@ TrainResult train(Run& run) {
 
 TrainResult run_training(const TrainOptions& options, const OptionTable::Json& config,
                          const std::optional<CheckpointFacts>& resume, Communicator& communicator) {
-  const nn::DeviceChoice device = model::choose_device(options.device, options.gpu_id, options.precision);
+  const nn::DeviceChoice device = model::choose_device(
+      options.device, model::gpu_of_rank(options.gpu_id, communicator), options.precision);
   const std::filesystem::path folder(options.pth_save_fold);
-  log_to_file(folder / "log.txt");
+  if (leads(communicator)) log_to_file(folder / "log.txt");
   limit_stop_time(kStopSeconds);
   Run run(options, device, config, resume, communicator);
   limit_stop_time(0);
-  write_file_atomically(folder / "config.json", config.dump(2) + "\n");
+  if (run.leads()) write_file_atomically(folder / "config.json", config.dump(2) + "\n");
   run.take_over_folder();
   return train(run);
 }

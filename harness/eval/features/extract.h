@@ -12,6 +12,10 @@
 #include "harness/eval/features/embedder.h"
 #include "harness/eval/features/flip_fusion.h"
 
+namespace qcface {
+class Communicator;
+}
+
 namespace qcface::eval {
 
 /// done pictures of total.
@@ -23,6 +27,7 @@ struct ExtractOptions {
   data::Preparation preparation;
   FlipFusion flip = FlipFusion::kNone;  // anything but kNone runs the mirrored pictures too
   ProgressCallback progress;
+  Communicator* ranks = nullptr;  // over which NetworkFeatures shares the work out; none: this process does it
 };
 
 struct Embeddings {

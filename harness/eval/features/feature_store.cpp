@@ -22,6 +22,7 @@
 #include "core/npy.h"
 #include "core/text.h"
 #include "harness/console/interrupt.h"
+#include "harness/eval/features/subset.h"
 #include "harness/eval/result.h"
 
 namespace qcface::eval {
@@ -33,27 +34,6 @@ using nlohmann::json;
 // What a stop may cost, and what a part may hold: small enough to be written in passing.
 constexpr double kSecondsOfAPart = 60;
 constexpr std::int64_t kFirstPart = 256, kLargestPart = 16384;
-
-// Some pictures of a source.
-class Subset final : public data::PictureSource {
- public:
-  Subset(const data::PictureSource& source, std::span<const std::int64_t> places)
-      : source_(source), places_(places) {
-    label_of_.assign(places.size(), 0);
-  }
-  std::string name(std::int64_t index) const override { return source_.name(at(index)); }
-  std::string file(std::int64_t index) const override { return source_.file(at(index)); }
-  std::uint64_t stored_bytes(std::int64_t index) const override { return source_.stored_bytes(at(index)); }
-  data::DecodeResult read(std::int64_t index, std::vector<std::uint8_t>& buffer,
-                          data::StoredPicture& picture) const override {
-    return source_.read(at(index), buffer, picture);
-  }
-
- private:
-  std::int64_t at(std::int64_t index) const { return places_[static_cast<std::size_t>(index)]; }
-  const data::PictureSource& source_;
-  std::span<const std::int64_t> places_;
-};
 
 // The name that a picture is kept under.
 std::string kept_name(const data::PictureSource& pictures, std::int64_t index) {

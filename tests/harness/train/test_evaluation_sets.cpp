@@ -122,13 +122,14 @@ TEST_CASE("a verification pack serves as a set, and its pairs have to be measura
   options.arch = "mini";
   options.workers = 1;
   options.eval_data = {(folder / "lfw.bin").string(), (test::small_faces() / "verify").string()};
+  const auto alone = make_single_communicator();
   const auto backend = nn::make_cpu_backend(1);
   nn::Network network(nn::iresnet_graph(nn::iresnet_config("mini", 32)), *backend);
   network.parameters().initialise(1);
   std::vector<train::EvalSet> sets = train::read_eval_sets(options);
   REQUIRE(sets.at(0).name == "lfw.bin");
-  const double of_pack = train::verify_set(network, sets[0], options, 1).figures.at("accuracy").get<double>();
-  CHECK(of_pack == train::verify_set(network, sets[1], options, 1).figures.at("accuracy").get<double>());
+  const double of_pack = train::verify_set(network, sets[0], options, 1, *alone).figures.at("accuracy").get<double>();
+  CHECK(of_pack == train::verify_set(network, sets[1], options, 1, *alone).figures.at("accuracy").get<double>());
   options.eval_data = {(folder / "same.bin").string()};
   CHECK_THROWS_WITH(train::read_eval_sets(options),
                     test::contains("--eval-data ") && test::contains("both kinds are needed"));
@@ -193,18 +194,19 @@ TEST_CASE("the final evaluation writes the last verification, and embeds anew fo
   options.arch = "mini";
   options.workers = 1;
   options.eval_data = {set.string()};
+  const auto alone = make_single_communicator();
   const auto backend = nn::make_cpu_backend(1);
   nn::Network network(nn::iresnet_graph(nn::iresnet_config("mini", 32)), *backend);
   network.parameters().initialise(1);
   const auto final_result = [&](std::vector<train::EvalSet>& sets, const fs::path& run, std::int64_t step) {
-    return train::write_final_evaluation(network, sets, options, run, "w", "cpu", step);
+    return train::write_final_evaluation(network, sets, options, run, "w", "cpu", step, *alone);
   };
   std::vector<train::EvalSet> fresh = train::read_eval_sets(options);
   REQUIRE(final_result(fresh, folder / "fresh", 8));
 
   std::vector<train::EvalSet> sets = train::read_eval_sets(options);
   const double accuracy =
-      train::verify_set(network, sets[0], options, 8).figures.at("accuracy").get<double>();
+      train::verify_set(network, sets[0], options, 8, *alone).figures.at("accuracy").get<double>();
   fs::remove_all(set / "imgs");  // nothing can be embedded any more
   REQUIRE(final_result(sets, folder / "kept", 8));
   for (const char* name : {"roc.csv", "roc.svg", "magnitudes.csv"}) {
