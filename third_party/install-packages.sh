@@ -40,6 +40,9 @@ if $tests; then
     python3-venv          # the Python of install-python.sh
     libboost-context-dev  # tests that run CUDA kernels on the CPU
     clang libclang-rt-dev libomp-dev  # fuzzing
+    libopenmpi-dev openmpi-bin        # training with more than one process, over either MPI
+    libmpich-dev mpich
+    iproute2                          # two hosts in network namespaces
   )
 fi
 

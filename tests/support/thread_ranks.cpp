@@ -1,9 +1,5 @@
 #include "tests/support/thread_ranks.h"
 
-#include <qcface/kernels.h>
-
-#include <algorithm>
-#include <cmath>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -13,51 +9,20 @@
 #include <string>
 #include <system_error>
 #include <thread>
-#include <type_traits>
 #include <vector>
 
+#include "core/comm/call.h"
+#include "core/comm/reduction.h"
 #include "core/error.h"
 
 namespace qcface {
 namespace {
 
-enum class Kind { kAllReduce, kAllGather, kReduceScatter, kBroadcast, kBarrier };
-
 /// One rank's call. `in` and `out` are the same array where a collective works in place.
 struct Call {
-  Kind kind = Kind::kBarrier;
+  CollectiveCall what;
   Array in, out;
-  Reduce reduce = Reduce::kSum;
-  int root = 0;
 };
-
-const char* name_of(Kind kind) {
-  switch (kind) {
-    case Kind::kAllReduce:
-      return "all_reduce";
-    case Kind::kAllGather:
-      return "all_gather";
-    case Kind::kReduceScatter:
-      return "reduce_scatter";
-    case Kind::kBroadcast:
-      return "broadcast";
-    case Kind::kBarrier:
-      break;
-  }
-  return "barrier";
-}
-
-/// What has to be the same on every rank, as the Error about a difference says it.
-std::string describe(const Call& call) {
-  if (call.kind == Kind::kBarrier) return name_of(call.kind);
-  std::string how;
-  if (call.kind == Kind::kAllReduce || call.kind == Kind::kReduceScatter)
-    how = fmt::format(" ({})", name_of(call.reduce));
-  if (call.kind == Kind::kBroadcast) how = fmt::format(" from rank {}", call.root);
-  const Array& whole = call.kind == Kind::kAllGather ? call.out : call.in;
-  return fmt::format("{}{} of [{}, {}] {}", name_of(call.kind), how, whole.rows, whole.width,
-                     name_of(whole.type));
-}
 
 std::byte* at_row(const Array& array, std::int64_t row) {
   return static_cast<std::byte*>(array.data) +
@@ -72,57 +37,13 @@ void copy(void* to, const void* from, std::size_t count) {
   if (to != from && count != 0) std::memcpy(to, from, count);
 }
 
-template <class T>
-T larger(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) {
-    if (std::isnan(a) || std::isnan(b)) return a + b;
-  }
-  return std::max(a, b);
-}
-
-template <class T>
-void reduce_values(const std::vector<Call>& calls, Reduce reduce, std::vector<std::byte>& result) {
-  const auto count = static_cast<std::size_t>(calls.front().in.count());
-  result.resize(count * sizeof(T));
-  T* const out = reinterpret_cast<T*>(result.data());
-  copy(out, calls.front().in.data, count * sizeof(T));
-  for (std::size_t r = 1; r < calls.size(); ++r) {
-    const T* const values = static_cast<const T*>(calls[r].in.data);
-    for (std::size_t i = 0; i < count; ++i)
-      out[i] = reduce == Reduce::kSum ? out[i] + values[i] : larger(out[i], values[i]);
-  }
-}
-
 /// The reduction of all `in`, in the order of the ranks.
 std::vector<std::byte> reduced(const std::vector<Call>& calls) {
   const Call& first = calls.front();
-  std::vector<std::byte> result;
-  if (first.reduce == Reduce::kLogSumExp) {
-    const auto count = static_cast<std::size_t>(first.in.count());
-    std::vector<double> parts(calls.size() * count);
-    for (std::size_t r = 0; r < calls.size(); ++r)
-      copy(parts.data() + r * count, calls[r].in.data, bytes(first.in));
-    result.resize(bytes(first.in));
-    qcf_log_sum_exp(parts.data(), static_cast<std::int64_t>(calls.size()), first.in.count(),
-                    reinterpret_cast<double*>(result.data()));
-    return result;
-  }
-  switch (first.in.type) {
-    case ElementType::kF32:
-      reduce_values<float>(calls, first.reduce, result);
-      break;
-    case ElementType::kF64:
-      reduce_values<double>(calls, first.reduce, result);
-      break;
-    case ElementType::kI32:
-      reduce_values<std::int32_t>(calls, first.reduce, result);
-      break;
-    case ElementType::kI64:
-      reduce_values<std::int64_t>(calls, first.reduce, result);
-      break;
-    case ElementType::kBytes:
-      break;  // refused before
-  }
+  std::vector<const void*> parts;
+  for (const Call& call : calls) parts.push_back(call.in.data);
+  std::vector<std::byte> result(bytes(first.in));
+  reduce_in_order(parts, first.in.count(), first.in.type, first.what.reduce, result.data());
   return result;
 }
 
@@ -130,13 +51,13 @@ std::vector<std::byte> reduced(const std::vector<Call>& calls) {
 void perform(const std::vector<Call>& calls) {
   const Call& first = calls.front();
   const int ranks = static_cast<int>(calls.size());
-  switch (first.kind) {
-    case Kind::kAllReduce: {
+  switch (first.what.kind) {
+    case CallKind::kAllReduce: {
       const std::vector<std::byte> result = reduced(calls);
       for (const Call& call : calls) copy(call.out.data, result.data(), result.size());
       break;
     }
-    case Kind::kReduceScatter: {
+    case CallKind::kReduceScatter: {
       const std::vector<std::byte> result = reduced(calls);
       const std::size_t row = static_cast<std::size_t>(first.in.width) * bytes_of(first.in.type);
       for (int r = 0; r < ranks; ++r) {
@@ -147,19 +68,19 @@ void perform(const std::vector<Call>& calls) {
       }
       break;
     }
-    case Kind::kAllGather:
+    case CallKind::kAllGather:
       for (int r = 0; r < ranks; ++r) {
         const Array& in = calls[static_cast<std::size_t>(r)].in;
         for (const Call& call : calls)
           copy(at_row(call.out, share_of(call.out.rows, r, ranks).first), in.data, bytes(in));
       }
       break;
-    case Kind::kBroadcast: {
-      const Array& root = calls[static_cast<std::size_t>(first.root)].in;
+    case CallKind::kBroadcast: {
+      const Array& root = calls[static_cast<std::size_t>(first.what.root)].in;
       for (const Call& call : calls) copy(call.out.data, root.data, bytes(root));
       break;
     }
-    case Kind::kBarrier:
+    case CallKind::kBarrier:
       break;
   }
 }
@@ -172,12 +93,12 @@ class Meeting {
 
   void meet(int rank, const Call& call) {
     std::unique_lock lock(mutex_);
-    if (first_gone_ >= 0) fail_gone(rank, name_of(call.kind));
+    if (first_gone_ >= 0) fail_gone(rank, name_of(call.what.kind));
     calls_[static_cast<std::size_t>(rank)] = call;
     if (++arrived_ < ranks()) {
       const std::uint64_t mine = held_;
       changed_.wait(lock, [&] { return held_ != mine || first_gone_ >= 0; });
-      if (held_ == mine) fail_gone(rank, name_of(call.kind));
+      if (held_ == mine) fail_gone(rank, name_of(call.what.kind));
     } else {
       arrived_ = 0;
       found_ = difference();
@@ -216,13 +137,9 @@ class Meeting {
   }
 
   std::string difference() const {
-    const std::string first = describe(calls_.front());
     for (std::size_t r = 1; r < calls_.size(); ++r) {
-      const std::string other = describe(calls_[r]);
-      if (other != first)
-        return fmt::format(
-            "rank 0 calls {}, rank {} {}: every rank has to make the same calls in the same order", first, r,
-            other);
+      if (calls_[r].what != calls_.front().what)
+        return describe_difference(calls_.front().what, static_cast<int>(r), calls_[r].what);
     }
     return {};
   }
@@ -247,22 +164,22 @@ class ThreadRank final : public Communicator {
 
  protected:
   void do_all_reduce(const Array& values, Reduce reduce, void*) override {
-    meet({Kind::kAllReduce, values, values, reduce, 0});
+    meet({make_call(CallKind::kAllReduce, values, reduce), values, values});
   }
   void do_all_gather(const Array& in, const Array& out, void*) override {
-    meet({Kind::kAllGather, in, out, Reduce::kSum, 0});
+    meet({make_call(CallKind::kAllGather, out), in, out});
   }
   void do_reduce_scatter(const Array& in, const Array& out, Reduce reduce, void*) override {
-    meet({Kind::kReduceScatter, in, out, reduce, 0});
+    meet({make_call(CallKind::kReduceScatter, in, reduce), in, out});
   }
   void do_broadcast(const Array& values, int root, void*) override {
-    meet({Kind::kBroadcast, values, values, Reduce::kSum, root});
+    meet({make_call(CallKind::kBroadcast, values, Reduce::kSum, root), values, values});
   }
 
  private:
   void meet(const Call& call) {
     require(!call.in.on_device, "{}: ranks that are threads share host memory, this array is on a device",
-            name_of(call.kind));
+            name_of(call.what.kind));
     meeting_.meet(rank_, call);
   }
 
