@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "harness/model/class_rows.h"
 #include "harness/model/family.h"
 #include "harness/model/model.h"
 #include "harness/model/tensor_file.h"
