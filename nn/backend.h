@@ -22,6 +22,10 @@
 
 struct qcf_context;
 
+namespace qcface {
+class Communicator;
+}
+
 namespace qcface::nn {
 
 class ParameterStore;
@@ -200,6 +204,10 @@ class Backend {
   virtual std::unique_ptr<CompiledLayer> compile(const LoweredGraph& graph, const Layer& layer,
                                                  ParameterStore& parameters,
                                                  const CompileOptions& options) = 0;
+
+  /// From here on batch norm in training takes its statistics over the samples of all ranks, which run the same layers at the
+  /// same time. The communicator must outlive the backend. Throws Error where the backend cannot.
+  virtual void share_batch_norm(Communicator& communicator);
 
   /// Brackets every run (thread count, current device).
   virtual void begin() {}

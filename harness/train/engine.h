@@ -61,6 +61,7 @@ struct EngineOptions {
   std::int64_t classes = 0;        // of all ranks
   std::int64_t largest_batch = 0;  // likewise
   int accumulate = 1;              // parts that a batch is computed in
+  bool sync_bn = false;            // batch norm's statistics are those of all ranks' pictures
   data::Preparation preparation;   // its mean and std
 };
 

@@ -65,6 +65,7 @@ EngineOptions engine_options(const TrainOptions& o, const data::PictureSource& s
   engine.classes = set.num_classes();
   engine.largest_batch = std::min(o.batch_size, pictures_per_epoch(o, set));
   engine.accumulate = o.accumulate;
+  engine.sync_bn = o.sync_bn;
   engine.preparation = o.preparation;
   return engine;
 }
@@ -89,17 +90,22 @@ nn::ScheduleConfig schedule_config(const TrainOptions& o, std::int64_t steps_per
 }
 
 // Refuses an epoch without a batch, or with one that batch norm is not defined for.
-void check_batches(const TrainOptions& o, std::int64_t size, std::int64_t batches_per_epoch) {
+void check_batches(const TrainOptions& o, std::int64_t size, std::int64_t batches_per_epoch, int ranks) {
   const std::int64_t batch = o.batch_size;
   require(batches_per_epoch > 0,
           "--drop-last leaves no batch: the {} pictures of an epoch are fewer than --batch-size {}; use a "
           "smaller batch",
           size, batch);
-  require(o.drop_last || size % batch != 1,
-          "the last batch of an epoch would hold one picture ({} pictures, --batch-size {}), for which batch "
+  require(batch >= 2 * ranks * o.accumulate,
+          "--batch-size {} over {} processes{}: each needs 2 pictures, so a batch of {} at least", batch, ranks,
+          o.accumulate > 1 ? fmt::format(" in {} parts each", o.accumulate) : "", 2 * ranks * o.accumulate);
+  const std::int64_t last = size % batch;
+  require(o.drop_last || last == 0 || last >= 2 * ranks,
+          "the last batch of an epoch would hold {} ({} pictures, --batch-size {}{}), for which batch "
           "norm is undefined: "
           "use --drop-last or another --batch-size",
-          size, batch);
+          last == 1 ? "one picture" : fmt::format("{} pictures", last), size, batch,
+          ranks > 1 ? fmt::format(", {} processes that need two each", ranks) : "");
   if (batch > size)
     log::warn("--batch-size {} is larger than the set: every epoch is one batch of {} pictures", batch, size);
 }
@@ -158,7 +164,7 @@ Run::Run(const TrainOptions& o, const nn::DeviceChoice& device, const OptionTabl
       config_(config) {
   omp_set_num_threads(threads);
   best_by_from_text(o.best_by, eval_sets);  // a set that is not there shows at once
-  check_batches(o, pictures_per_epoch(o, *set), loader.batches_per_epoch());
+  check_batches(o, pictures_per_epoch(o, *set), loader.batches_per_epoch(), ranks.size());
   state.classes = set->num_classes();
   state.pictures = set->size();
   state.class_list = class_list_hash(set->class_names());

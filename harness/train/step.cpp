@@ -86,7 +86,8 @@ std::size_t TrainStep::most_input_bytes() const {
 }
 
 std::int64_t TrainStep::parts_of(std::int64_t n) const {
-  return std::clamp<std::int64_t>(own(n).count / 2, 1, parts_);  // batch norm needs two
+  // Batch norm needs two. As many on every rank, which may share it: by the smallest share.
+  return std::clamp<std::int64_t>(n / communicator_.size() / 2, 1, parts_);
 }
 
 Share TrainStep::part_of(std::int64_t part, std::int64_t n) const {

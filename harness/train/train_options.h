@@ -62,6 +62,7 @@ struct TrainOptions {
   nn::Precision precision = nn::Precision::kFp32;
   int threads = 0;
   int accumulate = 1;
+  bool sync_bn = false;
   data::Augmentation augment = data::AugmentMode::kPublished;
   bool jpeg_swap_rb = false;
   bool no_shuffle = false;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "core/comm/communicator.h"
 #include "nn/backend.h"
 #include "nn/cpu/dnnl_compat.h"
 #include "nn/cpu/pointwise_kernels.h"
@@ -49,7 +50,11 @@ class CpuBackend final : public Backend {
   std::unique_ptr<StepQueue> make_step_queue(std::size_t input_bytes, const void* results,
                                              std::size_t result_bytes) const override;
 
+  void share_batch_norm(Communicator& communicator) override { ranks_ = &communicator; }
+
   int threads() const { return threads_; }
+  /// Those that batch norm's statistics are shared with; null: they are of this rank's samples.
+  Communicator* ranks() const { return ranks_; }
   int block() const { return block_; }
   int blocks(int channels) const { return (channels + block_ - 1) / block_; }
   const PointwiseKernels& kernels() const { return *kernels_; }
@@ -66,6 +71,7 @@ class CpuBackend final : public Backend {
   int threads_ = 1;
   int outer_threads_ = 0;  // the caller's, between begin() and end()
   int block_ = 8;
+  Communicator* ranks_ = nullptr;
   dnnl::engine engine_;
   mutable dnnl::stream stream_;
   const PointwiseKernels* kernels_ = nullptr;

@@ -1,0 +1,143 @@
+// Whole runs on several ranks, which here are threads of this process: what they leave, and how they go on.
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/tensors/source.h"
+#include "harness/model/class_rows.h"
+#include "harness/train/checkpoint.h"
+#include "harness/train/setup.h"
+#include "harness/train/trainer.h"
+#include "tests/harness/train/train_support.h"
+#include "tests/support/catch.h"
+#include "tests/support/thread_ranks.h"
+
+using namespace qcface;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// What the command line does on every rank.
+void train_on_ranks(int ranks, std::vector<std::string> arguments) {
+  run_ranks(ranks, [&](Communicator& communicator) {
+    CLI::App app;
+    OptionTable table(app);
+    train::TrainOptions options;
+    train::add_train_options(table, options);
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app.parse(reversed);
+    const auto run = train::settle_run(table, options, communicator);
+    train::run_training(options, train::run_configuration(table), run.resume, communicator);
+  });
+}
+
+std::vector<std::string> begin(const fs::path& run, const std::string& head, const std::vector<std::string>& extra,
+                               const std::string& batch = "8") {
+  std::vector<std::string> arguments{
+      "--arch", "mini", "--embed_dims", "32", "--loss_model", head, "--phase", "norm", "--lambda_g", "0.1",
+      "--data_dirs", (test::small_faces() / "train").string(), "--eval-data",
+      (test::small_faces() / "verify").string(), "--batch-size", batch, "--epochs", "2", "--lr", "0.01",
+      "--lr-schedule", "cosine", "--augment", "aligned", "--workers", "0", "--threads", "1", "--device", "cpu",
+      "--scale", "16", "--no-report", "--pth-save-fold", run.string()};
+  arguments.insert(arguments.end(), extra.begin(), extra.end());
+  return arguments;
+}
+
+std::vector<float> class_weights(const fs::path& checkpoint) {
+  const TensorSource file = open_tensors(checkpoint);
+  const auto rows = model::ClassRows::find(file, "head.weight", 32);
+  REQUIRE(rows.has_value());
+  std::vector<float> values(static_cast<std::size_t>(rows->classes() * 32));
+  rows->copy(0, values);
+  return values;
+}
+
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    size += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return std::sqrt(difference / size);
+}
+
+/// Tensors of both, but for the parts that ranks wrote, are these far apart at most.
+void require_close(const fs::path& ours, const fs::path& theirs, double limit) {
+  const TensorSource a = open_tensors(ours), b = open_tensors(theirs);
+  int compared = 0;
+  for (const TensorView& view : b.tensors()) {
+    if (!view.name.starts_with("backbone.") || view.dtype != Dtype::kF32) continue;
+    INFO(view.name);
+    REQUIRE(distance(a.at(view.name).to_float(), view.to_float()) <= limit);
+    ++compared;
+  }
+  REQUIRE(compared > 20);
+  REQUIRE(distance(class_weights(ours), class_weights(theirs)) <= limit);
+}
+
+}  // namespace
+
+TEST_CASE("rank runs: with shared batch norm any number of ranks trains the same network") {
+  test::TemporaryFolder folder;
+  for (const std::string head : {"qcface", "qcface-cur", "adaface"}) {
+    const fs::path one = folder / (head + "-1");
+    train_on_ranks(1, begin(one, head, {"--sync-bn"}));
+    for (const int ranks : {2, 3}) {
+      const fs::path run = folder / fmt::format("{}-{}", head, ranks);
+      train_on_ranks(ranks, begin(run, head, {"--sync-bn"}));
+      INFO(head << ", " << ranks << " ranks");
+      require_close(test::newest_checkpoint(run), test::newest_checkpoint(one), 1e-3);
+      const std::vector<std::string> ours = test::losses(run), theirs = test::losses(one);
+      REQUIRE(ours.size() == theirs.size());
+      for (std::size_t i = 0; i < ours.size(); ++i)
+        REQUIRE(std::abs(std::stod(ours[i]) / std::stod(theirs[i]) - 1) <= 1e-3);
+    }
+  }
+}
+
+TEST_CASE("rank runs: the same seed and number of ranks give the same bits, stopped and resumed or not") {
+  test::TemporaryFolder folder;
+  train_on_ranks(2, begin(folder / "whole", "qcface", {}));
+  train_on_ranks(2, begin(folder / "stopped", "qcface", {"--max-steps", "3"}));
+  train_on_ranks(2, {"--resume", (folder / "stopped").string(), "--max-steps", "0"});
+  const fs::path whole = test::newest_checkpoint(folder / "whole"),
+                 stopped = test::newest_checkpoint(folder / "stopped");
+  REQUIRE(fs::is_directory(whole));
+  const TensorSource a = open_tensors(whole), b = open_tensors(stopped);
+  REQUIRE(a.tensors().size() == b.tensors().size());
+  for (const TensorView& view : a.tensors()) {
+    INFO(view.name);
+    const TensorView& other = b.at(view.name);
+    REQUIRE(view.bytes == other.bytes);
+    REQUIRE(std::equal(view.data, view.data + view.bytes, other.data));
+  }
+  REQUIRE(test::losses(folder / "whole") == test::losses(folder / "stopped"));
+}
+
+TEST_CASE("rank runs: a checkpoint goes on with another number of ranks, and is read like any other") {
+  test::TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  train_on_ranks(3, begin(run, "qcface", {"--sync-bn", "--max-steps", "2"}));
+  train_on_ranks(1, begin(folder / "one", "qcface", {"--sync-bn"}));
+  train_on_ranks(2, {"--resume", run.string(), "--max-steps", "5"});
+  train_on_ranks(1, {"--resume", run.string(), "--max-steps", "0"});
+  const fs::path last = test::newest_checkpoint(run);
+  REQUIRE(fs::is_regular_file(last));
+  require_close(last, test::newest_checkpoint(folder / "one"), 1e-3);
+  REQUIRE(fs::is_directory(run / "checkpoints" / "step-000000005.safetensors"));
+  const auto measured = test::qcface({"eval", "verify", "--weights",
+                                      (run / "checkpoints" / "step-000000005.safetensors").string(), "--data",
+                                      (test::small_faces() / "verify").string(), "--out", (folder / "out").string()});
+  INFO(measured.output);
+  REQUIRE(measured.ok());
+}
+
+TEST_CASE("rank runs: too small a batch, and too few pictures in the last one, are refused") {
+  test::TemporaryFolder folder;
+  REQUIRE_THROWS_WITH(train_on_ranks(3, begin(folder / "a", "qcface", {}, "4")),
+                      test::contains("--batch-size 4 over 3 processes: each needs 2 pictures, so a batch of 6"));
+  REQUIRE_THROWS_WITH(train_on_ranks(2, begin(folder / "b", "qcface", {}, "27")),
+                      test::contains("the last batch of an epoch would hold 3 pictures"));
+}
