@@ -11,7 +11,8 @@
 //   at its end before the others   the watcher writes one line that names it and ends all processes
 //   alive, not in the collective   after MpiOptions::timeout those that wait throw an Error that says who is missing, where
 //                                  it is and for how long
-//   left by an exception           its main calls end_all_ranks()
+//   left by an exception           its main says the error and calls end_all_ranks(); one that calls exit() with MPI open does
+//                                  so as well
 #pragma once
 
 #include <cstddef>

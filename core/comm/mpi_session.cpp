@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -21,11 +22,24 @@ constexpr std::size_t kMostStaging = std::size_t{1} << 30;  // so that MPI can c
 // Never destroyed: a process that leaves by an error leaves the watch at work until end_all_ranks().
 std::mutex session_mutex;
 MpiSession* session = nullptr;
+int session_rank = 0;
 
 std::string own_host() {
   char name[256] = {};
   if (::gethostname(name, sizeof(name) - 1) != 0) return "unknown";
   return std::string(name).substr(0, kHostBytes - 1);
+}
+
+/// For a process that calls exit() or leaves main with MPI open, which launchers may take for its work done: the others would
+/// wait. Not for one that has said its error and called end_all_ranks().
+void end_unless_closed() {
+  if (!mpi_is_open()) return;
+  try {
+    log::error("rank {} (host {}) ends without having closed its communicator: all processes are ended",
+               session_rank, own_host());
+  } catch (...) {  // nothing can be written
+  }
+  end_all_ranks(1);
 }
 
 void gather_hosts(MPI_Comm comm, MpiSession& opened) {
@@ -80,7 +94,10 @@ int start_mpi(MpiSession& opened) {
         "srun: see srun --mpi=list); start it with the mpirun of that one, or build it anew with the other",
         launch.launcher, launch.size, size, mpi_library());
   }
+  session_rank = opened.rank;
+  spdlog::default_logger();  // made before, so that it is there until end_unless_closed() has run
   set_mpi_open(true);
+  std::atexit(end_unless_closed);
   return provided;
 }
 
