@@ -128,17 +128,18 @@ ExitAfter::~ExitAfter() {
 
 MpiSession& open_mpi(const MpiOptions& options, MPI_Comm* own) {
   const std::lock_guard lock(session_mutex);
-  require(options.silence_s > 0 && options.timeout_s > 0 && options.staging_bytes > 0 &&
-              options.staging_bytes <= kMostStaging,
-          "MPI: silence {} s, timeout {} s, staging {} bytes: expected numbers above 0, and at most {} bytes",
-          options.silence_s, options.timeout_s, options.staging_bytes, kMostStaging);
+  require(options.silence_s > 0 && options.timeout_s > 0 && options.opening_s > 0 &&
+              options.staging_bytes > 0 && options.staging_bytes <= kMostStaging,
+          "MPI: silence {} s, timeout {} s, opening {} s, staging {} bytes: expected numbers above 0, and at "
+          "most {} bytes",
+          options.silence_s, options.timeout_s, options.opening_s, options.staging_bytes, kMostStaging);
   require(session == nullptr || session->open > 0, "MPI is closed: a process can open it once");
   const Launch launch = this_launch();
   const ExitAfter guard(
       options.timeout_s,
       fmt::format("MPI did not open within {:.0f} s: one of the {} processes did not start, was stopped or "
                   "cannot be reached (this is rank {} on host {})",
-                  options.timeout_s, launch.size, launch.rank, own_host()));
+                  options.opening_s, launch.size, launch.rank, own_host()));
   if (session != nullptr) {
     require(session->made < MpiWatch::kMostCommunicators, "MPI: more than {} communicators in one process",
             MpiWatch::kMostCommunicators);

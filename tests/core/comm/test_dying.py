@@ -135,6 +135,16 @@ def main():
         name = f"{mode} of rank 2 of 3"
         if wanted(name):
             fine &= check(name, start(3, mode, 2), seconds + SPARE, words)
+    name = "a rank that does not come to the start"
+    if wanted(name):
+        run = start(3, "late", 1)  # ends before it has printed all ranks
+        run.ranks = 1
+        fine &= check(name, run, SPARE, ["error: MPI did not open within 15 s: one of the 3 processes"])
+    name = "kill -9 of the launcher"
+    if wanted(name):
+        run = start(3, "none", 0)
+        os.kill(run.process.pid, signal.SIGKILL)
+        fine &= check(name, run, SILENCE + SPARE, [], launcher_may_speak=True)
     name = "start by another MPI's mpirun"
     if options.foreign and wanted(name):
         run = Run(options.foreign, options.program, 3, "none", 0)
