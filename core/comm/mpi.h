@@ -7,11 +7,13 @@
 // A process that is lost must not leave the others waiting. In every process a thread watches one other process:
 //
 //   killed, crashed                the launcher (mpirun, srun --kill-on-bad-exit) ends the others; else as the next line
-//   stopped (SIGSTOP), cut off     after MpiOptions::silence its watcher writes one line that names it and ends all processes
+//   not there at the start         after MpiOptions::opening_s the others say so and end
+//   stopped (SIGSTOP), cut off     after MpiOptions::silence_s its watcher writes one line that names it and ends all processes
 //   at its end before the others   the watcher writes one line that names it and ends all processes
-//   alive, not in the collective   after MpiOptions::timeout those that wait throw an Error that says who is missing, where
+//   alive, not in the collective   after MpiOptions::timeout_s those that wait throw an Error that says who is missing, where
 //                                  it is and for how long
-//   left by an exception           its main calls end_all_ranks()
+//   left by an exception           its main says the error and calls end_all_ranks(); one that calls exit() with MPI open does
+//                                  so as well
 #pragma once
 
 #include <cstddef>
@@ -33,7 +35,8 @@ struct DeviceCopies {
 struct MpiOptions {
   double silence_s =
       20;  // how long a process may give no sign of life. Its threads, not its work: those always run
-  double timeout_s = 600;  // how long one wait within a collective may take, and opening MPI
+  double timeout_s = 600;  // how long one wait within a collective may take
+  double opening_s = 50;   // how long opening MPI may take, which waits for the slowest process to start
   std::size_t staging_bytes = std::size_t{32}
                               << 20;  // memory for arrays on their way, about twice this a communicator
   bool watch = true;                  // false: no such thread, as where MPI lets only one thread call it

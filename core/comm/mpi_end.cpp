@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include "core/comm/mpi.h"
 #include "core/comm/mpi_session.h"
@@ -13,6 +15,7 @@ namespace qcface {
 namespace {
 
 constexpr unsigned kMostSeconds = 5;  // for MPI_Abort
+constexpr auto kForwarding = std::chrono::milliseconds(300);
 
 std::atomic<bool> is_open{false};
 std::atomic<bool> is_ending{false};
@@ -45,6 +48,8 @@ void end_all_ranks(int status) noexcept {
   } catch (...) {  // a full disk, say: no reason to stay
   }
   std::fflush(nullptr);
+  // Hydra's proxies end without forwarding what they have not read yet, and that would be the line that says why.
+  std::this_thread::sleep_for(kForwarding);
   MPI_Abort(MPI_COMM_WORLD, status == 0 ? 1 : status);
   ::_exit(status == 0 ? 1 : status);
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdlib>
 #include <utility>
 
 #include "core/comm/launch.h"
@@ -21,11 +22,24 @@ constexpr std::size_t kMostStaging = std::size_t{1} << 30;  // so that MPI can c
 // Never destroyed: a process that leaves by an error leaves the watch at work until end_all_ranks().
 std::mutex session_mutex;
 MpiSession* session = nullptr;
+int session_rank = 0;
 
 std::string own_host() {
   char name[256] = {};
   if (::gethostname(name, sizeof(name) - 1) != 0) return "unknown";
   return std::string(name).substr(0, kHostBytes - 1);
+}
+
+/// For a process that calls exit() or leaves main with MPI open, which launchers may take for its work done: the others would
+/// wait. Not for one that has said its error and called end_all_ranks().
+void end_unless_closed() {
+  if (!mpi_is_open()) return;
+  try {
+    log::error("rank {} (host {}) ends without having closed its communicator: all processes are ended",
+               session_rank, own_host());
+  } catch (...) {  // nothing can be written
+  }
+  end_all_ranks(1);
 }
 
 void gather_hosts(MPI_Comm comm, MpiSession& opened) {
@@ -80,7 +94,10 @@ int start_mpi(MpiSession& opened) {
         "srun: see srun --mpi=list); start it with the mpirun of that one, or build it anew with the other",
         launch.launcher, launch.size, size, mpi_library());
   }
+  session_rank = opened.rank;
+  spdlog::default_logger();  // made before, so that it is there until end_unless_closed() has run
   set_mpi_open(true);
+  std::atexit(end_unless_closed);
   return provided;
 }
 
@@ -111,17 +128,18 @@ ExitAfter::~ExitAfter() {
 
 MpiSession& open_mpi(const MpiOptions& options, MPI_Comm* own) {
   const std::lock_guard lock(session_mutex);
-  require(options.silence_s > 0 && options.timeout_s > 0 && options.staging_bytes > 0 &&
-              options.staging_bytes <= kMostStaging,
-          "MPI: silence {} s, timeout {} s, staging {} bytes: expected numbers above 0, and at most {} bytes",
-          options.silence_s, options.timeout_s, options.staging_bytes, kMostStaging);
+  require(options.silence_s > 0 && options.timeout_s > 0 && options.opening_s > 0 &&
+              options.staging_bytes > 0 && options.staging_bytes <= kMostStaging,
+          "MPI: silence {} s, timeout {} s, opening {} s, staging {} bytes: expected numbers above 0, and at "
+          "most {} bytes",
+          options.silence_s, options.timeout_s, options.opening_s, options.staging_bytes, kMostStaging);
   require(session == nullptr || session->open > 0, "MPI is closed: a process can open it once");
   const Launch launch = this_launch();
   const ExitAfter guard(
       options.timeout_s,
       fmt::format("MPI did not open within {:.0f} s: one of the {} processes did not start, was stopped or "
                   "cannot be reached (this is rank {} on host {})",
-                  options.timeout_s, launch.size, launch.rank, own_host()));
+                  options.opening_s, launch.size, launch.rank, own_host()));
   if (session != nullptr) {
     require(session->made < MpiWatch::kMostCommunicators, "MPI: more than {} communicators in one process",
             MpiWatch::kMostCommunicators);

@@ -5,18 +5,25 @@
 #include <cstdlib>
 #include <thread>
 
+#include "core/comm/launch.h"
 #include "core/error.h"
 #include "tests/core/comm/ranks.h"
 
 namespace qcface::test {
 
 void loop(const std::vector<std::string>& arguments) {
-  require(arguments.size() == 6, "loop SILENCE TIMEOUT STEPS none|return|exit|sleep|throw RANK");
+  require(arguments.size() == 6, "loop SILENCE TIMEOUT STEPS none|return|exit|sleep|throw|late RANK");
   MpiOptions options;
   options.silence_s = std::atof(arguments[1].c_str());
   options.timeout_s = std::atof(arguments[2].c_str());
   const int steps = std::atoi(arguments[3].c_str()), lost = std::atoi(arguments[5].c_str());
   const std::string& mode = arguments[4];
+  options.opening_s = 15;
+  if (mode == "late" && this_launch().rank == lost) {
+    std::printf("rank %d of %d pid %d\n", lost, this_launch().size, static_cast<int>(::getpid()));
+    std::fflush(stdout);
+    std::this_thread::sleep_for(std::chrono::hours(1));
+  }
   const auto comm = make_mpi_communicator(options);
   std::printf("rank %d of %d pid %d\n", comm->rank(), comm->size(), static_cast<int>(::getpid()));
   std::fflush(stdout);

@@ -1,0 +1,36 @@
+// Collectives for arrays on GPUs, by NCCL. Arrays on the host go to another communicator, which also brings the ranks together.
+//
+// NOT RUN YET: written and compiled without a GPU at hand. Only its kernel (nn/cuda/reduce_parts.h) has been tested, emulated.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "core/comm/communicator.h"
+
+namespace qcface::nn {
+
+struct NcclOptions {
+  int device = 0;  // this rank's GPU: one of its own, NCCL takes no two ranks on one
+  double timeout_s =
+      600;  // how long NCCL may take to connect or to start a collective, and wait() for the stream
+  std::size_t workspace_bytes = std::size_t{64}
+                                << 20;  // on the device, for arrays of all ranks; the same on every rank
+};
+
+/// Where the contract of communicator.h differs: a sum of more than workspace_bytes / ranks is NCCL's, whose order is its own
+/// (the same bits on every rank, and again in a run with the same GPUs and version); smaller ones, maxima and log-sum-exp are
+/// gathered and reduced in the order of the ranks.
+class DeviceCommunicator : public Communicator {
+ public:
+  /// Returns when the work on `stream` is done, in the way that a lost rank does not leave this one waiting: polls NCCL and the
+  /// other communicator, and throws after the timeout. In place of a synchronisation behind collectives.
+  virtual void wait(void* stream) = 0;
+};
+
+/// Made by all ranks together. `host` is borrowed. Errors: no CUDA or no NCCL in this build; libnccl.so.2 that cannot be loaded;
+/// two ranks on one GPU; what NCCL reports. After an Error of NCCL or of a timeout its work is aborted, and the ranks can only be
+/// ended.
+std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator& host, const NcclOptions& options);
+
+}  // namespace qcface::nn
