@@ -24,8 +24,7 @@ std::vector<std::string> texts_of_ranks(Communicator& communicator, const std::s
   communicator.all_gather(array_of(row.data(), 1, width), array_of(rows.data(), count, width));
   std::vector<std::string> texts;
   for (std::size_t r = 0; r < ranks; ++r)
-    texts.push_back(
-        rows.substr(r * static_cast<std::size_t>(width), static_cast<std::size_t>(sizes[r])));
+    texts.push_back(rows.substr(r * static_cast<std::size_t>(width), static_cast<std::size_t>(sizes[r])));
   return texts;
 }
 

@@ -22,17 +22,17 @@ struct DtypeFacts {
   std::size_t bytes;
 };
 constexpr std::array<DtypeFacts, 12> kDtypeFacts{{{"F64", 8},
-                                              {"F32", 4},
-                                              {"F16", 2},
-                                              {"BF16", 2},
-                                              {"I64", 8},
-                                              {"I32", 4},
-                                              {"I16", 2},
-                                              {"I8", 1},
-                                              {"U8", 1},
-                                              {"BOOL", 1},
-                                              {"U32", 4},
-                                              {"U64", 8}}};
+                                                  {"F32", 4},
+                                                  {"F16", 2},
+                                                  {"BF16", 2},
+                                                  {"I64", 8},
+                                                  {"I32", 4},
+                                                  {"I16", 2},
+                                                  {"I8", 1},
+                                                  {"U8", 1},
+                                                  {"BOOL", 1},
+                                                  {"U32", 4},
+                                                  {"U64", 8}}};
 
 float half_to_float(std::uint16_t h) {
   const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000u) << 16;

@@ -1,6 +1,5 @@
 #include "harness/cli/model_flags.h"
 
-
 #include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
 #include "harness/model/device_choice.h"

@@ -53,7 +53,8 @@ void log_as_rank(int rank) {
   if (rank == 0) return;
   Progress::turn_off();
   logger()->set_level(spdlog::level::warn);
-  for (const spdlog::sink_ptr& sink : logger()->sinks()) sink->set_pattern(fmt::format("%l: rank {}: %v", rank));
+  for (const spdlog::sink_ptr& sink : logger()->sinks())
+    sink->set_pattern(fmt::format("%l: rank {}: %v", rank));
 }
 
 void log_to_file(const std::filesystem::path& path) {

@@ -6,8 +6,8 @@
 
 #include "core/error.h"
 #include "harness/console/interrupt.h"
-#include "harness/model/model.h"
 #include "harness/model/class_rows.h"
+#include "harness/model/model.h"
 #include "harness/model/tensor_file.h"
 #include "nn/optimiser.h"
 

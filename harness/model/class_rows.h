@@ -29,8 +29,8 @@ class ClassRows {
             bool rows_first = false);
   /// The tensor of that name or its parts; nothing where the file has neither. Throws Error naming the part that leaves a gap
   /// or is of another width.
-  static std::optional<ClassRows> find(const TensorSource& file, const std::string& tensor, std::int64_t width,
-                                       bool rows_first = false);
+  static std::optional<ClassRows> find(const TensorSource& file, const std::string& tensor,
+                                       std::int64_t width, bool rows_first = false);
 
   std::int64_t classes() const { return classes_; }
   /// Rows first, first + 1, ... as many as `rows` has room for.

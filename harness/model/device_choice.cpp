@@ -14,10 +14,11 @@ int gpu_of_rank(std::span<const int> gpus, const Communicator& communicator) {
     return here == 1 || count == 0 ? gpus[0] : (gpus[0] + communicator.local_rank()) % count;
   }
   const std::string named = fmt::format("{}", fmt::join(gpus, " "));
-  require_usage(communicator.size() > 1,
-                "--gpu_id {}: a process trains on one GPU, but {} are named; start one for each: mpirun -n {} "
-                "qcface train --gpu_id {} ... (docs/scale.md)",
-                named, gpus.size(), gpus.size(), named);
+  require_usage(
+      communicator.size() > 1,
+      "--gpu_id {}: a process trains on one GPU, but {} are named; start one for each: mpirun -n {} "
+      "qcface train --gpu_id {} ... (docs/scale.md)",
+      named, gpus.size(), gpus.size(), named);
   require_usage(static_cast<int>(gpus.size()) == here,
                 "--gpu_id {}: {} GPUs are named for the {} processes on this machine: name one for each",
                 named, gpus.size(), here);

@@ -12,7 +12,6 @@ namespace {
 
 constexpr const char* kCounter = ".num_batches_tracked";
 
-
 constexpr const char* kSlot = "slot0.";
 constexpr const char* kBackbone = "backbone.";
 constexpr std::int64_t kRowsAtOnce = 1024;  // of class weights, on their way from and to the backend
@@ -91,8 +90,8 @@ void read_class_weights(const TensorSource& file, nn::Head& head, nn::TensorRole
   const auto stored = ClassRows::find(file, name, width, rows_first);
   if (!stored) file.at(name);  // which says what is missing
   require(stored->classes() == head.classes(),
-          "{}: {} has {} classes, expected {}: the file was trained on another set of identities", file.path(),
-          name, stored->classes(), head.classes());
+          "{}: {} has {} classes, expected {}: the file was trained on another set of identities",
+          file.path(), name, stored->classes(), head.classes());
   const Share own = head.own_classes();
   std::vector<float> rows;
   for (std::int64_t first = 0; first < own.count; first += kRowsAtOnce) {
@@ -143,7 +142,9 @@ void TensorWriter::add_class_part(const nn::Head& head, nn::TensorRole role) {
   float* const rows = room(static_cast<std::size_t>(own.count * head.width()));
   head.copy_out(role, 0, {rows, static_cast<std::size_t>(own.count * head.width())});
   tensors_.push_back({fmt::format("{}{}", class_part_prefix(prefix_of(role) + "head.weight"), own.first),
-                      Dtype::kF32, {own.count, head.width()}, rows});
+                      Dtype::kF32,
+                      {own.count, head.width()},
+                      rows});
 }
 
 void TensorWriter::add_vector(const std::string& name, std::span<const float> values) {

@@ -176,7 +176,8 @@ void prune_checkpoints(const fs::path& written, int keep) {
   const auto own = std::find_if(files.begin(), files.end(), [&](const auto& f) { return f.path == written; });
   const auto surplus = (own == files.end() ? 0 : own - files.begin() + 1) - keep;
   std::error_code ignored;  // a file that cannot be removed costs space, not the run
-  for (std::ptrdiff_t i = 0; i < surplus; ++i) fs::remove_all(files[static_cast<std::size_t>(i)].path, ignored);
+  for (std::ptrdiff_t i = 0; i < surplus; ++i)
+    fs::remove_all(files[static_cast<std::size_t>(i)].path, ignored);
   for (const fs::path& path : entries(folder)) {
     if (path.extension() == ".tmp") fs::remove_all(path, ignored);
   }

@@ -157,8 +157,7 @@ std::int64_t take_by_name(const TensorSource& file, std::span<const std::string>
     }
     head.copy_in(nn::TensorRole::kValue, first, rows);
   }
-  return std::count_if(now.begin(), now.end(),
-                       [&](const std::string& name) { return old_label(name) >= 0; });
+  return std::count_if(now.begin(), now.end(), [&](const std::string& name) { return old_label(name) >= 0; });
 }
 
 void take_state(const TensorSource& file, nn::Head& head) {

@@ -97,8 +97,9 @@ void check_batches(const TrainOptions& o, std::int64_t size, std::int64_t batche
           "smaller batch",
           size, batch);
   require(batch >= 2 * ranks * o.accumulate,
-          "--batch-size {} over {} processes{}: each needs 2 pictures, so a batch of {} at least", batch, ranks,
-          o.accumulate > 1 ? fmt::format(" in {} parts each", o.accumulate) : "", 2 * ranks * o.accumulate);
+          "--batch-size {} over {} processes{}: each needs 2 pictures, so a batch of {} at least", batch,
+          ranks, o.accumulate > 1 ? fmt::format(" in {} parts each", o.accumulate) : "",
+          2 * ranks * o.accumulate);
   const std::int64_t last = size % batch;
   require(o.drop_last || last == 0 || last >= 2 * ranks,
           "the last batch of an epoch would hold {} ({} pictures, --batch-size {}{}), for which batch "
@@ -151,7 +152,8 @@ Run::Run(const TrainOptions& o, const nn::DeviceChoice& device, const OptionTabl
     : options(o),
       communicator(ranks),
       folder(o.pth_save_fold),
-      threads(settle_threads(own_threads(o, ranks), 2 * o.workers)),  // a verification loads beside the training
+      threads(
+          settle_threads(own_threads(o, ranks), 2 * o.workers)),  // a verification loads beside the training
       eval_sets(read_eval_sets(o)),
       set(scan_training_set(o)),
       engine(nn::make_backend(device, o.precision, threads),
@@ -256,9 +258,7 @@ void Run::save() {
   if (leads()) prune_checkpoints(path, options.keep_last);
 }
 
-bool Run::saved() const {
-  return last_checkpoint == checkpoint_path(folder, state.global_step);
-}
+bool Run::saved() const { return last_checkpoint == checkpoint_path(folder, state.global_step); }
 
 std::string Run::advice(std::int64_t step, double lr) const {
   const std::string checkpoint = last_checkpoint.empty() ? "none yet" : last_checkpoint.string();

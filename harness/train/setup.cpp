@@ -50,8 +50,9 @@ SettledRun settle_resume(OptionTable& table, TrainOptions& options, const std::s
                               : run_of_checkpoint(folder ? named / "checkpoints" / "any" : named).string();
   std::optional<RunLock> lock;
   if (chosen.empty()) lock.emplace(run);
-  CheckpointFacts facts =
-      read_checkpoint_facts(!chosen.empty() ? fs::path(chosen) : folder ? latest_checkpoint(named) : named);
+  CheckpointFacts facts = read_checkpoint_facts(!chosen.empty() ? fs::path(chosen)
+                                                : folder        ? latest_checkpoint(named)
+                                                                : named);
 
   const OptionTable::Json wanted = table.resolved();
   for (const std::string& key : table.keys()) {
@@ -105,7 +106,8 @@ SettledRun settle_run(OptionTable& table, TrainOptions& options, Communicator& c
   const bool leading = leads(communicator);
   std::optional<SettledRun> run;
   if (leading) run.emplace(settle(table, options, true, {}));
-  const std::string chosen = leaders_text(communicator, leading && run->resume ? run->resume->path.string() : "");
+  const std::string chosen =
+      leaders_text(communicator, leading && run->resume ? run->resume->path.string() : "");
   if (!leading) run.emplace(settle(table, options, false, chosen));
   return std::move(*run);
 }

@@ -91,9 +91,10 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
       "--accumulate", o.accumulate, 1, kMostParts,
       "Compute each batch in this many parts, to save memory: activations of one part at a time; "
       "one update a batch");
-  table.add_flag("--sync-bn", o.sync_bn,
-                 "With several processes: batch norm takes its statistics over the whole batch, so that their "
-                 "number does not change what is learned; without it over the pictures of one process");
+  table.add_flag(
+      "--sync-bn", o.sync_bn,
+      "With several processes: batch norm takes its statistics over the whole batch, so that their "
+      "number does not change what is learned; without it over the pictures of one process");
   add_augment_option(table, o.augment);
   table.add_flag("--jpeg-swap-rb", o.jpeg_swap_rb,
                  "Reproduce the published augmentation's exchange of red and blue inside its JPEG step");
@@ -164,7 +165,7 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
 constexpr std::array<std::string_view, 21> kChangeable{
     "workers", "epochs",     "print-freq", "pth-save-fold", "pth-save-epoch", "vis_mag",    "config",
     "resume",  "device",     "threads",    "max-steps",     "eval-data",      "eval-epoch", "degrade-data",
-    "best-by", "save-steps", "keep-last",  "no-report",     "gpu_id",         "data_dirs", "timeout"};
+    "best-by", "save-steps", "keep-last",  "no-report",     "gpu_id",         "data_dirs",  "timeout"};
 
 }  // namespace
 

@@ -84,9 +84,9 @@ class PointwiseLayer final : public CompiledLayer {
     double* const sums = static_cast<double*>(call.scratch);
     double* const totals = sums + sum_bytes(3) / sizeof(double);
     double* const of_ranks = totals + total_bytes(3) / sizeof(double);  // of dz and dz (x - mean)
-    float* const factors = reinterpret_cast<float*>(
-        static_cast<std::byte*>(call.scratch) +
-        aligned_bytes(sum_bytes(3) + total_bytes(3) + total_bytes(2)));
+    float* const factors =
+        reinterpret_cast<float*>(static_cast<std::byte*>(call.scratch) +
+                                 aligned_bytes(sum_bytes(3) + total_bytes(3) + total_bytes(2)));
     const bool need_sums = layer_.batch_norm || layer_.slope >= 0;
     const auto sum = [&](std::int64_t plane) {
       backend_.kernels().backward_sums(floats(call.x) + plane * plane_floats(),

@@ -27,7 +27,8 @@ struct ExtractOptions {
   data::Preparation preparation;
   FlipFusion flip = FlipFusion::kNone;  // anything but kNone runs the mirrored pictures too
   ProgressCallback progress;
-  Communicator* ranks = nullptr;  // over which NetworkFeatures shares the work out; none: this process does it
+  Communicator* ranks =
+      nullptr;  // over which NetworkFeatures shares the work out; none: this process does it
 };
 
 struct Embeddings {

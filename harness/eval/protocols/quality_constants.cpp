@@ -77,8 +77,8 @@ void QualityConstants::settle(const OptionTable& table, const std::string& named
   }
   const auto contradicts = [&](const char* key, From needed) {
     require_usage(from_ == needed || !table.given(key),
-                  "--{} and --qmf {} contradict each other: choose --qmf {}", key, qcface::name_of(kChoices, from_),
-                  qcface::name_of(kChoices, needed));
+                  "--{} and --qmf {} contradict each other: choose --qmf {}", key,
+                  qcface::name_of(kChoices, from_), qcface::name_of(kChoices, needed));
   };
   contradicts("alpha", From::kGiven);
   contradicts("beta", From::kGiven);

@@ -128,8 +128,10 @@ TEST_CASE("a verification pack serves as a set, and its pairs have to be measura
   network.parameters().initialise(1);
   std::vector<train::EvalSet> sets = train::read_eval_sets(options);
   REQUIRE(sets.at(0).name == "lfw.bin");
-  const double of_pack = train::verify_set(network, sets[0], options, 1, *alone).figures.at("accuracy").get<double>();
-  CHECK(of_pack == train::verify_set(network, sets[1], options, 1, *alone).figures.at("accuracy").get<double>());
+  const double of_pack =
+      train::verify_set(network, sets[0], options, 1, *alone).figures.at("accuracy").get<double>();
+  CHECK(of_pack ==
+        train::verify_set(network, sets[1], options, 1, *alone).figures.at("accuracy").get<double>());
   options.eval_data = {(folder / "same.bin").string()};
   CHECK_THROWS_WITH(train::read_eval_sets(options),
                     test::contains("--eval-data ") && test::contains("both kinds are needed"));

@@ -1,4 +1,5 @@
 // Whole runs on several ranks, which here are threads of this process: what they leave, and how they go on.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -32,14 +33,26 @@ void train_on_ranks(int ranks, std::vector<std::string> arguments) {
   });
 }
 
-std::vector<std::string> begin(const fs::path& run, const std::string& head, const std::vector<std::string>& extra,
-                               const std::string& batch = "8") {
-  std::vector<std::string> arguments{
-      "--arch", "mini", "--embed_dims", "32", "--loss_model", head, "--phase", "norm", "--lambda_g", "0.1",
-      "--data_dirs", (test::small_faces() / "train").string(), "--eval-data",
-      (test::small_faces() / "verify").string(), "--batch-size", batch, "--epochs", "2", "--lr", "0.01",
-      "--lr-schedule", "cosine", "--augment", "aligned", "--workers", "0", "--threads", "1", "--device", "cpu",
-      "--scale", "16", "--no-report", "--pth-save-fold", run.string()};
+std::vector<std::string> begin(const fs::path& run, const std::string& head,
+                               const std::vector<std::string>& extra, const std::string& batch = "8") {
+  std::vector<std::string> arguments{"--arch",        "mini",
+                                     "--embed_dims",  "32",
+                                     "--loss_model",  head,
+                                     "--phase",       "norm",
+                                     "--lambda_g",    "0.1",
+                                     "--data_dirs",   (test::small_faces() / "train").string(),
+                                     "--eval-data",   (test::small_faces() / "verify").string(),
+                                     "--batch-size",  batch,
+                                     "--epochs",      "2",
+                                     "--lr",          "0.01",
+                                     "--lr-schedule", "cosine",
+                                     "--augment",     "aligned",
+                                     "--workers",     "0",
+                                     "--threads",     "1",
+                                     "--device",      "cpu",
+                                     "--scale",       "16",
+                                     "--no-report",   "--pth-save-fold",
+                                     run.string()};
   arguments.insert(arguments.end(), extra.begin(), extra.end());
   return arguments;
 }
@@ -77,24 +90,37 @@ void require_close(const fs::path& ours, const fs::path& theirs, double limit) {
   REQUIRE(distance(class_weights(ours), class_weights(theirs)) <= limit);
 }
 
+/// Largest relative difference of the losses of two runs of as many steps.
+double loss_distance(const fs::path& ours, const fs::path& theirs) {
+  const std::vector<std::string> a = test::losses(ours), b = test::losses(theirs);
+  REQUIRE(a.size() == b.size());
+  double largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    largest = std::max(largest, std::abs(std::stod(a[i]) / std::stod(b[i]) - 1));
+  return largest;
+}
+
 }  // namespace
 
+// A training amplifies roundings: with this rate, eight steps and another number of threads one rank alone differs from itself
+// by up to 1e-4.
 TEST_CASE("rank runs: with shared batch norm any number of ranks trains the same network") {
   test::TemporaryFolder folder;
-  for (const std::string head : {"qcface", "qcface-cur", "adaface"}) {
+  for (int kind = 0; kind < qcf_head_count(); ++kind) {
+    const std::string head = qcf_head_name(static_cast<qcf_head_kind>(kind));
     const fs::path one = folder / (head + "-1");
     train_on_ranks(1, begin(one, head, {"--sync-bn"}));
-    for (const int ranks : {2, 3}) {
+    for (const int ranks : head == "qcface" ? std::vector{2, 3, 4} : std::vector{2}) {
       const fs::path run = folder / fmt::format("{}-{}", head, ranks);
       train_on_ranks(ranks, begin(run, head, {"--sync-bn"}));
       INFO(head << ", " << ranks << " ranks");
       require_close(test::newest_checkpoint(run), test::newest_checkpoint(one), 1e-3);
-      const std::vector<std::string> ours = test::losses(run), theirs = test::losses(one);
-      REQUIRE(ours.size() == theirs.size());
-      for (std::size_t i = 0; i < ours.size(); ++i)
-        REQUIRE(std::abs(std::stod(ours[i]) / std::stod(theirs[i]) - 1) <= 1e-3);
+      REQUIRE(loss_distance(run, one) <= 1e-3);
     }
   }
+  // Without it each rank has statistics of its own.
+  train_on_ranks(2, begin(folder / "apart", "qcface", {}));
+  REQUIRE(loss_distance(folder / "apart", folder / "qcface-1") > 1e-2);
 }
 
 TEST_CASE("rank runs: the same seed and number of ranks give the same bits, stopped and resumed or not") {
@@ -127,17 +153,18 @@ TEST_CASE("rank runs: a checkpoint goes on with another number of ranks, and is 
   REQUIRE(fs::is_regular_file(last));
   require_close(last, test::newest_checkpoint(folder / "one"), 1e-3);
   REQUIRE(fs::is_directory(run / "checkpoints" / "step-000000005.safetensors"));
-  const auto measured = test::qcface({"eval", "verify", "--weights",
-                                      (run / "checkpoints" / "step-000000005.safetensors").string(), "--data",
-                                      (test::small_faces() / "verify").string(), "--out", (folder / "out").string()});
+  const auto measured = test::qcface(
+      {"eval", "verify", "--weights", (run / "checkpoints" / "step-000000005.safetensors").string(), "--data",
+       (test::small_faces() / "verify").string(), "--out", (folder / "out").string()});
   INFO(measured.output);
   REQUIRE(measured.ok());
 }
 
 TEST_CASE("rank runs: too small a batch, and too few pictures in the last one, are refused") {
   test::TemporaryFolder folder;
-  REQUIRE_THROWS_WITH(train_on_ranks(3, begin(folder / "a", "qcface", {}, "4")),
-                      test::contains("--batch-size 4 over 3 processes: each needs 2 pictures, so a batch of 6"));
+  REQUIRE_THROWS_WITH(
+      train_on_ranks(3, begin(folder / "a", "qcface", {}, "4")),
+      test::contains("--batch-size 4 over 3 processes: each needs 2 pictures, so a batch of 6"));
   REQUIRE_THROWS_WITH(train_on_ranks(2, begin(folder / "b", "qcface", {}, "27")),
                       test::contains("the last batch of an epoch would hold 3 pictures"));
 }
