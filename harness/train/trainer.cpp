@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -16,6 +17,7 @@
 #include "harness/train/mean_statistics.h"
 #include "harness/train/run.h"
 #include "harness/train/run_log.h"
+#include "nn/device_communicator.h"
 
 namespace qcface::train {
 namespace {
@@ -261,8 +263,17 @@ TrainResult run_training(const TrainOptions& options, const OptionTable::Json& c
       options.device, model::gpu_of_rank(options.gpu_id, communicator), options.precision);
   const std::filesystem::path folder(options.pth_save_fold);
   if (leads(communicator)) log_to_file(folder / "log.txt");
+  // Arrays on GPUs go from one to the other, those of the host as before.
+  std::unique_ptr<nn::DeviceCommunicator> between_devices;
+  if (device.kind == nn::DeviceKind::kCuda && communicator.size() > 1) {
+    nn::NcclOptions nccl;
+    nccl.device = device.index;
+    nccl.timeout_s = options.timeout;
+    between_devices = nn::make_nccl_communicator(communicator, nccl);
+  }
+  Communicator& ranks = between_devices ? *between_devices : communicator;
   limit_stop_time(kStopSeconds);
-  Run run(options, device, config, resume, communicator);
+  Run run(options, device, config, resume, ranks);
   limit_stop_time(0);
   if (run.leads()) write_file_atomically(folder / "config.json", config.dump(2) + "\n");
   run.take_over_folder();

@@ -35,23 +35,42 @@ void train_on_ranks(int ranks, std::vector<std::string> arguments) {
 
 std::vector<std::string> begin(const fs::path& run, const std::string& head,
                                const std::vector<std::string>& extra, const std::string& batch = "8") {
-  std::vector<std::string> arguments{"--arch",        "mini",
-                                     "--embed_dims",  "32",
-                                     "--loss_model",  head,
-                                     "--phase",       "norm",
-                                     "--lambda_g",    "0.1",
-                                     "--data_dirs",   (test::small_faces() / "train").string(),
-                                     "--eval-data",   (test::small_faces() / "verify").string(),
-                                     "--batch-size",  batch,
-                                     "--epochs",      "2",
-                                     "--lr",          "0.0001",
-                                     "--lr-schedule", "cosine",
-                                     "--augment",     "aligned",
-                                     "--workers",     "0",
-                                     "--threads",     "1",
-                                     "--device",      "cpu",
-                                     "--scale",       "16",
-                                     "--no-report", "--print-freq", "1",   "--pth-save-fold",
+  std::vector<std::string> arguments{"--arch",
+                                     "mini",
+                                     "--embed_dims",
+                                     "32",
+                                     "--loss_model",
+                                     head,
+                                     "--phase",
+                                     "norm",
+                                     "--lambda_g",
+                                     "0.1",
+                                     "--data_dirs",
+                                     (test::small_faces() / "train").string(),
+                                     "--eval-data",
+                                     (test::small_faces() / "verify").string(),
+                                     "--batch-size",
+                                     batch,
+                                     "--epochs",
+                                     "2",
+                                     "--lr",
+                                     "0.0001",
+                                     "--lr-schedule",
+                                     "cosine",
+                                     "--augment",
+                                     "aligned",
+                                     "--workers",
+                                     "0",
+                                     "--threads",
+                                     "1",
+                                     "--device",
+                                     "cpu",
+                                     "--scale",
+                                     "16",
+                                     "--no-report",
+                                     "--print-freq",
+                                     "1",
+                                     "--pth-save-fold",
                                      run.string()};
   arguments.insert(arguments.end(), extra.begin(), extra.end());
   return arguments;
@@ -105,7 +124,8 @@ double loss_distance(const fs::path& ours, const fs::path& theirs) {
   REQUIRE(a.size() == b.size());
   const auto loss = [](const std::string& line) { return std::stod(line.substr(line.find(' '))); };
   double largest = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(loss(a[i]) / loss(b[i]) - 1));
+  for (std::size_t i = 0; i < a.size(); ++i)
+    largest = std::max(largest, std::abs(loss(a[i]) / loss(b[i]) - 1));
   return largest;
 }
 
