@@ -33,6 +33,12 @@ void add_synth(CLI::App& root, Commands& commands) {
                    "Clean pictures that the degradation series starts from");
   table.add_number("--degraded-share", options->degraded_share, 0, 1,
                    "Share of the training pictures that is degraded");
+  table.add_number(
+      "--doubles", options->doubles, 1, 1'000'000,
+      "Training identities in groups of this many who differ in details alone, which a small or blurred "
+      "picture does not show");
+  table.add_number("--marks", options->marks, 0, 100,
+                   "Marks of the skin that tell everybody from the others");
   table.add_number("--seed", options->seed, 0, kLargestSeed, "Seed; the same seed gives the same files");
   table.add_number("--size", options->size, 32, 1024, "Side of the pictures in pixels");
   table.add_number("--quality", options->quality, 1, 100, "JPEG quality of the files");

@@ -101,6 +101,38 @@ FaceIdentity draw_identity(std::uint64_t seed, std::uint64_t identity) {
   return f;
 }
 
+FaceIdentity draw_double(std::uint64_t seed, std::uint64_t identity, std::uint64_t group) {
+  const FaceIdentity first = draw_identity(seed, identity - identity % group);
+  FaceIdentity f = draw_identity(seed, identity);
+  f.half_width = first.half_width;
+  f.jaw = first.jaw;
+  f.chin = first.chin;
+  f.skull = first.skull;
+  f.eye_x = first.eye_x;
+  f.eye_y = first.eye_y;
+  f.eye_width = first.eye_width;
+  f.mouth_y = first.mouth_y;
+  f.ear_size = first.ear_size;
+  f.ear_y = first.ear_y;
+  f.ear_out = first.ear_out;
+  f.cheek = first.cheek;
+  f.skin = first.skin;
+  f.hair = first.hair;
+  f.lips = first.lips;
+  f.style = first.style;
+  f.hairline = first.hairline;
+  f.hair_volume = first.hair_volume;
+  f.part = first.part;
+  f.brow_darkness = first.brow_darkness;
+  f.glasses = first.glasses;
+  f.glasses_size = first.glasses_size;
+  f.glasses_round = first.glasses_round;
+  f.glasses_colour = first.glasses_colour;
+  f.beard = first.beard;
+  f.moustache = first.moustache;
+  return f;
+}
+
 FacePicture draw_picture(std::uint64_t seed, std::uint64_t identity, std::uint64_t picture) {
   Draw d(RandomStream(seed, RandomPurpose::kSynthPicture, static_cast<std::uint32_t>(identity), picture));
   FacePicture p{};

@@ -41,7 +41,8 @@ struct FaceIdentity {
   float freckles;          // 0..1
   bool mole;
   float mole_x, mole_y;
-  std::uint64_t texture;  // seed of freckles and hair strands
+  std::uint64_t texture;  // seed of marks, freckles and hair strands
+  int marks = 0;          // moles all over the face
 };
 
 struct FacePicture {
@@ -58,6 +59,8 @@ struct FacePicture {
 
 /// Streams (seed, kSynthIdentity, 0, identity) and (seed, kSynthPicture, identity, picture).
 FaceIdentity draw_identity(std::uint64_t seed, std::uint64_t identity);
+/// Somebody who shares with the first of a group of `group` what a small or blurred picture shows, and has the rest alone.
+FaceIdentity draw_double(std::uint64_t seed, std::uint64_t identity, std::uint64_t group);
 FacePicture draw_picture(std::uint64_t seed, std::uint64_t identity, std::uint64_t picture);
 
 /// Renders size x size pixels, twice supersampled. A pure function of its arguments.

@@ -211,6 +211,14 @@ void paint_beard(Canvas& canvas, const FaceIdentity& f, const FacePicture& p, co
 
 void paint_marks(Canvas& canvas, const FaceIdentity& f, const HeadPose& pose) {
   RandomStream random(f.texture, RandomPurpose::kSynthIdentity);
+  for (int i = 0; i < f.marks; ++i) {
+    const auto x = static_cast<float>(random.uniform(-0.6, 0.6)),
+               y = static_cast<float>(random.uniform(-0.45, 0.8));
+    const auto size = static_cast<float>(random.uniform(0.014, 0.024));
+    const Turned c = pose.place(x, y, 0.0f);
+    canvas.shade(c.x, c.y, 0.08f, -0.5f,
+                 [&](float px, float py) { return bump(px - c.x, py - c.y, size, size); });
+  }
   if (f.freckles > 0.0f) {
     for (int i = 0; i < 46; ++i) {
       const auto x = static_cast<float>(random.uniform(-0.5, 0.5)),

@@ -29,6 +29,7 @@ constexpr std::uint64_t kStudyPicture = 1u << 20;  // picture number of the sour
 constexpr std::uint32_t kTrainingStream =
     1u << 16;  // "epoch" of kDegrade streams that choose training degradations
 constexpr std::int64_t kMostPictures = 1'000'000'000;
+constexpr int kMostMarks = 100;
 constexpr const char* kMarker = "synth.json";
 constexpr const char* kUnfinished = "synth.unfinished";
 
@@ -48,6 +49,10 @@ void check(const SynthOptions& o) {
           "same-identity pairs "
           "that {} identities of {} pictures have)",
           o.pairs, 2 * same_pairs, o.verify_identities, o.verify_pictures);
+  require(o.doubles >= 1 && o.doubles <= o.identities,
+          "data synth: groups of {} identities, expected 1 to {}", o.doubles, o.identities);
+  require(o.marks >= 0 && o.marks <= kMostMarks, "data synth: {} marks, expected 0 to {}", o.marks,
+          kMostMarks);
   require(o.degrade_sources >= 0, "data synth: {} degradation sources", o.degrade_sources);
   const std::int64_t pictures = std::int64_t{o.identities} * o.pictures_per_identity +
                                 std::int64_t{o.verify_identities} * o.verify_pictures;
@@ -63,18 +68,30 @@ void check(const SynthOptions& o) {
 }
 
 std::string parameters(const SynthOptions& o) {
-  const nlohmann::ordered_json json = {{"generator", kGeneratorVersion},
-                                       {"seed", o.seed},
-                                       {"identities", o.identities},
-                                       {"pictures_per_identity", o.pictures_per_identity},
-                                       {"verify_identities", o.verify_identities},
-                                       {"verify_pictures", o.verify_pictures},
-                                       {"pairs", o.pairs},
-                                       {"degrade_sources", o.degrade_sources},
-                                       {"degraded_share", o.degraded_share},
-                                       {"size", o.size},
-                                       {"quality", o.quality}};
+  nlohmann::ordered_json json = {{"generator", kGeneratorVersion},
+                                 {"seed", o.seed},
+                                 {"identities", o.identities},
+                                 {"pictures_per_identity", o.pictures_per_identity},
+                                 {"verify_identities", o.verify_identities},
+                                 {"verify_pictures", o.verify_pictures},
+                                 {"pairs", o.pairs},
+                                 {"degrade_sources", o.degrade_sources},
+                                 {"degraded_share", o.degraded_share},
+                                 {"size", o.size},
+                                 {"quality", o.quality}};
+  // Named where they are used: a set of an earlier version stays complete.
+  if (o.doubles != 1) json["doubles"] = o.doubles;
+  if (o.marks != 0) json["marks"] = o.marks;
   return json.dump(2) + "\n";
+}
+
+// Somebody to train on, or held out.
+FaceIdentity identity_of(const SynthOptions& o, std::uint64_t number) {
+  FaceIdentity identity = number < kHeldOut && o.doubles > 1
+                              ? draw_double(o.seed, number, static_cast<std::uint64_t>(o.doubles))
+                              : draw_identity(o.seed, number);
+  identity.marks = o.marks;
+  return identity;
 }
 
 // What is done to one training picture.
@@ -103,7 +120,7 @@ std::string train_name(int identity, int picture) {
 
 void make_training_picture(const SynthOptions& o, const fs::path& folder, int identity, int picture) {
   Image image;
-  render_face(draw_identity(o.seed, static_cast<std::uint64_t>(identity)),
+  render_face(identity_of(o, static_cast<std::uint64_t>(identity)),
               draw_picture(o.seed, static_cast<std::uint64_t>(identity), static_cast<std::uint64_t>(picture)),
               o.size, image);
   const auto number =
@@ -117,7 +134,7 @@ void make_training_picture(const SynthOptions& o, const fs::path& folder, int id
 void make_verification_picture(const SynthOptions& o, const fs::path& folder, int number) {
   const std::uint64_t identity = kHeldOut + static_cast<std::uint64_t>(number / o.verify_pictures);
   Image image;
-  render_face(draw_identity(o.seed, identity),
+  render_face(identity_of(o, identity),
               draw_picture(o.seed, identity, static_cast<std::uint64_t>(number % o.verify_pictures)), o.size,
               image);
   write_image((folder / fmt::format("{}.jpg", number + 1)).string(), image, o.quality);
@@ -135,7 +152,7 @@ void make_study(const SynthOptions& o, const fs::path& folder, int source) {
   picture.ambient = std::max(picture.ambient, 0.5f);
   picture.exposure = std::clamp(picture.exposure, 0.92f, 1.1f);
   Image clean;
-  render_face(draw_identity(o.seed, identity), picture, o.size, clean);
+  render_face(identity_of(o, identity), picture, o.size, clean);
   data::write_series(folder, clean, o.seed, source);
 }
 

@@ -29,6 +29,10 @@ struct SynthOptions {
   int pairs = 600;               // half of them same
   int degrade_sources = 24;      // clean held-out pictures that the degradation series starts from
   double degraded_share = 0.35;  // of the training pictures
+  /// Training identities come in groups of so many who share what a small or blurred picture shows (outline, skin, hair, glasses,
+  /// beard) and differ in the rest: as among real people, one needs a good picture to tell them apart.
+  int doubles = 1;
+  int marks = 0;  // moles of everybody, beside those that some have
   std::uint64_t seed = 0;
   int size = 112;
   int quality = 92;  // JPEG quality of the files

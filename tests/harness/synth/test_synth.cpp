@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "harness/data/augment/degrade.h"
 #include "harness/data/lists/pairs.h"
@@ -178,6 +179,8 @@ TEST_CASE("synth: options out of range are named") {
   refuse([](SynthOptions& o) { o.pairs = 100000; }, "pairs");
   refuse([](SynthOptions& o) { o.degraded_share = 1.5; }, "share");
   refuse([](SynthOptions& o) { o.size = 8; }, "size");
+  refuse([](SynthOptions& o) { o.doubles = 4; }, "groups of 4 identities, expected 1 to 3");
+  refuse([](SynthOptions& o) { o.marks = 101; }, "101 marks");
   REQUIRE(!fs::exists(folder.path() / "set"));
 }
 
@@ -193,6 +196,37 @@ TEST_CASE("synth: faces are colourful with R > G > B on average, and pictures of
   render_face(draw_identity(3, 1), draw_picture(3, 1, 0), 56, image);
   render_face(draw_identity(3, 1), draw_picture(3, 1, 1), 56, second);
   REQUIRE(psnr(image, second) < 25.0);
+}
+
+TEST_CASE("synth: doubles look alike in a small picture and not in a large one") {
+  // Both, and somebody else, in the same pose and light.
+  const auto distance = [](std::uint64_t other, bool doubles, int size) {
+    Image first, second;
+    const FacePicture picture = draw_picture(5, 0, 0);
+    render_face(draw_identity(5, 6), picture, size, first);
+    render_face(doubles ? draw_double(5, other, 2) : draw_identity(5, other), picture, size, second);
+    return psnr(first, second);
+  };
+  REQUIRE(std::isinf(distance(6, true, 112)));  // the first of the two is who he was
+  REQUIRE(distance(7, true, 14) > distance(7, false, 14) + 6);
+  REQUIRE(distance(7, true, 112) < 40);
+}
+
+TEST_CASE("synth: marks are on every face, and a set without doubles and marks is what it was") {
+  const test::TemporaryFolder folder;
+  SynthOptions options = small_set(folder / "plain", 1);
+  synthesize_faces(options);
+  REQUIRE(read_file(folder / "plain/synth.json").find("marks") == std::string::npos);
+  options.out = folder / "marked";
+  options.marks = 8;
+  options.doubles = 3;
+  synthesize_faces(options);
+  REQUIRE(read_file(folder / "marked/synth.json").find("\"doubles\": 3") != std::string::npos);
+  auto plain = contents(folder / "plain"), marked = contents(folder / "marked");
+  REQUIRE(plain.size() == marked.size());
+  int same = 0;
+  for (const auto& [name, bytes] : plain) same += marked.at(name) == bytes ? 1 : 0;
+  REQUIRE(same == 3);  // lists alone
 }
 
 TEST_CASE("degradations get worse with the level") {
