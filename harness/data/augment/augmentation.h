@@ -62,8 +62,8 @@ struct Augmentation {
 
 /// The preset for aligned faces, as a list: the mirror image, and what lowers quality. No turns: an aligned face is upright.
 inline constexpr std::string_view kAlignedSteps =
-    "hflip:0.5,downup:0.3[1..6],blur:0.2[0.5..4],noise:0.2[2..40],occlusion:0.2[0.02..0.4],"
-    "brightness:0.2[0..120],jpeg:0.5[10..95]";
+    "hflip:0.5,downup:0.15[1..12],blur:0.15[0.5..6],noise:0.1[5..90],occlusion:0.15[0.05..0.6],"
+    "brightness:0.15[0..170],jpeg:0.15[1..40]";
 
 /// "published", "none", "aligned", or steps separated by commas: name, name:probability, name[low..high], name[value],
 /// name:probability[low..high]; blanks around a step do not count. Throws UsageError beginning with `option`: an unknown step
