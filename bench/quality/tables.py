@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tables (Markdown, on standard output) and figures (SVG) of what run.py measured.
 
-usage: tables.py quality.json [--figures FOLDER]     recognizability-degradation.svg and recognizability-rejection.svg there
+usage: tables.py quality.json... [--figures FOLDER]     recognizability-degradation.svg and recognizability-rejection.svg there
 
 Figures are means over the seeds, with +- their standard deviation where there are several. Needs nothing but Python.
 """
@@ -167,12 +167,14 @@ def rejection_figure(heads, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results")
+    parser.add_argument("results", nargs="+", help="of one set of settings; several where seeds were measured apart")
     parser.add_argument("--figures", help="folder for the figures")
     options = parser.parse_args()
-    with open(options.results) as f:
-        results = json.load(f)
-    heads = by_head(results["runs"])
+    runs = []
+    for path in options.results:
+        with open(path) as f:
+            runs += json.load(f)["runs"]
+    heads = by_head(runs)
     tables(heads)
     if options.figures:
         degradation_figure(heads, os.path.join(options.figures, "recognizability-degradation.svg"))
