@@ -26,6 +26,7 @@ Command& add_command(CLI::App& root, Commands& commands, const std::string& name
 void add_train(CLI::App& root, Commands& commands);
 void add_eval(CLI::App& root, Commands& commands);
 void add_embed(CLI::App& root, Commands& commands);
+void add_checkpoint(CLI::App& root, Commands& commands);
 void add_export(CLI::App& root, Commands& commands);
 void add_compare(CLI::App& root, Commands& commands);
 void add_inspect(CLI::App& root, Commands& commands);

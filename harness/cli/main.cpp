@@ -44,15 +44,15 @@ int run(int argc, char** argv) {
   add_eval(root, commands);
   add_embed(root, commands);
   add_export(root, commands);
+  add_checkpoint(root, commands);
   add_compare(root, commands);
   add_inspect(root, commands);
   add_report(root, commands);
   add_data(root, commands);
   add_docs(root, commands);
-  for (const char* group : {"eval", "data"}) {
-    root.get_subcommand(group)->description(
-        std::string(group) == "eval" ? "Measure a model" : "Make, convert, check and time picture sets");
-  }
+  root.get_subcommand("eval")->description("Measure a model");
+  root.get_subcommand("data")->description("Make, convert, check and time picture sets");
+  root.get_subcommand("checkpoint")->description("Checkpoints of several processes");
   const Command* command = parse_command_line(root, commands, argc, argv);
   if (command == nullptr) return 0;
   constexpr int kStopSeconds = 1;

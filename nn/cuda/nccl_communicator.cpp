@@ -104,8 +104,6 @@ class NcclRanks final : public DeviceCommunicator {
   int size() const override { return host_.size(); }
   int local_size() const override { return host_.local_size(); }
   int local_rank() const override { return host_.local_rank(); }
-  int local_size() const override { return host_.local_size(); }
-  int local_rank() const override { return host_.local_rank(); }
   void barrier() override { host_.barrier(); }
 
   void poll() override {

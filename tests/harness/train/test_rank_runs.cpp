@@ -189,6 +189,30 @@ TEST_CASE("rank runs: a checkpoint goes on with another number of ranks, and is 
   REQUIRE(measured.ok());
 }
 
+TEST_CASE("rank runs: a checkpoint in parts becomes the file that it stands for") {
+  test::TemporaryFolder folder;
+  train_on_ranks(3, begin(folder / "run", "qcface-cur", {"--max-steps", "2"}));
+  const fs::path parts = test::newest_checkpoint(folder / "run"), merged = folder / "merged.safetensors";
+  const auto done =
+      test::qcface({"checkpoint", "merge", "--checkpoint", parts.string(), "--out", merged.string()});
+  INFO(done.output);
+  REQUIRE(done.ok());
+  REQUIRE(fs::is_regular_file(merged));
+  REQUIRE(class_weights(merged) == class_weights(parts));
+  REQUIRE(backbone(merged) == backbone(parts));
+  REQUIRE(open_tensors(merged).at("head.weight").shape == std::vector<std::int64_t>{32, 5});
+  // One rank goes on from either with the same bits, and its own checkpoint has the same tensors.
+  fs::create_directories(folder / "one" / "checkpoints");
+  fs::copy_file(merged, folder / "one" / "checkpoints" / "step-000000002.safetensors");
+  train_on_ranks(1, {"--resume", (folder / "one").string(), "--max-steps", "3"});
+  train_on_ranks(1, {"--resume", (folder / "run").string(), "--max-steps", "3"});
+  const auto ours = test::tensor_bytes(test::newest_checkpoint(folder / "one"));
+  REQUIRE(ours == test::tensor_bytes(test::newest_checkpoint(folder / "run")));
+  for (const auto& [name, bytes] : ours) REQUIRE(open_tensors(merged).find(name) != nullptr);
+  REQUIRE_FALSE(
+      test::qcface({"checkpoint", "merge", "--checkpoint", merged.string(), "--out", merged.string()}).ok());
+}
+
 TEST_CASE("rank runs: too small a batch, and too few pictures in the last one, are refused") {
   test::TemporaryFolder folder;
   REQUIRE_THROWS_WITH(

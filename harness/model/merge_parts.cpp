@@ -1,0 +1,68 @@
+#include "harness/model/merge_parts.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/tensors/safetensors.h"
+#include "core/tensors/sharded.h"
+#include "core/tensors/source.h"
+#include "harness/model/class_rows.h"
+
+namespace qcface::model {
+namespace {
+
+constexpr const char* kClassTensors[] = {"head.weight", "slot0.head.weight"};
+constexpr std::int64_t kRowsMergedAtOnce = 1024;
+
+// [D, K] of the parts.
+std::vector<float> whole_classes(const ClassRows& stored, std::int64_t width) {
+  const std::int64_t classes = stored.classes();
+  std::vector<float> columns(static_cast<std::size_t>(classes * width)), rows;
+  for (std::int64_t first = 0; first < classes; first += kRowsMergedAtOnce) {
+    const std::int64_t count = std::min(kRowsMergedAtOnce, classes - first);
+    rows.resize(static_cast<std::size_t>(count * width));
+    stored.copy(first, rows);
+    for (std::int64_t d = 0; d < width; ++d) {
+      for (std::int64_t i = 0; i < count; ++i)
+        columns[static_cast<std::size_t>(d * classes + first + i)] =
+            rows[static_cast<std::size_t>(i * width + d)];
+    }
+  }
+  return columns;
+}
+
+}  // namespace
+
+void merge_parts(const std::filesystem::path& folder, const std::filesystem::path& out) {
+  const TensorSource parts = open_tensors(folder);
+  const std::string first_part = class_part_prefix(kClassTensors[0]) + "0";
+  const TensorView* const part = parts.find(first_part);
+  require(part != nullptr && part->shape.size() == 2,
+          "{}: has no tensor {}: expected the folder of a checkpoint that several processes wrote",
+          folder.string(), first_part);
+  const std::int64_t width = part->shape[1];
+  std::vector<SafeTensorOut> tensors;
+  for (const TensorView& view : parts.tensors()) {
+    const bool of_rank =
+        view.name.starts_with("rank.") ||
+        std::any_of(std::begin(kClassTensors), std::end(kClassTensors),
+                    [&](const char* name) { return view.name.starts_with(class_part_prefix(name)); });
+    if (!of_rank) tensors.push_back({view.name, view.dtype, view.shape, view.data});
+  }
+  std::map<std::string, std::vector<float>> classes;
+  for (const char* name : kClassTensors) {
+    const auto stored = ClassRows::find(parts, name, width);
+    if (!stored) continue;
+    const std::vector<float>& columns = classes[name] = whole_classes(*stored, width);
+    tensors.push_back({name, Dtype::kF32, {width, stored->classes()}, columns.data()});
+  }
+  std::map<std::string, std::string> metadata = parts.metadata();
+  metadata.erase(kShardCount);
+  write_safetensors(out, tensors, metadata);
+}
+
+}  // namespace qcface::model
