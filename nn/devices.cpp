@@ -7,11 +7,6 @@ namespace qcface::nn {
 
 const char* name_of(DeviceKind kind) { return kind == DeviceKind::kCuda ? "cuda" : "cpu"; }
 
-void Backend::share_batch_norm(Communicator&) {
-  fail("{}: batch norm over the pictures of all processes is there for the CPU alone; leave --sync-bn out",
-       device());
-}
-
 const char* name_of(Precision precision) {
   return precision == Precision::kFp32 ? "fp32" : precision == Precision::kBf16 ? "bf16" : "fp16";
 }

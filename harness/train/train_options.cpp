@@ -36,7 +36,11 @@ void add_published_options(OptionTable& table, TrainOptions& o) {
             "Initial weights: a checkpoint of this program, or of QCFace, MagFace, InsightFace or AdaFace: "
             "safetensors, "
             ".pth, .ckpt. --mean, --std, --bgr and --bn-eps that are not given become the file's");
-  table.add_number("--gpu_id", o.gpu_id, 0, 1023, "GPU numbers, one for each process of a machine (docs/scale.md); one alone: the first of them")->expected(1, 64);
+  table
+      .add_number(
+          "--gpu_id", o.gpu_id, 0, 1023,
+          "GPU numbers, one for each process of a machine (docs/scale.md); one alone: the first of them")
+      ->expected(1, 64);
   table.add("--data_dirs", o.data_dirs,
             "Data sets, separated by commas: image folders <root>/<identity>/<picture>, RecordIO files, "
             "folders with "
