@@ -33,7 +33,7 @@ TEST_CASE("the nearest word is suggested, and none where none is near", "[cli]")
 }
 
 TEST_CASE("errors of usage exit with 2 and name the nearest command or option", "[cli]") {
-  refused({}, "expected one of train, eval, embed, export, compare, inspect, report, data");
+  refused({}, "expected one of train, eval, embed, export, checkpoint, compare, inspect, report, data");
   refused({"evl"}, "unknown command qcface evl; did you mean eval?");
   refused({"eval"}, "expected one of verify, hq, bin, ijb");
   refused({"eval", "verfy"}, "unknown command qcface eval verfy; did you mean verify?");
