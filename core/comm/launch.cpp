@@ -17,14 +17,13 @@ struct Dialect {
   const char* launcher;
   const char* size;
   const char* rank;
-  const char* local_rank;
 };
 constexpr Dialect kDialects[] = {
-    {"Open MPI's mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"},
-    {"a launcher that speaks PMI (MPICH's mpirun, srun)", "PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID"},
-    {"srun with PMIx", "SLURM_STEP_NUM_TASKS", "PMIX_RANK", "SLURM_LOCALID"},
+    {"Open MPI's mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
+    {"a launcher that speaks PMI (MPICH's mpirun, srun)", "PMI_SIZE", "PMI_RANK"},
+    {"srun with PMIx", "SLURM_STEP_NUM_TASKS", "PMIX_RANK"},
     // srun --mpi=none: MPI will see single processes, and the Error about that needs to know how many there are.
-    {"srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID"},
+    {"srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},
 };
 
 int number(const char* name, const char* text) {
@@ -45,15 +44,11 @@ Launch launch_of(const Environment& environment) {
     const char* const size = environment(dialect.size);
     const char* const rank = environment(dialect.rank);
     if (size == nullptr || rank == nullptr) continue;
-    Launch launch{number(dialect.size, size), number(dialect.rank, rank), -1, dialect.launcher};
+    Launch launch{number(dialect.size, size), number(dialect.rank, rank), dialect.launcher};
     require(launch.rank < launch.size,
             "the environment has {}={} and {}={}: expected a rank below the size; start the program anew, or "
             "unset both",
             dialect.rank, launch.rank, dialect.size, launch.size);
-    if (const char* const local = environment(dialect.local_rank); local != nullptr)
-      launch.local_rank = number(dialect.local_rank, local);
-    else if (const char* const task = environment("SLURM_LOCALID"); task != nullptr && launch.size > 1)
-      launch.local_rank = number("SLURM_LOCALID", task);
     return launch;
   }
   return {};

@@ -9,7 +9,6 @@ namespace qcface {
 
 struct Launch {
   int size = 1, rank = 0;
-  int local_rank = -1;   // among the processes of this host; -1 where the launcher does not say
   std::string launcher;  // for people; empty: started alone
 };
 

@@ -136,7 +136,7 @@ MpiSession& open_mpi(const MpiOptions& options, MPI_Comm* own) {
   require(session == nullptr || session->open > 0, "MPI is closed: a process can open it once");
   const Launch launch = this_launch();
   const ExitAfter guard(
-      options.timeout_s,
+      options.opening_s,
       fmt::format("MPI did not open within {:.0f} s: one of the {} processes did not start, was stopped or "
                   "cannot be reached (this is rank {} on host {})",
                   options.opening_s, launch.size, launch.rank, own_host()));

@@ -18,6 +18,20 @@ std::int64_t classes_of(const TensorView& head_weight, std::int64_t width) {
   return shape[0] == width ? shape[1] : shape[1] == width ? shape[0] : 0;
 }
 
+// In squares that stay in the cache.
+void transpose(const float* in, std::int64_t rows, std::int64_t columns, std::int64_t in_stride, float* out,
+               std::int64_t out_stride) {
+  constexpr std::int64_t kSquare = 32;
+  for (std::int64_t r0 = 0; r0 < rows; r0 += kSquare) {
+    for (std::int64_t c0 = 0; c0 < columns; c0 += kSquare) {
+      for (std::int64_t r = r0; r < std::min(r0 + kSquare, rows); ++r) {
+        for (std::int64_t c = c0; c < std::min(c0 + kSquare, columns); ++c)
+          out[c * out_stride + r] = in[r * in_stride + c];
+      }
+    }
+  }
+}
+
 std::string class_part_prefix(const std::string& tensor) { return tensor + ".rows."; }
 
 ClassRows::ClassRows(const TensorSource& file, const TensorView& tensor, std::int64_t classes,
@@ -66,12 +80,13 @@ std::optional<ClassRows> ClassRows::find(const TensorSource& file, const std::st
 void ClassRows::copy(std::int64_t first, std::span<float> rows) const {
   std::int64_t count = static_cast<std::int64_t>(rows.size()) / width_;
   if (columns_) {
-    std::vector<float> column(static_cast<std::size_t>(count));
-    for (std::int64_t d = 0; d < width_; ++d) {
-      parts_[0].tensor->to_float(d * classes_ + first, column);
-      for (std::int64_t i = 0; i < count; ++i)
-        rows[static_cast<std::size_t>(i * width_ + d)] = column[static_cast<std::size_t>(i)];
+    std::vector<float> columns(rows.size());
+    const auto line = static_cast<std::size_t>(count);
+    for (std::size_t d = 0; d < static_cast<std::size_t>(width_); ++d) {
+      parts_[0].tensor->to_float(static_cast<std::int64_t>(d) * classes_ + first,
+                                 std::span(columns).subspan(d * line, line));
     }
+    transpose(columns.data(), width_, count, count, rows.data(), width_);
     return;
   }
   auto part = std::upper_bound(parts_.begin(), parts_.end(), first,

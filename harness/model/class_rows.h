@@ -18,6 +18,12 @@ std::string shape_text(const std::vector<std::int64_t>& shape);
 /// Classes K of a head.weight [D, K] or [K, D] for embeddings of D = `width` values; 0: it has no such extent.
 std::int64_t classes_of(const TensorView& head_weight, std::int64_t width);
 
+/// Rows that go between files, host and backend at a time.
+inline constexpr std::int64_t kClassRowsAtOnce = 1024;
+/// [rows, columns] -> [columns, rows]; strides between the lines of each.
+void transpose(const float* in, std::int64_t rows, std::int64_t columns, std::int64_t in_stride, float* out,
+               std::int64_t out_stride);
+
 /// What the name of a part begins with; its first class follows.
 std::string class_part_prefix(const std::string& tensor);
 

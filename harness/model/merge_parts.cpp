@@ -16,21 +16,16 @@ namespace qcface::model {
 namespace {
 
 constexpr const char* kClassTensors[] = {"head.weight", "slot0.head.weight"};
-constexpr std::int64_t kRowsMergedAtOnce = 1024;
 
 // [D, K] of the parts.
 std::vector<float> whole_classes(const ClassRows& stored, std::int64_t width) {
   const std::int64_t classes = stored.classes();
   std::vector<float> columns(static_cast<std::size_t>(classes * width)), rows;
-  for (std::int64_t first = 0; first < classes; first += kRowsMergedAtOnce) {
-    const std::int64_t count = std::min(kRowsMergedAtOnce, classes - first);
+  for (std::int64_t first = 0; first < classes; first += kClassRowsAtOnce) {
+    const std::int64_t count = std::min(kClassRowsAtOnce, classes - first);
     rows.resize(static_cast<std::size_t>(count * width));
     stored.copy(first, rows);
-    for (std::int64_t d = 0; d < width; ++d) {
-      for (std::int64_t i = 0; i < count; ++i)
-        columns[static_cast<std::size_t>(d * classes + first + i)] =
-            rows[static_cast<std::size_t>(i * width + d)];
-    }
+    transpose(rows.data(), count, width, width, columns.data() + first, classes);
   }
   return columns;
 }

@@ -14,23 +14,8 @@ constexpr const char* kCounter = ".num_batches_tracked";
 
 constexpr const char* kSlot = "slot0.";
 constexpr const char* kBackbone = "backbone.";
-constexpr std::int64_t kRowsAtOnce = 1024;  // of class weights, on their way from and to the backend
 
 std::string prefix_of(nn::TensorRole role) { return role == nn::TensorRole::kSlot ? kSlot : ""; }
-
-// [rows, columns] -> [columns, rows], in squares that stay in the cache; strides between the lines of each.
-void transpose(const float* in, std::int64_t rows, std::int64_t columns, std::int64_t in_stride, float* out,
-               std::int64_t out_stride) {
-  constexpr std::int64_t kSquare = 32;
-  for (std::int64_t r0 = 0; r0 < rows; r0 += kSquare) {
-    for (std::int64_t c0 = 0; c0 < columns; c0 += kSquare) {
-      for (std::int64_t r = r0; r < std::min(r0 + kSquare, rows); ++r) {
-        for (std::int64_t c = c0; c < std::min(c0 + kSquare, columns); ++c)
-          out[c * out_stride + r] = in[r * in_stride + c];
-      }
-    }
-  }
-}
 
 }  // namespace
 
@@ -94,8 +79,8 @@ void read_class_weights(const TensorSource& file, nn::Head& head, nn::TensorRole
           file.path(), name, stored->classes(), head.classes());
   const Share own = head.own_classes();
   std::vector<float> rows;
-  for (std::int64_t first = 0; first < own.count; first += kRowsAtOnce) {
-    const std::int64_t count = std::min(kRowsAtOnce, own.count - first);
+  for (std::int64_t first = 0; first < own.count; first += kClassRowsAtOnce) {
+    const std::int64_t count = std::min(kClassRowsAtOnce, own.count - first);
     rows.resize(static_cast<std::size_t>(count * width));
     stored->copy(own.first + first, rows);
     head.copy_in(role, first, rows);
@@ -128,8 +113,8 @@ void TensorWriter::add_class_weights(const nn::Head& head, nn::TensorRole role) 
   const std::int64_t classes = head.classes(), width = head.width();
   float* const columns = room(static_cast<std::size_t>(classes * width));
   std::vector<float> rows;
-  for (std::int64_t first = 0; first < classes; first += kRowsAtOnce) {
-    const std::int64_t count = std::min(kRowsAtOnce, classes - first);
+  for (std::int64_t first = 0; first < classes; first += kClassRowsAtOnce) {
+    const std::int64_t count = std::min(kClassRowsAtOnce, classes - first);
     rows.resize(static_cast<std::size_t>(count * width));
     head.copy_out(role, first, rows);
     transpose(rows.data(), count, width, width, columns + first, classes);

@@ -21,8 +21,6 @@
 namespace qcface::train {
 namespace {
 
-constexpr std::int64_t kRowsAtOnce = 1024;  // of class weights
-
 void require_same_backbone(const TensorSource& file, const TrainOptions& o) {
   const auto [backbone, embed_dim] = model::backbone_of(file);
   require(backbone.name == o.arch, "--weight_path {}: holds a backbone {}, but --arch is {}: give the same",
@@ -147,8 +145,8 @@ std::int64_t take_by_name(const TensorSource& file, std::span<const std::string>
   const auto width = static_cast<std::size_t>(head.width());
   const Share own = head.own_classes();
   std::vector<float> rows;
-  for (std::int64_t first = 0; first < own.count; first += kRowsAtOnce) {
-    const auto count = static_cast<std::size_t>(std::min(kRowsAtOnce, own.count - first));
+  for (std::int64_t first = 0; first < own.count; first += model::kClassRowsAtOnce) {
+    const auto count = static_cast<std::size_t>(std::min(model::kClassRowsAtOnce, own.count - first));
     rows.resize(count * width);
     head.copy_out(nn::TensorRole::kValue, first, rows);
     for (std::size_t i = 0; i < count; ++i) {

@@ -17,7 +17,7 @@
 
 #include "core/error.h"
 #include "tests/support/catch.h"
-#include "tests/support/hash_generator.h"
+#include "tests/support/collective_values.h"
 #include "tests/support/thread_ranks.h"
 
 using namespace qcface;
@@ -25,36 +25,6 @@ using namespace qcface;
 namespace {
 
 constexpr int kMostRanks = 4;
-
-/// Values of one rank: of different sizes and signs, so that the order of a sum shows in its bits.
-template <class T>
-std::vector<T> values_of(int rank, std::int64_t count) {
-  std::vector<T> values;
-  for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(count); ++i) {
-    const auto stream = static_cast<std::uint32_t>(rank);
-    const std::uint32_t bits = test::hash(18, stream, i);
-    if constexpr (sizeof(T) == 1) {
-      values.push_back(static_cast<T>(bits & 0xFF));
-    } else {
-      values.push_back(
-          static_cast<T>(std::ldexp(1000.0, static_cast<int>(bits % 16)) * test::sym(17, stream, i)));
-    }
-  }
-  return values;
-}
-
-/// What a reduction of `ranks` ranks gives, in the order of the ranks.
-template <class T>
-std::vector<T> reference(int ranks, std::int64_t count, Reduce reduce) {
-  std::vector<T> result = values_of<T>(0, count);
-  for (int r = 1; r < ranks; ++r) {
-    const std::vector<T> values = values_of<T>(r, count);
-    for (std::size_t i = 0; i < values.size(); ++i)
-      result[i] =
-          reduce == Reduce::kSum ? static_cast<T>(result[i] + values[i]) : std::max(result[i], values[i]);
-  }
-  return result;
-}
 
 template <class T>
 bool same_bits(const T* a, const T* b, std::size_t count) {
@@ -77,8 +47,8 @@ void check_collectives(int ranks, const std::vector<Reduce>& reductions) {
       const auto first = static_cast<std::size_t>(mine.first * kWidth),
                  part = static_cast<std::size_t>(mine.count * kWidth);
       for (const Reduce reduce : reductions) {
-        const std::vector<T> want = reference<T>(ranks, rows * kWidth, reduce),
-                             own = values_of<T>(comm.rank(), rows * kWidth);
+        const std::vector<T> want = test::reduced_values<T>(ranks, rows * kWidth, reduce),
+                             own = test::values_of<T>(comm.rank(), rows * kWidth);
         std::vector<T> all = own, piece(part, T(77));
         comm.all_reduce(array_of(all.data(), rows, kWidth), reduce);
         EXPECT_ON_RANK(same_bits(all.data(), want.data(), want.size()));
@@ -88,7 +58,7 @@ void check_collectives(int ranks, const std::vector<Reduce>& reductions) {
         EXPECT_ON_RANK(same_bits(piece.data(), want.data() + first, part));
         EXPECT_ON_RANK(same_bits(all.data(), own.data(), own.size()));
       }
-      const std::vector<T> whole = values_of<T>(9, rows * kWidth);
+      const std::vector<T> whole = test::values_of<T>(9, rows * kWidth);
       const std::vector<T> in(whole.begin() + static_cast<std::ptrdiff_t>(first),
                               whole.begin() + static_cast<std::ptrdiff_t>(first + part));
       std::vector<T> out(whole.size(), T(77));
@@ -99,9 +69,9 @@ void check_collectives(int ranks, const std::vector<Reduce>& reductions) {
       comm.all_gather(array_of(out.data() + first, mine.count, kWidth), array_of(out.data(), rows, kWidth));
       EXPECT_ON_RANK(same_bits(out.data(), whole.data(), whole.size()));
       for (int root = 0; root < ranks; ++root) {
-        std::vector<T> values = values_of<T>(comm.rank(), rows);
+        std::vector<T> values = test::values_of<T>(comm.rank(), rows);
         comm.broadcast(array_of(values.data(), rows), root);
-        EXPECT_ON_RANK(same_bits(values.data(), values_of<T>(root, rows).data(), values.size()));
+        EXPECT_ON_RANK(same_bits(values.data(), test::values_of<T>(root, rows).data(), values.size()));
         comm.poll();
         comm.barrier();
       }
@@ -176,19 +146,19 @@ TEST_CASE("Every collective gives every rank the bits of a reduction in rank ord
     check_collectives<unsigned char>(ranks, {});
   }
   // The order shows: in the other one the bits differ.
-  std::vector<float> backwards = values_of<float>(2, 36);
+  std::vector<float> backwards = test::values_of<float>(2, 36);
   for (int r = 1; r >= 0; --r) {
-    const std::vector<float> values = values_of<float>(r, 36);
+    const std::vector<float> values = test::values_of<float>(r, 36);
     for (std::size_t i = 0; i < values.size(); ++i) backwards[i] += values[i];
   }
-  CHECK_FALSE(same_bits(backwards.data(), reference<float>(3, 36, Reduce::kSum).data(), 36));
+  CHECK_FALSE(same_bits(backwards.data(), test::reduced_values<float>(3, 36, Reduce::kSum).data(), 36));
 }
 
 TEST_CASE("The one-rank communicator leaves numbers as they are and copies what is gathered", "[core]") {
   const auto single = make_single_communicator();
   REQUIRE(single->rank() == 0);
   REQUIRE(single->size() == 1);
-  const std::vector<double> own = values_of<double>(0, 12);
+  const std::vector<double> own = test::values_of<double>(0, 12);
   for (const Reduce reduce : {Reduce::kSum, Reduce::kMax, Reduce::kLogSumExp}) {
     std::vector<double> values = own, out(12);
     single->all_reduce(array_of(values.data(), 4, 3), reduce);

@@ -10,40 +10,10 @@
 #include "core/comm/launch.h"
 #include "core/error.h"
 #include "tests/core/comm/ranks.h"
-#include "tests/support/hash_generator.h"
+#include "tests/support/collective_values.h"
 
 namespace qcface::test {
 namespace {
-
-/// Values of one rank: of different sizes and signs, so that the order of a sum shows in its bits.
-template <class T>
-std::vector<T> values_of(int rank, std::int64_t count) {
-  std::vector<T> values;
-  values.reserve(static_cast<std::size_t>(count));
-  for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(count); ++i) {
-    const auto stream = static_cast<std::uint32_t>(rank);
-    const std::uint32_t bits = hash(18, stream, i);
-    if constexpr (sizeof(T) == 1) {
-      values.push_back(static_cast<T>(bits & 0xFF));
-    } else {
-      values.push_back(static_cast<T>(std::ldexp(1000.0, static_cast<int>(bits % 16)) * sym(17, stream, i)));
-    }
-  }
-  return values;
-}
-
-/// What a reduction gives in the order of the ranks: plain loops, none of the library's.
-template <class T>
-std::vector<T> reference(int ranks, std::int64_t count, Reduce reduce) {
-  std::vector<T> result = values_of<T>(0, count);
-  for (int r = 1; r < ranks; ++r) {
-    const std::vector<T> values = values_of<T>(r, count);
-    for (std::size_t i = 0; i < values.size(); ++i)
-      result[i] =
-          reduce == Reduce::kSum ? static_cast<T>(result[i] + values[i]) : std::max(result[i], values[i]);
-  }
-  return result;
-}
 
 template <class T>
 void require_bits(const T* got, const T* want, std::size_t count, const std::string& what) {
@@ -63,7 +33,7 @@ void check_size(Communicator& comm, std::int64_t rows, std::int64_t width, bool 
   const std::string size =
       fmt::format("rank {} of {}, [{}, {}] of {} bytes", rank, ranks, rows, width, sizeof(T));
   for (const Reduce reduce : reductions) {
-    const std::vector<T> want = reference<T>(ranks, rows * width, reduce),
+    const std::vector<T> want = reduced_values<T>(ranks, rows * width, reduce),
                          own = values_of<T>(rank, rows * width);
     std::vector<T> all = own, piece(part, T(77));
     comm.all_reduce(on(all.data(), rows), reduce);

@@ -17,6 +17,7 @@ import tempfile
 import time
 
 SILENCE, TIMEOUT = 5, 8  # seconds, of the ranks
+OPENING = 15             # as loop.cpp has it
 SPARE = 12               # for the launcher, on a busy machine
 START = pathlib.Path(__file__).with_name("mpirun.sh")
 
@@ -137,9 +138,14 @@ def main():
             fine &= check(name, start(3, mode, 2), seconds + SPARE, words)
     name = "a rank that does not come to the start"
     if wanted(name):
+        began = time.monotonic()
         run = start(3, "late", 1)  # ends before it has printed all ranks
         run.ranks = 1
-        fine &= check(name, run, SPARE, ["error: MPI did not open within 15 s: one of the 3 processes"])
+        fine &= check(name, run, SPARE, [f"error: MPI did not open within {OPENING} s: one of the 3 processes"])
+        waited = time.monotonic() - began
+        if waited < OPENING:
+            print(f"FAILED: {name}: given up after {waited:.1f} s, expected {OPENING} s")
+            fine = False
     name = "kill -9 of the launcher"
     if wanted(name):
         run = start(3, "none", 0)
