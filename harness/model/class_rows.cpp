@@ -8,6 +8,7 @@
 #include "core/text.h"
 
 namespace qcface::model {
+
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }

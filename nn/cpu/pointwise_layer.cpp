@@ -104,8 +104,8 @@ class PointwiseLayer final : public CompiledLayer {
       parallel_for(cb_, backend_.threads(), [&](std::int64_t cb) {
         if (need_sums) {
           for (std::int64_t s = 0; s < n_; ++s) sum(s * cb_ + cb);
+          add_up(cb, 3, sums, totals);
         }
-        add_up(cb, 3, sums, totals);
         finish_sums(cb, totals, totals, own_count(), saved, factors);
         if (!call.dx) return;
         for (std::int64_t s = n_; s-- > 0;) apply_plane(s * cb_ + cb);
@@ -113,7 +113,7 @@ class PointwiseLayer final : public CompiledLayer {
       return;
     }
     if (need_sums) parallel_for(n_ * cb_, backend_.threads(), sum);
-    for (std::int64_t cb = 0; cb < cb_; ++cb) add_up(cb, 3, sums, totals);
+    for (std::int64_t cb = 0; need_sums && cb < cb_; ++cb) add_up(cb, 3, sums, totals);
     const double* whole = totals;
     double count = own_count();
     if (shared()) {

@@ -12,6 +12,7 @@
 #include "harness/eval/features/embed.h"
 #include "tests/harness/eval/fake_embedder.h"
 #include "tests/harness/eval/run_protocol.h"
+#include "tests/harness/eval/same_embeddings.h"
 #include "tests/harness/eval/support.h"
 
 using namespace qcface;
@@ -29,23 +30,6 @@ std::vector<fs::path> kept(const fs::path& cache, const std::string& beginning) 
   return files;
 }
 
-void require_same(const Embeddings& a, const Embeddings& b) {
-  REQUIRE(a.count == b.count);
-  REQUIRE(a.width == b.width);
-  REQUIRE(a.plain == b.plain);
-  REQUIRE(a.mirrored == b.mirrored);
-  REQUIRE(a.fused_columns == b.fused_columns);
-  REQUIRE(a.fused == b.fused);
-  REQUIRE(a.magnitudes == b.magnitudes);
-  REQUIRE(a.valid == b.valid);
-  REQUIRE(a.corrupt.size() == b.corrupt.size());
-  for (std::size_t i = 0; i < a.corrupt.size(); ++i) {
-    REQUIRE(a.corrupt[i].index == b.corrupt[i].index);
-    REQUIRE(a.corrupt[i].path == b.corrupt[i].path);
-    REQUIRE(a.corrupt[i].reason == b.corrupt[i].reason);
-  }
-}
-
 struct Scene {
   Scene() : pictures(4, 3), cache(pictures.root / "cache"), embedder(8) {}
   Embeddings fresh(const ExtractOptions& options = {}) {
@@ -55,7 +39,7 @@ struct Scene {
   // Pictures that a new source embeds for these files; the result is that of a run without cache.
   std::int64_t embedded(const ExtractOptions& options = {}) {
     const std::int64_t before = embedder.pictures;
-    require_same(NetworkFeatures(embedder, options, cache).of(pictures.files), fresh(options));
+    test::require_same(NetworkFeatures(embedder, options, cache).of(pictures.files), fresh(options));
     return embedder.pictures - before;
   }
   test::PictureFolder pictures;
@@ -177,7 +161,7 @@ TEST_CASE("cache: a stopped extraction goes on where it was") {
   REQUIRE(!stopped.empty());
   const std::int64_t before = embedder.pictures;
   REQUIRE(before >= 400);
-  require_same(NetworkFeatures(embedder, {}, cache.path()).of(pictures.files), fresh);
+  test::require_same(NetworkFeatures(embedder, {}, cache.path()).of(pictures.files), fresh);
   REQUIRE(embedder.pictures - before < 600);
   REQUIRE(embedder.pictures - before >= 600 - 512);
 }
@@ -195,7 +179,7 @@ TEST_CASE("cache: what it keeps is what --features and --names take") {
   }
   FileFeatures features(rows, names, std::nullopt, FlipFusion::kAverage);
   REQUIRE(features.options().flip == FlipFusion::kAverage);
-  require_same(features.of(scene.pictures.files), scene.fresh(options));
+  test::require_same(features.of(scene.pictures.files), scene.fresh(options));
   REQUIRE(features.data()["fingerprint"] == [&] {
     NetworkFeatures network(scene.embedder, {}, scene.cache);
     network.of(scene.pictures.files);
