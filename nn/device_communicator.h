@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 #include "core/comm/communicator.h"
 
@@ -26,6 +27,7 @@ class DeviceCommunicator : public Communicator {
   /// Returns when the work on `stream` is done, in the way that a lost rank does not leave this one waiting: polls NCCL and the
   /// other communicator, and throws after the timeout. In place of a synchronisation behind collectives.
   virtual void wait(void* stream) = 0;
+  std::optional<double> seconds() const override { return std::nullopt; }
 };
 
 /// Made by all ranks together. `host` is borrowed. Errors: no CUDA or no NCCL in this build; libnccl.so.2 that cannot be loaded;

@@ -1,5 +1,6 @@
 #include "core/comm/communicator.h"
 
+#include <chrono>
 #include <cstring>
 
 #include "core/error.h"
@@ -29,6 +30,20 @@ void require_part(const char* call, const Array& part, const Array& whole, int r
   require(part.rows == rows, "{}: {} rows at rank {} of {}, whose share of {} rows is {}", call, part.rows,
           rank, ranks, whole.rows, rows);
 }
+
+/// Adds what its scope takes.
+class Timed {
+ public:
+  explicit Timed(double& seconds) : seconds_(seconds) {}
+  ~Timed() { seconds_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double& seconds_;
+  const Clock::time_point start_ = Clock::now();
+};
 
 class SingleCommunicator final : public Communicator {
  public:
@@ -102,6 +117,7 @@ const char* name_of(Reduce reduce) {
 void Communicator::all_reduce(const Array& values, Reduce reduce, void* stream) {
   require_array("all_reduce", "the array", values);
   require_reduction("all_reduce", values, reduce);
+  const Timed timed(seconds_);
   do_all_reduce(values, reduce, stream);
 }
 
@@ -109,6 +125,7 @@ void Communicator::all_gather(const Array& in, const Array& out, void* stream) {
   require_array("all_gather", "in", in);
   require_array("all_gather", "out", out);
   require_part("all_gather", in, out, rank(), size());
+  const Timed timed(seconds_);
   do_all_gather(in, out, stream);
 }
 
@@ -117,12 +134,14 @@ void Communicator::reduce_scatter(const Array& in, const Array& out, Reduce redu
   require_array("reduce_scatter", "out", out);
   require_reduction("reduce_scatter", in, reduce);
   require_part("reduce_scatter", out, in, rank(), size());
+  const Timed timed(seconds_);
   do_reduce_scatter(in, out, reduce, stream);
 }
 
 void Communicator::broadcast(const Array& values, int root, void* stream) {
   require_array("broadcast", "the array", values);
   require(root >= 0 && root < size(), "broadcast: root is {}, but the ranks are 0 to {}", root, size() - 1);
+  const Timed timed(seconds_);
   do_broadcast(values, root, stream);
 }
 

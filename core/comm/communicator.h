@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 
@@ -84,6 +85,9 @@ class Communicator {
   /// Throws the Error of a rank that was stopped by one, without waiting for anybody. To be called once a step, where only
   /// collectives on a stream would otherwise be seen to hang.
   virtual void poll() = 0;
+  /// What this rank has spent in its collectives so far, waiting for the other ranks included; barriers are not counted. Empty where
+  /// they only enqueue work, for the time is then not the host's.
+  virtual std::optional<double> seconds() const { return seconds_; }
 
  protected:
   /// The collectives, with arguments that were found right for this rank.
@@ -91,6 +95,9 @@ class Communicator {
   virtual void do_all_gather(const Array& in, const Array& out, void* stream) = 0;
   virtual void do_reduce_scatter(const Array& in, const Array& out, Reduce reduce, void* stream) = 0;
   virtual void do_broadcast(const Array& values, int root, void* stream) = 0;
+
+ private:
+  double seconds_ = 0;
 };
 
 /// "sum"; "f32".

@@ -1,6 +1,7 @@
 #include "core/log.h"
 #include "harness/cli/command.h"
 #include "harness/cli/model_flags.h"
+#include "harness/cli/ranks.h"
 #include "harness/console/usage.h"
 #include "harness/eval/features/embed.h"
 
@@ -21,18 +22,21 @@ void add_embed(CLI::App& root, Commands& commands) {
   command.run = [flags, &table] {
     flags->model.settle(table);
     require_usage(!flags->data.empty(), "--data is missing: give the folder of the pictures");
-    EmbeddingRun run(flags->model);
-    const eval::EmbedResult result = eval::run_embed(run.features, flags->data, flags->out);
-    run.progress.clear();
-    log::info(
-        "{} embeddings of width {} in {}; magnitude {:.2f} / {:.2f} / {:.2f} (min / mean / max); {} pictures "
-        "unreadable{}",
-        result.pictures, result.width, flags->out, result.magnitude_min, result.magnitude_mean,
-        result.magnitude_max, result.corrupt.size(),
-        result.left_out.count() > 0
-            ? fmt::format(", {} left out: {}", result.left_out.count(), result.left_out.describe())
-            : "");
-    return 0;
+    return run_on_ranks(flags->model.timeout, [&](Communicator& communicator) {
+      EmbeddingRun run(flags->model, communicator);
+      const eval::EmbedResult result = eval::run_embed(run.features, flags->data, flags->out);
+      run.progress.clear();
+      log::info(
+          "{} embeddings of width {} in {}; magnitude {:.2f} / {:.2f} / {:.2f} (min / mean / max); {} "
+          "pictures "
+          "unreadable{}",
+          result.pictures, result.width, flags->out, result.magnitude_min, result.magnitude_mean,
+          result.magnitude_max, result.corrupt.size(),
+          result.left_out.count() > 0
+              ? fmt::format(", {} left out: {}", result.left_out.count(), result.left_out.describe())
+              : "");
+      return 0;
+    });
   };
 }
 

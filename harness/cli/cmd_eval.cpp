@@ -3,6 +3,8 @@
 #include "core/log.h"
 #include "harness/cli/command.h"
 #include "harness/cli/model_flags.h"
+#include "harness/cli/ranks.h"
+#include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
 #include "harness/eval/protocol.h"
 
@@ -20,8 +22,10 @@ void evaluate(const eval::Protocol& protocol, EvalFlags& flags, eval::FeatureSou
               const eval::Conditions& conditions, Progress* progress) {
   eval::Measurement& measurement = *flags.measurement;
   measurement.read();
-  require_writable_folder(flags.out, "--out");  // before the long part
+  const bool leads = features.options().leads();
+  if (leads) require_writable_folder(flags.out, "--out");  // before the long part
   const eval::Result result = eval::measure(measurement, features);
+  if (!leads) return;
   const auto written = eval::write_result(flags.out, protocol, result, conditions);
   if (progress != nullptr) progress->clear();
   log::info("{}", eval::screen_text(protocol.present(result)));
@@ -76,15 +80,23 @@ void add_protocol(CLI::App& root, Commands& commands, const eval::Protocol& prot
     if (!flags->model.loss_model.empty())
       measurement.preset = flags->model.loss_model + "/" + flags->model.arch;
     measurement.settle(table);
-    if (!flags->features.empty()) {
-      measurement.scorer = nn::make_scorer(flags->model.chosen_device(), flags->model.threads);
-      evaluate_file(protocol, *flags, table);
+    return run_on_ranks(flags->model.timeout, [&](Communicator& communicator) {
+      const int threads = threads_of_rank(flags->model.threads, communicator);
+      if (!flags->features.empty()) {
+        require_usage(
+            communicator.size() == 1,
+            "--features with {} processes: the embeddings are there already, give the command without "
+            "its launcher",
+            communicator.size());
+        measurement.scorer = nn::make_scorer(flags->model.chosen_device(communicator), threads);
+        evaluate_file(protocol, *flags, table);
+        return 0;
+      }
+      EmbeddingRun run(flags->model, communicator);
+      measurement.scorer = nn::make_scorer(run.device(), threads);
+      evaluate(protocol, *flags, run.features, run.conditions(), &run.progress);
       return 0;
-    }
-    EmbeddingRun run(flags->model);
-    measurement.scorer = nn::make_scorer(run.device(), flags->model.threads);
-    evaluate(protocol, *flags, run.features, run.conditions(), &run.progress);
-    return 0;
+    });
   };
 }
 

@@ -1,5 +1,7 @@
 #include "harness/cli/model_flags.h"
 
+#include <array>
+
 #include "harness/console/compute_threads.h"
 #include "harness/console/usage.h"
 #include "harness/model/device_choice.h"
@@ -29,6 +31,7 @@ void ModelFlags::add_to(OptionTable& table) {
       "False: --flip none; True: --flip must not be none");
   table.add("--cache,--feature_root", cache,
             "Folder to keep embeddings in, and to take them from; empty: none are kept");
+  add_timeout(table, timeout);
 }
 
 void ModelFlags::settle(const OptionTable& table) {
@@ -43,13 +46,15 @@ void ModelFlags::settle(const OptionTable& table) {
   if (table.given("gpu") && !table.given("device")) device = nn::DeviceKind::kCuda;
 }
 
-nn::DeviceChoice ModelFlags::chosen_device() const {
-  return model::choose_device(device, gpu, nn::Precision::kFp32);
+nn::DeviceChoice ModelFlags::chosen_device(const Communicator& communicator) const {
+  return model::choose_device(device, model::gpu_of_rank(std::array{gpu}, communicator),
+                              nn::Precision::kFp32);
 }
 
-model::Model ModelFlags::load(const nn::DeviceChoice& chosen) const {
+model::Model ModelFlags::load(const nn::DeviceChoice& chosen, const Communicator& communicator) const {
   require_usage(!weights.empty(), "--weights is missing: give a checkpoint");
-  model::Model model = model::load_model(weights, family, settle_threads(threads, workers), arch, chosen);
+  model::Model model = model::load_model(
+      weights, family, settle_threads(threads_of_rank(threads, communicator), workers), arch, chosen);
   require(embed_dims == 0 || embed_dims == model.network->output_width(),
           "{}: embeddings are {} wide, but --embed_dims {} was asked for", weights,
           model.network->output_width(), embed_dims);
@@ -67,19 +72,21 @@ eval::ExtractOptions ModelFlags::extract(const model::Model& model) const {
 
 namespace {
 
-eval::ExtractOptions with_progress(eval::ExtractOptions extract, Progress& progress) {
+eval::ExtractOptions on_ranks(eval::ExtractOptions extract, Progress& progress, Communicator& communicator) {
+  extract.ranks = &communicator;
+  if (!extract.leads()) return extract;
   extract.progress = [&progress](std::size_t done, std::size_t total) { progress.update_of(done, total); };
   return extract;
 }
 
 }  // namespace
 
-EmbeddingRun::EmbeddingRun(const ModelFlags& flags)
+EmbeddingRun::EmbeddingRun(const ModelFlags& flags, Communicator& communicator)
     : weights_(flags.weights),
-      device_(flags.chosen_device()),
-      model(flags.load(device_)),
+      device_(flags.chosen_device(communicator)),
+      model(flags.load(device_, communicator)),
       embedder(*model.network, flags.batch_size),
-      features(embedder, with_progress(flags.extract(model), progress), flags.cache) {}
+      features(embedder, on_ranks(flags.extract(model), progress, communicator), flags.cache) {}
 
 std::map<std::string, std::string> EmbeddingRun::conditions() const {
   return {{"weights", weights_}, {"arch", model.arch}, {"device", name_of(device_.kind)}};

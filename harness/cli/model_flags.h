@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 
+#include "core/comm/communicator.h"
 #include "harness/console/option_table.h"
 #include "harness/console/progress.h"
+#include "harness/console/timeout_option.h"
 #include "harness/eval/features/features.h"
 #include "harness/model/model.h"
 #include "nn/backend.h"
@@ -29,22 +31,23 @@ struct ModelFlags {
   std::int64_t batch_size = 64;
   eval::FlipFusion flip = eval::FlipFusion::kNone;
   std::string cache;
+  double timeout = kRankTimeoutSeconds;
 
   void add_to(OptionTable& table);
   /// After parsing. Throws UsageError for flags that contradict each other.
   void settle(const OptionTable& table);
   /// Settles --device and --gpu; throws Error for cuda without a GPU.
-  nn::DeviceChoice chosen_device() const;
+  nn::DeviceChoice chosen_device(const Communicator& communicator) const;
   /// Loads the model; throws Error naming the flag when something is missing.
-  model::Model load(const nn::DeviceChoice& chosen) const;
+  model::Model load(const nn::DeviceChoice& chosen, const Communicator& communicator) const;
   /// Picture preparation as the model was trained.
   eval::ExtractOptions extract(const model::Model& model) const;
 };
 
-/// One pass of a model over pictures: the loaded model, its progress bar and picture preparation.
+/// One pass of a model over pictures, shared out over ranks: the loaded model, its progress bar and picture preparation.
 class EmbeddingRun {
  public:
-  explicit EmbeddingRun(const ModelFlags& flags);
+  EmbeddingRun(const ModelFlags& flags, Communicator& communicator);
   /// What a result file says of how it came about.
   std::map<std::string, std::string> conditions() const;
   const nn::DeviceChoice& device() const { return device_; }

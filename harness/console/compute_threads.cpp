@@ -32,4 +32,9 @@ int settle_threads(int threads, int workers) {
   return used;
 }
 
+int threads_of_rank(int threads, const Communicator& communicator) {
+  if (threads != 0 || communicator.local_size() == 1) return threads;
+  return std::max(omp_get_max_threads() / communicator.local_size(), 1);
+}
+
 }  // namespace qcface

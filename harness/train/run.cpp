@@ -37,11 +37,7 @@ data::LoaderOptions loader_options(const TrainOptions& o, const Communicator& co
   return loader;
 }
 
-// Without --threads the ranks of a machine share its cores out.
-int own_threads(const TrainOptions& o, const Communicator& communicator) {
-  if (o.threads != 0 || communicator.local_size() == 1) return o.threads;
-  return std::max(omp_get_max_threads() / communicator.local_size(), 1);
-}
+std::string processes(int ranks) { return ranks == 1 ? "one process" : fmt::format("{} processes", ranks); }
 
 qcf_head_config head_config(const TrainOptions& o) {
   qcf_head_config config = qcface::make_head_config(o.loss_model);
@@ -152,8 +148,8 @@ Run::Run(const TrainOptions& o, const nn::DeviceChoice& device, const OptionTabl
     : options(o),
       communicator(ranks),
       folder(o.pth_save_fold),
-      threads(
-          settle_threads(own_threads(o, ranks), 2 * o.workers)),  // a verification loads beside the training
+      threads(settle_threads(threads_of_rank(o.threads, ranks),
+                             2 * o.workers)),  // a verification loads beside the training
       eval_sets(read_eval_sets(o)),
       set(scan_training_set(o)),
       engine(nn::make_backend(device, o.precision, threads),
@@ -172,6 +168,7 @@ Run::Run(const TrainOptions& o, const nn::DeviceChoice& device, const OptionTabl
   state.class_list = class_list_hash(set->class_names());
   state.picture_list = picture_list_hash(*set);
   state.threads = threads;
+  state.ranks = ranks.size();
   if (resume) {
     restore(*resume);
   } else {
@@ -202,6 +199,11 @@ void Run::restore(const CheckpointFacts& facts) {
         "resuming with {} compute threads, the run began with {}: results stay right but may differ in the "
         "last bits; --threads {} repeats them exactly",
         threads, state.threads, state.threads);
+  }
+  if (state.ranks != communicator.size() && leads()) {
+    log::warn("resuming with {}, the run began with {}: results stay right but may differ in the last bits{}",
+              processes(communicator.size()), processes(state.ranks),
+              options.sync_bn ? "" : ", and batch norm sees other parts of a batch (--sync-bn: the whole)");
   }
   load_checkpoint(facts.path, network, engine.head(), communicator);
   engine.set_loss_scale(

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/comm/agreement.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "harness/console/memory.h"
@@ -22,14 +23,16 @@ double mean_of(std::span<const float> values) {
 }  // namespace
 
 RunLog::RunLog(const std::filesystem::path& run, std::int64_t global_step, std::int64_t total_steps,
-               bool histograms, double lambda_g, bool leads)
+               bool histograms, double lambda_g, Communicator& communicator)
     : progress_("training", static_cast<std::size_t>(std::max<std::int64_t>(total_steps - global_step, 1)),
                 "steps"),
-      leads_(leads),
+      leads_(leads(communicator)),
       histograms_(histograms),
       lambda_g_(lambda_g),
       first_step_(global_step),
       total_steps_(total_steps),
+      ranks_(communicator.size()),
+      rank_clock_(communicator),
       start_(Clock::now()),
       window_start_(start_) {
   if (!leads_) return;
@@ -38,6 +41,8 @@ RunLog::RunLog(const std::filesystem::path& run, std::int64_t global_step, std::
 }
 
 void RunLog::step(const FinishedStep& step, std::int64_t global_step, bool line) {
+  std::optional<RankTimes> times;
+  if (line) times = rank_clock_.lap();
   if (!leads_) return;
   const StepOrder& order = step.order;
   const HeadStep& head = step.head;
@@ -62,33 +67,43 @@ void RunLog::step(const FinishedStep& step, std::int64_t global_step, bool line)
   const double z_mean = mean_of(head.lengths);
   const double p_mean = mean_of(head.target_probability);
   const double memory = resident_mib();
+  std::string ranks;
+  if (ranks_ > 1) ranks = fmt::format(" ({:.1f} a rank)", rate / ranks_);
+  if (times)
+    ranks += fmt::format(" comm {:.0f}% slowest rank {} ({:.2f})", 100 * times->communication, times->slowest,
+                         times->slowest_ratio);
   progress_.clear();
   log::info(
       "step {}/{} epoch {} loss {:.4f} id {:.4f} mag {:.4f} acc {:.2f}% top5 {:.2f}% z {:.2f}/{:.2f}/{:.2f} "
       "lr {:.2e} "
-      "img/s {:.1f} wait {:.0f}% mem {:.0f}MiB eta {}",
+      "img/s {:.1f}{} wait {:.0f}% mem {:.0f}MiB eta {}",
       global_step, total_steps_, order.epoch + 1, head.loss, head.loss_id, lambda_g_ * head.loss_g,
       100 * accuracy, 100.0 * static_cast<double>(head.top5) / static_cast<double>(order.size), *z_min,
-      z_mean, *z_max, order.lr, rate, 100 * waiting, memory, format_duration(eta));
-  const nlohmann::ordered_json record{
-      {"kind", "step"},
-      {"epoch", order.epoch},
-      {"step", order.batch},
-      {"global_step", global_step},
-      {"loss", head.loss},
-      {"loss_id", head.loss_id},
-      {"loss_g", head.loss_g},
-      {"accuracy", accuracy},
-      {"top5", static_cast<double>(head.top5) / static_cast<double>(order.size)},
-      {"lr", order.lr},
-      {"z_min", *z_min},
-      {"z_mean", z_mean},
-      {"z_max", *z_max},
-      {"p_mean", p_mean},
-      {"images_per_s", rate},
-      {"data_wait", waiting},
-      {"memory_mib", memory},
-      {"time_s", elapsed}};
+      z_mean, *z_max, order.lr, rate, ranks, 100 * waiting, memory, format_duration(eta));
+  nlohmann::ordered_json record{{"kind", "step"},
+                                {"epoch", order.epoch},
+                                {"step", order.batch},
+                                {"global_step", global_step},
+                                {"loss", head.loss},
+                                {"loss_id", head.loss_id},
+                                {"loss_g", head.loss_g},
+                                {"accuracy", accuracy},
+                                {"top5", static_cast<double>(head.top5) / static_cast<double>(order.size)},
+                                {"lr", order.lr},
+                                {"z_min", *z_min},
+                                {"z_mean", z_mean},
+                                {"z_max", *z_max},
+                                {"p_mean", p_mean},
+                                {"images_per_s", rate},
+                                {"data_wait", waiting},
+                                {"memory_mib", memory},
+                                {"time_s", elapsed}};
+  if (ranks_ > 1) record["ranks"] = ranks_;
+  if (times) {
+    record["communication"] = times->communication;
+    record["slowest_rank"] = times->slowest;
+    record["slowest_ratio"] = times->slowest_ratio;
+  }
   metrics_.write(record);
   for (const char* key : {"loss", "loss_id", "loss_g", "accuracy", "lr", "z_min", "z_mean", "z_max", "p_mean",
                           "images_per_s"}) {

@@ -57,6 +57,7 @@ void visit_entries(State& s, const Visit& visit) {
   visit("class_list", s.class_list, optional);
   visit("picture_list", s.picture_list, optional);
   visit("threads", s.threads);
+  visit("ranks", s.ranks, optional);
   visit("criterion", s.criterion);
   visit("epoch_pictures", s.sums.pictures);
   visit("epoch_loss", s.sums.loss);

@@ -28,6 +28,7 @@ struct RunState {
   std::string class_list;     // hashes of class_list.h; empty: an older version saved it
   std::string picture_list;
   int threads = 0;                    // compute threads: part of the promise of equal bits
+  int ranks = 1;                      // likewise
   double loss_scale = 0;              // fp16 on CUDA; 0: none
   std::int64_t loss_scale_steps = 0;  // good steps since it changed
   std::optional<double> best;         // best value of the criterion so far

@@ -161,8 +161,7 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_number("--save-steps", o.save_steps, 0, kMostSteps,
                    "Also save a checkpoint every so many steps; 0: at epochs only");
   table.add_number("--keep-last", o.keep_last, 1, 1'000'000, "Checkpoints kept besides the best one");
-  table.add_number("--timeout", o.timeout, 1, 1e6,
-                   "With several processes: seconds that one waits for the others before it ends them all");
+  add_timeout(table, o.timeout);
   table.add_flag("--no-report", o.no_report, "Do not write report.html at the end");
 }
 

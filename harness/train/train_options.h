@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "harness/console/option_table.h"
+#include "harness/console/timeout_option.h"
 #include "harness/data/augment/augmentation.h"
 #include "harness/data/loader.h"
 #include "harness/data/preparation.h"
@@ -86,7 +87,7 @@ struct TrainOptions {
   std::int64_t save_steps = 0;
   int keep_last = 3;
   bool no_report = false;
-  double timeout = 600;  // seconds
+  double timeout = kRankTimeoutSeconds;
 };
 
 /// --augment.

@@ -219,7 +219,7 @@ void train_and_save(Run& run) {
   try {
     const TrainOptions& o = run.options;
     RunLog log(run.folder, run.state.global_step, run.total_steps(), o.vis_mag == 1,
-               o.phase == QCF_PHASE_NORM ? o.lambda_g : 0, run.leads());
+               o.phase == QCF_PHASE_NORM ? o.lambda_g : 0, run.communicator);
     Loop(run, log).train();
   } catch (const Interrupted&) {             // out of a verification; what it verified is saved
     if (run.communicator.size() > 1) throw;  // the others are still in it

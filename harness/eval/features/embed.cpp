@@ -24,7 +24,7 @@ EmbedResult run_embed(FeatureSource& features, const std::filesystem::path& imag
   for (const std::string& file : files) {
     relative.push_back(std::filesystem::path(file).lexically_relative(images).generic_string());
   }
-  require_writable_folder(out, "--out");
+  if (features.options().leads()) require_writable_folder(out, "--out");
   const Embeddings embeddings = features.of(files);
 
   EmbedResult result;
@@ -47,6 +47,7 @@ EmbedResult run_embed(FeatureSource& features, const std::filesystem::path& imag
   }
   result.pictures = static_cast<std::int64_t>(names.size());
   result.magnitude_mean /= static_cast<double>(names.size());
+  if (!features.options().leads()) return result;
   const std::array<std::int64_t, 2> shape{result.pictures, result.width};
   FileGroup group;
   group.add(out / "magnitudes.csv").write(magnitudes_csv(relative, embeddings));

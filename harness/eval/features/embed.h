@@ -18,7 +18,8 @@ struct EmbedResult {
   double magnitude_min = 0, magnitude_mean = 0, magnitude_max = 0;
 };
 /// `images` is read recursively, in byte order of relative paths. To `out`: embeddings.npy f32 [n, D] (not normalised),
-/// filenames.npy <U [n] (relative to images), magnitudes.csv (path,identity,magnitude); the three change together.
+/// filenames.npy <U [n] (relative to images), magnitudes.csv (path,identity,magnitude); the three change together. Of several ranks
+/// (ExtractOptions::ranks) the leader writes.
 EmbedResult run_embed(FeatureSource& features, const std::filesystem::path& images,
                       const std::filesystem::path& out);
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/comm/agreement.h"
 #include "core/error.h"
 #include "harness/console/interrupt.h"
 #include "harness/data/normalise.h"
@@ -33,6 +34,8 @@ void check_finite(const float* values, std::int64_t n, std::int64_t width, const
 }
 
 }  // namespace
+
+bool ExtractOptions::leads() const { return ranks == nullptr || qcface::leads(*ranks); }
 
 std::span<const float> Embeddings::row(std::int64_t i) const {
   return fused.empty() ? plain_row(i) : row_of(fused, i, fused_columns);

@@ -27,8 +27,10 @@ struct ExtractOptions {
   data::Preparation preparation;
   FlipFusion flip = FlipFusion::kNone;  // anything but kNone runs the mirrored pictures too
   ProgressCallback progress;
-  Communicator* ranks =
-      nullptr;  // over which NetworkFeatures shares the work out; none: this process does it
+  Communicator* ranks = nullptr;  // over which spread.h shares the work out; none: this process does it
+
+  /// Whether this process reads and writes what several ranks read and write once.
+  bool leads() const;
 };
 
 struct Embeddings {

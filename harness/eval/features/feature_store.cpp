@@ -22,6 +22,7 @@
 #include "core/npy.h"
 #include "core/text.h"
 #include "harness/console/interrupt.h"
+#include "harness/eval/features/spread.h"
 #include "harness/eval/features/subset.h"
 #include "harness/eval/result.h"
 
@@ -279,12 +280,24 @@ Embeddings FeatureStore::complete(Embedder& embedder, const data::PictureSource&
   const auto start = std::chrono::steady_clock::now();
   require(pictures.size() > 0, "embeddings: no picture to embed");
   // Before a picture is read: one that changes meanwhile is not taken for what was embedded.
-  const std::vector<std::uint64_t> states = states_of(pictures);
+  std::vector<std::uint64_t> states;
   Embeddings result = empty_embeddings(pictures.size(), width_, options.flip);
-  const std::vector<std::int64_t> missing = take(pictures, states, result);
+  std::vector<std::int64_t> missing;
+  if (options.leads()) {
+    states = states_of(pictures);
+    missing = take(pictures, states, result);
+  }
+  if (options.ranks != nullptr) {
+    broadcast_rows(result, pictures, *options.ranks);
+    auto count = static_cast<std::int64_t>(missing.size());
+    options.ranks->broadcast(array_of(&count, 1), 0);
+    missing.resize(static_cast<std::size_t>(count));
+    options.ranks->broadcast(array_of(missing.data(), count), 0);
+  }
+  const auto pictures_in_all = static_cast<std::size_t>(pictures.size());
   const std::size_t total = missing.size();
-  if (total < states.size()) {
-    log::info("embeddings of {} of {} pictures taken from {}", states.size() - total, states.size(),
+  if (total < pictures_in_all) {
+    log::info("embeddings of {} of {} pictures taken from {}", pictures_in_all - total, pictures_in_all,
               folder_.string());
   }
   for (const data::CorruptPicture& picture : result.corrupt)
@@ -296,12 +309,13 @@ Embeddings FeatureStore::complete(Embedder& embedder, const data::PictureSource&
   try {
     while (done < total) {
       const auto began = std::chrono::steady_clock::now();
+      if (options.ranks != nullptr) options.ranks->broadcast(array_of(&part, 1), 0);
       const std::size_t count = std::min(static_cast<std::size_t>(part), total - done);
       const std::span<const std::int64_t> places(missing.data() + done, count);
       ExtractOptions of_part = options;
       if (options.progress)
         of_part.progress = [&](std::size_t n, std::size_t) { options.progress(done + n, total); };
-      const Embeddings made = extract_rows(embedder, Subset(pictures, places), of_part);
+      const Embeddings made = extract_rows_on_ranks(embedder, Subset(pictures, places), of_part);
       for (std::size_t i = 0; i < count; ++i) {
         const std::size_t place = static_cast<std::size_t>(places[i]);
         std::copy_n(made.plain.data() + i * width, width, result.plain.data() + place * width);
@@ -313,7 +327,7 @@ Embeddings FeatureStore::complete(Embedder& embedder, const data::PictureSource&
         result.corrupt.push_back(
             {places[static_cast<std::size_t>(picture.index)], picture.path, picture.reason});
       }
-      if (writable_) keep(pictures, states, places, made);
+      if (options.leads() && writable_) keep(pictures, states, places, made);
       done += count;
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       part = std::clamp(
@@ -322,7 +336,7 @@ Embeddings FeatureStore::complete(Embedder& embedder, const data::PictureSource&
     }
   } catch (const Interrupted&) {
     log::info("embeddings of {} of {} pictures are in {}: the same command goes on from there",
-              states.size() - total + done, states.size(), folder_.string());
+              pictures_in_all - total + done, pictures_in_all, folder_.string());
     throw;
   }
   std::sort(result.corrupt.begin(), result.corrupt.end(),

@@ -28,7 +28,8 @@ class FeatureStore {
 
   /// The embeddings of the pictures: those that are kept, and the rest by the network, kept as they are made, about once a
   /// minute. What cannot be written is a warning: the result does not depend on it. A damaged file is left aside with a
-  /// warning. Throws as extract_embeddings().
+  /// warning. Of several ranks (ExtractOptions::ranks) the leader alone reads and writes the folder; all embed. Throws as
+  /// extract_embeddings().
   Embeddings complete(Embedder& embedder, const data::PictureSource& pictures, const ExtractOptions& options);
 
  private:

@@ -57,8 +57,7 @@ NetworkFeatures::NetworkFeatures(Embedder& embedder, ExtractOptions options, std
 Embeddings NetworkFeatures::embed(const data::PictureSource& pictures) {
   if (cache_.empty()) {
     try {
-      if (options_.ranks != nullptr) return extract_on_ranks(embedder_, pictures, options_, *options_.ranks);
-      return extract_embeddings(embedder_, pictures, options_);
+      return extract_on_ranks(embedder_, pictures, options_);
     } catch (const Interrupted&) {
       log::info("nothing is kept: with --cache FOLDER a stopped extraction goes on where it was");
       throw;

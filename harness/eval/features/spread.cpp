@@ -38,12 +38,31 @@ Report from_text(const std::string& text) {
   return report;
 }
 
+void add_named(std::vector<data::CorruptPicture>& found, const data::PictureSource& pictures,
+               std::vector<data::CorruptPicture>& to) {
+  for (data::CorruptPicture& picture : found) {
+    picture.path = pictures.name(picture.index);
+    to.push_back(std::move(picture));
+  }
+}
+
 }  // namespace
 
 Embeddings extract_on_ranks(Embedder& embedder, const data::PictureSource& pictures,
-                            const ExtractOptions& options, Communicator& communicator) {
-  if (communicator.size() == 1) return extract_embeddings(embedder, pictures, options);
+                            const ExtractOptions& options) {
   const auto start = std::chrono::steady_clock::now();
+  Embeddings all = extract_rows_on_ranks(embedder, pictures, options);
+  require_readable(all, pictures);
+  fuse_rows(all);
+  all.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return all;
+}
+
+Embeddings extract_rows_on_ranks(Embedder& embedder, const data::PictureSource& pictures,
+                                 const ExtractOptions& options) {
+  if (options.ranks == nullptr || options.ranks->size() == 1)
+    return extract_rows(embedder, pictures, options);
+  Communicator& communicator = *options.ranks;
   const Share own = share_of(pictures.size(), communicator.rank(), communicator.size());
   Embeddings mine = empty_embeddings(own.count, embedder.width(), options.flip);
   Report report;
@@ -60,10 +79,7 @@ Embeddings extract_on_ranks(Embedder& embedder, const data::PictureSource& pictu
   for (const std::string& text : texts_of_ranks(communicator, to_text(report))) {
     Report of_rank = from_text(text);
     if (!of_rank.error.empty()) throw Error(of_rank.error);
-    for (data::CorruptPicture& picture : of_rank.corrupt) {
-      picture.path = pictures.name(picture.index);
-      all.corrupt.push_back(std::move(picture));
-    }
+    add_named(of_rank.corrupt, pictures, all.corrupt);
   }
   const auto gather = [&](auto& part, auto& whole, std::int64_t width) {
     communicator.all_gather(array_of(part.data(), own.count, width),
@@ -72,10 +88,20 @@ Embeddings extract_on_ranks(Embedder& embedder, const data::PictureSource& pictu
   gather(mine.plain, all.plain, all.width);
   if (options.flip != FlipFusion::kNone) gather(mine.mirrored, all.mirrored, all.width);
   gather(mine.valid, all.valid, 1);
-  require_readable(all, pictures);
-  fuse_rows(all);
-  all.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return all;
+}
+
+void broadcast_rows(Embeddings& rows, const data::PictureSource& pictures, Communicator& communicator) {
+  if (communicator.size() == 1) return;
+  Report report = from_text(leaders_text(communicator, to_text({{}, rows.corrupt})));
+  rows.corrupt.clear();
+  add_named(report.corrupt, pictures, rows.corrupt);
+  const auto broadcast = [&](auto& values, std::int64_t width) {
+    communicator.broadcast(array_of(values.data(), rows.count, width), 0);
+  };
+  broadcast(rows.plain, rows.width);
+  if (!rows.mirrored.empty()) broadcast(rows.mirrored, rows.width);
+  broadcast(rows.valid, 1);
 }
 
 }  // namespace qcface::eval

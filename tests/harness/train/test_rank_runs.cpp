@@ -1,13 +1,17 @@
 // Whole runs on several ranks, which here are threads of this process: what they leave, and how they go on.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "core/atomic_file.h"
 #include "core/tensors/source.h"
 #include "harness/model/class_rows.h"
 #include "harness/train/checkpoint.h"
+#include "harness/train/rank_times.h"
 #include "harness/train/setup.h"
 #include "harness/train/trainer.h"
 #include "tests/harness/train/train_support.h"
@@ -178,6 +182,9 @@ TEST_CASE("rank runs: a checkpoint goes on with another number of ranks, and is 
   train_on_ranks(1, begin(folder / "one", "qcface", {"--sync-bn"}));
   train_on_ranks(2, {"--resume", run.string(), "--max-steps", "5"});
   train_on_ranks(1, {"--resume", run.string(), "--max-steps", "0"});
+  const std::string log = read_file(run / "log.txt");
+  REQUIRE_THAT(log, test::contains("resuming with 2 processes, the run began with 3 processes"));
+  REQUIRE_THAT(log, test::contains("resuming with one process, the run began with 3 processes"));
   const fs::path last = test::newest_checkpoint(run);
   REQUIRE(fs::is_regular_file(last));
   require_close(last, test::newest_checkpoint(folder / "one"));
@@ -211,6 +218,46 @@ TEST_CASE("rank runs: a checkpoint in parts becomes the file that it stands for"
   for (const auto& [name, bytes] : ours) REQUIRE(open_tensors(merged).find(name) != nullptr);
   REQUIRE_FALSE(
       test::qcface({"checkpoint", "merge", "--checkpoint", merged.string(), "--out", merged.string()}).ok());
+}
+
+TEST_CASE("rank runs: where the time went is in the records of several ranks") {
+  test::TemporaryFolder folder;
+  for (const int ranks : {1, 2}) {
+    const fs::path run = folder / fmt::format("run-{}", ranks);
+    train_on_ranks(ranks, begin(run, "qcface", {"--max-steps", "3"}));
+    const auto records = test::step_records(run);
+    REQUIRE(records.size() == 3);
+    for (const auto& record : records) {
+      INFO(record.dump());
+      REQUIRE(record.contains("communication") == (ranks > 1));
+      if (ranks == 1) continue;
+      REQUIRE(record.at("ranks") == ranks);
+      REQUIRE(record.at("communication") > 0.0);
+      REQUIRE(record.at("communication") <= 1.0);
+      REQUIRE(record.at("slowest_rank") >= 0);
+      REQUIRE(record.at("slowest_rank") < ranks);
+      REQUIRE(record.at("slowest_ratio") >= 1.0);
+    }
+    const std::string log = read_file(run / "log.txt");
+    REQUIRE((log.find(" a rank) comm ") != std::string::npos) == (ranks > 1));
+  }
+}
+
+TEST_CASE("rank times: the rank that works longest is named, and the others' waiting is communication") {
+  run_ranks(3, [](Communicator& communicator) {
+    train::RankClock clock(communicator);
+    float value = 1;
+    if (communicator.rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    communicator.all_reduce(array_of(&value, 1), Reduce::kSum);
+    const auto times = clock.lap();
+    REQUIRE(times);
+    REQUIRE(value == 3);
+    REQUIRE(times->slowest == 1);
+    REQUIRE(times->slowest_ratio > 1.5);
+    REQUIRE(times->communication > 0.3);
+  });
+  const auto alone = make_single_communicator();
+  REQUIRE_FALSE(train::RankClock(*alone).lap());
 }
 
 TEST_CASE("rank runs: too small a batch, and too few pictures in the last one, are refused") {

@@ -95,14 +95,20 @@ fs::path newest_checkpoint(const fs::path& run) {
   return newest;
 }
 
-std::vector<std::string> losses(const fs::path& run) {
-  std::vector<std::string> values;
+std::vector<nlohmann::json> step_records(const fs::path& run) {
+  std::vector<nlohmann::json> records;
   std::ifstream file(run / "metrics.jsonl");
   for (std::string line; std::getline(file, line);) {
-    const auto record = nlohmann::json::parse(line);
-    if (record.at("kind") == "step")
-      values.push_back(record.at("global_step").dump() + " " + record.at("loss").dump());
+    auto record = nlohmann::json::parse(line);
+    if (record.at("kind") == "step") records.push_back(std::move(record));
   }
+  return records;
+}
+
+std::vector<std::string> losses(const fs::path& run) {
+  std::vector<std::string> values;
+  for (const auto& record : step_records(run))
+    values.push_back(record.at("global_step").dump() + " " + record.at("loss").dump());
   return values;
 }
 

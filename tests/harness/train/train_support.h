@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,6 +31,8 @@ std::thread remove_when_logged(const std::filesystem::path& run, const std::stri
 std::map<std::string, std::string> tensor_bytes(const std::filesystem::path& file);
 /// Newest step checkpoint of a run.
 std::filesystem::path newest_checkpoint(const std::filesystem::path& run);
+/// The "step" records of metrics.jsonl, in order.
+std::vector<nlohmann::json> step_records(const std::filesystem::path& run);
 /// Loss of every "step" record of metrics.jsonl, as text, in order.
 std::vector<std::string> losses(const std::filesystem::path& run);
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Training in several processes, as people start it: the same network for any number of them, the same bits again, and no
+"""Training and measuring in several processes, as people start them: the same network for any number of them, the same bits again, and no
 checkpoint lost however one of them ends.
 
     test_processes.py MPIRUN PROGRAM [--steps 50] [--kills 6] [--seed 1] [--only WORD]
@@ -36,7 +36,7 @@ class Trainer:
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def command(self, ranks, arguments):
-        return [str(START), self.mpirun, str(ranks), self.program, "train", *map(str, arguments)]
+        return [str(START), self.mpirun, str(ranks), self.program, *map(str, arguments)]
 
     def new(self, run, *extra):
         return ["--arch", "mini", "--embed_dims", "32", "--loss_model", "qcface", "--phase", "norm", "--lambda_g", "0.1",
@@ -44,8 +44,8 @@ class Trainer:
                 "cosine", "--augment", "aligned", "--workers", "1", "--threads", "1", "--device", "cpu", "--print-freq", "1",
                 "--no-report", "--pth-save-fold", run, *extra]
 
-    def run(self, ranks, arguments, prefix=()):
-        return subprocess.run([*prefix, *self.command(ranks, arguments)], stdin=subprocess.DEVNULL, capture_output=True,
+    def run(self, ranks, arguments, words=("train",)):
+        return subprocess.run(self.command(ranks, [*words, *arguments]), stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, errors="replace", env=dict(os.environ, OMP_NUM_THREADS="1"))
 
 
@@ -140,7 +140,7 @@ def test_kills(trainer, folder, count, seed):
     ways = ["kill", "kill", "term", "kill", "stop", "launcher"]
     for number in range(count):
         way, victim, run = ways[number % len(ways)], dice.randrange(3), os.path.join(folder, f"kill-{number}")
-        process = subprocess.Popen(trainer.command(3, trainer.new(run, *epochs)), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(trainer.command(3, ["train", *trainer.new(run, *epochs)]), stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
                                    env=dict(os.environ, OMP_NUM_THREADS="1"))
         # At work for certain, and at no particular point of a step.
@@ -172,6 +172,58 @@ def test_kills(trainer, folder, count, seed):
         print(f"{name}: gone after {gone:.1f} s, went on from {os.path.basename(left_behind or 'the start')}", flush=True)
 
 
+def test_measurements(trainer, folder):
+    """`embed` and `eval` over ranks give what one process gives, with a cache and without."""
+    run = os.path.join(folder, "measured")
+    done = trainer.run(1, trainer.new(run, "--max-steps", "2"))
+    expect(done.returncode == 0, f"a model to measure with: {done.stderr[-500:]}")
+    cache = os.path.join(folder, "cache")
+    spoilt = os.path.join(trainer.faces, "verify", "3.jpg")
+    with open(spoilt, "wb") as file:
+        file.write(b"no picture")
+
+    def measure(ranks, name, *extra):
+        out = os.path.join(folder, name)
+        for command in (["embed", "--data", trainer.faces + "/verify"], ["eval", "verify", "--data", trainer.faces + "/verify"]):
+            done = trainer.run(ranks, [*command, "--weights", newest(run), "--device", "cpu", "--threads", "1", "--workers", "1",
+                                       "--out", f"{out}-{command[0]}", *extra], words=())
+            expect(done.returncode == 0, f"{name}, {command[0]}: {done.stderr[-500:]}")
+            found.append(done.stdout + done.stderr)
+        with open(f"{out}-embed/magnitudes.csv") as file:
+            rows = [line.rsplit(",", 1) for line in file.read().splitlines()[1:]]
+        with open(f"{out}-eval/verify.json") as file:
+            figures = json.load(file)
+        return [name for name, _ in rows], [float(z) for _, z in rows], figures
+
+    found = []
+    names, lengths, figures = measure(1, "alone")
+    expect(len(names) == 11, f"{len(names)} pictures can be read, expected 11")
+    for name, extra in (("spread", ()), ("spread with a new cache", ("--cache", cache)), ("from the cache", ("--cache", cache))):
+        its_names, its_lengths, its_figures = measure(3, name, *extra)
+        expect(its_names == names, f"{name}: other pictures")
+        apart = max(abs(a / b - 1) for a, b in zip(its_lengths, lengths))
+        expect(apart < 1e-5, f"{name}: lengths differ by {apart:.1e}")
+        for key in ("accuracy_kfold", "auc"):
+            expect(abs(its_figures[key] - figures[key]) < 1e-9, f"{name}: {key} {its_figures[key]}, alone {figures[key]}")
+        expect(len(its_figures["corrupt"]) == 1, f"{name}: {its_figures['corrupt']}")
+    expect("taken from" in found[-1], "a second measurement takes nothing from the cache")
+
+
+def test_memory(trainer, folder):
+    """One rank may have no more memory than it has when it starts."""
+    limited = os.path.join(folder, "small.sh")
+    with open(limited, "w") as file:
+        file.write('#!/bin/sh\nrank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}\n[ "$rank" != 2 ] || ulimit -v 700000\nexec "$@"\n')
+    os.chmod(limited, 0o755)
+    command = trainer.command(3, ["train", *trainer.new(os.path.join(folder, "memory"), "--batch-size", "30", "--arch", "ir50")])
+    command[3:3] = [limited]
+    start = time.monotonic()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    expect(done.returncode != 0 and time.monotonic() - start < GONE, f"a rank without memory: exit status {done.returncode}")
+    lines = [line for line in done.stderr.splitlines() if line.startswith(("error", "warning"))]
+    expect(lines and "rank 2" in lines[0] and "memory" in lines[0], f"a rank without memory: {lines[:3]}: {done.stderr[-500:]}")
+
+
 def test_full_disk(trainer, folder):
     """One rank may write no file as large as its part."""
     run = os.path.join(folder, "full")
@@ -183,7 +235,7 @@ def test_full_disk(trainer, folder):
     with open(limited, "w") as file:
         file.write('#!/bin/sh\nrank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}\n[ "$rank" != 1 ] || ulimit -f 1\nexec "$@"\n')
     os.chmod(limited, 0o755)
-    command = trainer.command(3, ["--resume", run, "--max-steps", "5"])
+    command = trainer.command(3, ["train", "--resume", run, "--max-steps", "5"])
     command[3:3] = [limited]
     full = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     lines = [line for line in full.stderr.splitlines() if line.startswith(("error", "warning"))]
@@ -206,6 +258,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(options, folder)
         tests = [("network", lambda: test_same_network(trainer, folder, options.steps)),
+                 ("measurements", lambda: test_measurements(trainer, folder)),
+                 ("memory", lambda: test_memory(trainer, folder)),
                  ("disk", lambda: test_full_disk(trainer, folder)),
                  ("kills", lambda: test_kills(trainer, folder, options.kills, options.seed))]
         for name, test in tests:
