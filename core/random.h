@@ -25,6 +25,7 @@ enum class RandomPurpose : std::uint32_t {
   kSubset = 11,       // pictures of a set shown once more, or at all, in an epoch; index = set
   kBootstrap = 12,    // epoch: 0 pairs, 1 folds; index = replicate
   kAugmentStep = 13,  // steps of a list; index as kAugment's, two blocks a step
+  kClassSample = 14,  // index = step inside the epoch, and 2^32 times the first class of the rank
   kTest = 1000,
 };
 

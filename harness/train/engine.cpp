@@ -16,7 +16,7 @@ Engine::Engine(std::unique_ptr<nn::Backend> backend, const nn::Graph& graph, con
       backend_(std::move(backend)),
       network_(graph, *backend_),
       head_(*backend_, options.head, options.optimiser, options.classes, network_.output_width(),
-            options.largest_batch, communicator),
+            options.largest_batch, communicator, options.sample_rate),
       normaliser_(options.preparation.mean, options.preparation.std),
       step_(*backend_, network_, head_, options.optimiser, normaliser_.table(), options.largest_batch,
             options.accumulate, communicator),

@@ -62,6 +62,7 @@ struct EngineOptions {
   std::int64_t largest_batch = 0;  // likewise
   int accumulate = 1;              // parts that a batch is computed in
   bool sync_bn = false;            // batch norm's statistics are those of all ranks' pictures
+  double sample_rate = 1;          // share of a rank's classes that take part in a step
   data::Preparation preparation;   // its mean and std
 };
 

@@ -9,9 +9,10 @@
 namespace qcface::train {
 
 struct RankTimes {
-  double communication = 0;   // share of the time that the ranks spent in collectives, waiting for each other included
-  int slowest = 0;            // the rank that computed and waited for data the longest
-  double slowest_ratio = 1;   // its time over the mean of all
+  double communication =
+      0;            // share of the time that the ranks spent in collectives, waiting for each other included
+  int slowest = 0;  // the rank that computed and waited for data the longest
+  double slowest_ratio = 1;  // its time over the mean of all
 };
 
 class RankClock {

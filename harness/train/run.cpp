@@ -62,6 +62,7 @@ EngineOptions engine_options(const TrainOptions& o, const data::PictureSource& s
   engine.largest_batch = std::min(o.batch_size, pictures_per_epoch(o, set));
   engine.accumulate = o.accumulate;
   engine.sync_bn = o.sync_bn;
+  engine.sample_rate = o.sample_rate;
   engine.preparation = o.preparation;
   return engine;
 }
@@ -132,6 +133,11 @@ void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_
   } else if (o.phase == QCF_PHASE_ID && head.kind == QCF_HEAD_MAGFACE) {
     log::warn("magface without its loss on magnitudes: give --phase norm for the published method");
   }
+  if (engine.head().sample_size() > 0)
+    log::info(
+        "classes:     {} of each process's {} take part in a step (--sample-rate {}); acc and top5 are among "
+        "these",
+        engine.head().sample_size(), engine.head().own_classes().count, o.sample_rate);
   log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o.lr,
             name_of(kScheduleChoices, o.lr_schedule), o.momentum, o.weight_decay);
   log::info("device:      {}, {}", engine.backend().device(), engine.backend().name());

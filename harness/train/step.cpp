@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "core/error.h"
+#include "nn/head/class_sample.h"
 
 namespace qcface::train {
 namespace {
@@ -50,8 +52,12 @@ TrainStep::TrainStep(nn::Backend& backend, nn::Network& network, nn::Head& head,
   statistics_ = backend.allocate(store.buffers().size_bytes(), "running statistics");
 }
 
-std::size_t TrainStep::pixels_at() const {
+std::size_t TrainStep::sampled_at() const {
   return labels_at(parts_) + aligned(static_cast<std::size_t>(largest_) * sizeof(std::int64_t));
+}
+
+std::size_t TrainStep::pixels_at() const {
+  return sampled_at() + aligned(static_cast<std::size_t>(head_.sample_size()) * sizeof(std::int64_t));
 }
 
 const std::uint8_t* TrainStep::pixels_of(const std::byte* inputs) const {
@@ -107,7 +113,17 @@ void TrainStep::fill(std::byte* inputs, double rate, const nn::DropoutRecord& dr
     std::memcpy(inputs + kDropoutAt + static_cast<std::size_t>(part) * sizeof record, &record, sizeof record);
   }
   std::memcpy(inputs + labels_at(parts_), labels.data(), labels.size_bytes());
+  if (head_.sample_size() > 0) fill_sampled(inputs, dropout, labels, n);
   std::memcpy(inputs + pixels_at(), pixels, labels.size() * picture_bytes_);
+}
+
+void TrainStep::fill_sampled(std::byte* inputs, const nn::DropoutRecord& key,
+                             std::span<const std::int64_t> labels, std::int64_t n) const {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(n));
+  communicator_.all_gather(array_of(labels.data(), own(n).count), array_of(all.data(), n));
+  auto* const rows = reinterpret_cast<std::int64_t*>(inputs + sampled_at());
+  nn::sample_classes({key.seed, key.step, key.epoch}, head_.own_classes(), all,
+                     {rows, static_cast<std::size_t>(head_.sample_size())});
 }
 
 bool TrainStep::prepare(std::int64_t n) {
@@ -157,7 +173,8 @@ const float* TrainStep::ask_head(const std::byte* inputs, std::int64_t n) {
   const auto* const figures = reinterpret_cast<const StepFigures*>(results_.data());
   return head_.forward(reinterpret_cast<const std::int64_t*>(inputs + labels_at(parts_)), n,
                        figures_of(results_.data()), &reinterpret_cast<const StepInputs*>(inputs)->rate,
-                       &figures->control.scale.skip);
+                       &figures->control.scale.skip,
+                       reinterpret_cast<const std::int64_t*>(inputs + sampled_at()));
 }
 
 const float* TrainStep::head_gradient(const std::byte* inputs, std::int64_t n) {

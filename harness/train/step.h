@@ -40,7 +40,8 @@ class TrainStep {
             std::int64_t largest, int parts, Communicator& communicator);
 
   /// Writes what the step of a batch of n rows is told, at `inputs` in host memory; the first input_bytes(n) are then to be
-  /// sent. dropout: of this rank's first row.
+  /// sent. dropout: of this rank's first row; it also keys which classes take part, where not all do, for which the ranks
+  /// exchange their labels: they call this together.
   void fill(std::byte* inputs, double rate, const nn::DropoutRecord& dropout,
             std::span<const std::int64_t> labels, const std::uint8_t* pixels, std::int64_t n) const;
   std::size_t input_bytes(std::int64_t n) const;
@@ -76,7 +77,10 @@ class TrainStep {
   void observe_parts(PartObserver observer) { observer_ = std::move(observer); }
 
  private:
+  std::size_t sampled_at() const;
   std::size_t pixels_at() const;
+  void fill_sampled(std::byte* inputs, const nn::DropoutRecord& key, std::span<const std::int64_t> labels,
+                    std::int64_t n) const;
   Share own(std::int64_t n) const { return share_of(n, communicator_.rank(), communicator_.size()); }
   void begin(StepPart part) const;
   void forward(const std::byte* inputs, std::int64_t part, std::int64_t n);

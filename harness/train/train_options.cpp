@@ -99,6 +99,10 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
       "--sync-bn", o.sync_bn,
       "With several processes: batch norm takes its statistics over the whole batch, so that their "
       "number does not change what is learned; without it over the pictures of one process");
+  table.add_number("--sample-rate,--sample_rate", o.sample_rate, 1e-6, 1,
+                   "Share of the classes (of each process's) that take part in a step, those of the batch "
+                   "always, the others "
+                   "drawn anew, as in PartialFC; 1: all");
   add_augment_option(table, o.augment);
   table.add_flag("--jpeg-swap-rb", o.jpeg_swap_rb,
                  "Reproduce the published augmentation's exchange of red and blue inside its JPEG step");

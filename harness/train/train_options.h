@@ -87,6 +87,7 @@ struct TrainOptions {
   std::int64_t save_steps = 0;
   int keep_last = 3;
   bool no_report = false;
+  double sample_rate = 1;
   double timeout = kRankTimeoutSeconds;
 };
 

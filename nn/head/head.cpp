@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "nn/head/class_sample.h"
 #include "nn/head/exchange.h"
 
 namespace qcface::nn {
@@ -33,7 +34,8 @@ void Head::checked(const Call& call) const {
 }
 
 Head::Head(const Backend& backend, const qcf_head_config& config, const OptimiserSettings& optimiser,
-           std::int64_t classes, std::int64_t width, std::int64_t largest, Communicator& communicator)
+           std::int64_t classes, std::int64_t width, std::int64_t largest, Communicator& communicator,
+           double sample_rate)
     : backend_(backend),
       config_(config),
       communicator_(communicator),
@@ -41,6 +43,7 @@ Head::Head(const Backend& backend, const qcf_head_config& config, const Optimise
       width_(width),
       largest_(largest),
       own_(share_of(classes, communicator.rank(), communicator.size())),
+      sample_size_(sample_rate < 1 ? class_sample_size(own_.count, sample_rate, largest) : 0),
       type_(operand_type(backend.precision())),
       optimiser_(make_optimiser()) {
   require(classes >= 2, "the training set has {} identity: a head needs at least 2", classes);
@@ -70,6 +73,8 @@ Head::Head(const Backend& backend, const qcf_head_config& config, const Optimise
   // Whatever a step asks for is asked for here too: row values decide what the first pass sums.
   float wanted = 0;
   args.row_p = &wanted;
+  const std::int64_t listed = 0;
+  if (sample_size_ > 0) sample(args, &listed);
   std::size_t bytes = 0;
   checked([&] { bytes = head_workspace_bytes(context_, config_, args); });
   workspace_ = backend.allocate(bytes, "workspace of the head");
@@ -121,17 +126,23 @@ qcf_head_args Head::arguments(std::int64_t n) const {
   return args;
 }
 
+void Head::sample(qcf_head_args& args, const std::int64_t* rows) const {
+  args.sampled = rows;
+  args.sampled_count = sample_size_;
+}
+
 float* Head::embeddings(std::int64_t n) const {
   return floats(x_) + share_of(n, communicator_.rank(), communicator_.size()).first * width_;
 }
 
 const float* Head::forward(const std::int64_t* labels, std::int64_t n, const HeadFigures& figures,
-                           const float* rate, const std::uint32_t* skip) {
+                           const float* rate, const std::uint32_t* skip, const std::int64_t* sampled) {
   require(n <= largest_, "head {}: a batch of {} rows, but memory was reserved for {}", name(), n, largest_);
   optimiser_.lr = rate;
   optimiser_.skip = reinterpret_cast<const std::int32_t*>(skip);
   args_ = arguments(n);
   args_.labels = labels;
+  if (sample_size_ > 0) sample(args_, sampled);
   const bool on_device = !backend_.on_host();
   const Share own = share_of(n, communicator_.rank(), communicator_.size());
   if (communicator_.size() > 1) {

@@ -30,10 +30,11 @@ struct HeadFigures {
 
 class Head {
  public:
-  /// K classes, embeddings of `width`, batches of up to `largest` rows, each of all ranks. Backend and communicator must
-  /// outlive the head. Throws Error for fewer than 2 classes, and where memory is short.
+  /// K classes, embeddings of `width`, batches of up to `largest` rows, each of all ranks. sample_rate below 1: of this rank's
+  /// classes sample_size() take part in a step (nn/head/class_sample.h). Backend and communicator must outlive the head. Throws Error for fewer than 2 classes, and where memory is short.
   Head(const Backend& backend, const qcf_head_config& config, const OptimiserSettings& optimiser,
-       std::int64_t classes, std::int64_t width, std::int64_t largest, Communicator& communicator);
+       std::int64_t classes, std::int64_t width, std::int64_t largest, Communicator& communicator,
+       double sample_rate = 1);
   ~Head();
   Head(const Head&) = delete;
   Head& operator=(const Head&) = delete;
@@ -42,6 +43,8 @@ class Head {
   /// The classes that this rank holds: its rows of the class weights are numbered from 0.
   Share own_classes() const { return own_; }
   std::int64_t width() const { return width_; }
+  /// Classes of this rank that take part in a step; 0: all of them.
+  std::int64_t sample_size() const { return sample_size_; }
   const char* name() const { return qcf_head_name(config_.kind); }
 
   /// Uniform(-1, 1) rows brought to length 1, keyed by (seed, kHeadWeights, class); slot and state as they begin.
@@ -51,10 +54,11 @@ class Head {
   /// Place of this rank's embeddings, of a batch of n rows of all ranks.
   float* embeddings(std::int64_t n) const;
   /// Losses and row values of all n rows, and dx of this rank's, which is returned, from its embeddings and labels. rate,
-  /// skip: scalars that update() reads. On the CPU throws Error naming tensor and row for a label out of range, NaN or
+  /// skip: scalars that update() reads. sampled: [sample_size()] rows of the class weights, strictly ascending, with those of
+  /// the labels; looked at where sample_size() is not 0. On the CPU throws Error naming tensor and row for a label out of range, NaN or
   /// infinity.
   const float* forward(const std::int64_t* labels, std::int64_t n, const HeadFigures& figures,
-                       const float* rate, const std::uint32_t* skip);
+                       const float* rate, const std::uint32_t* skip, const std::int64_t* sampled);
   void update();
   /// Waits, and throws Error if the last step, of n rows, found something wrong with its data.
   void check(std::int64_t n);
@@ -75,6 +79,7 @@ class Head {
 
  private:
   qcf_head_args arguments(std::int64_t n) const;
+  void sample(qcf_head_args& args, const std::int64_t* rows) const;
   const Memory& memory_of(TensorRole role) const;
   template <class Call>
   void checked(const Call& call) const;
@@ -85,6 +90,7 @@ class Head {
   Communicator& communicator_;
   std::int64_t classes_, width_, largest_;
   Share own_;
+  std::int64_t sample_size_;
   qcf_type type_;
   Memory weights_, slot_, unit_, t_, length_stats_, x_, dx_, workspace_;
   Memory labels_, shares_;  // with several ranks: of the whole batch, shares of dx that add up over the ranks

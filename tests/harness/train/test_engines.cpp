@@ -215,6 +215,51 @@ TEST_CASE("engines: a smaller last batch runs in the memory of the largest") {
 }
 #endif
 
+TEST_CASE("engines: with a sample of the classes the rest stays, and the CUDA engine follows the CPU's") {
+  QCFACE_NEEDS_DEVICE();
+  constexpr std::int64_t kMany = 300;
+  EngineOptions options = engine_options("qcface-cur", kMany);
+  options.sample_rate = 0.1;
+  const auto changed = [&](Engine& engine, const std::vector<float>& before) {
+    const std::vector<float> after = head_values(engine.head());
+    std::vector<std::int64_t> rows;
+    for (std::int64_t k = 0; k < kMany; ++k) {
+      const auto row = [&](const std::vector<float>& values) { return values.begin() + k * kWidth; };
+      if (!std::equal(row(after), row(after) + kWidth, row(before))) rows.push_back(k);
+    }
+    return rows;
+  };
+  std::vector<std::int64_t> moved;
+  for (auto& engine : {cpu_engine(options), cuda_engine(options)}) {
+    REQUIRE(engine->head().sample_size() == 30);
+    const std::vector<float> before = head_values(engine->head());
+    Curve curve;
+    run_steps(*engine, curve, 0, 1);
+    const std::vector<std::int64_t> rows = changed(*engine, before);
+    REQUIRE(rows.size() == 30);
+    for (std::int64_t label = 0; label < kClasses; ++label)
+      REQUIRE(rows[static_cast<std::size_t>(label)] == label);
+    if (moved.empty()) moved = rows;
+    REQUIRE(rows == moved);
+    run_steps(*engine, curve, 1, 2);
+    REQUIRE(changed(*engine, before).size() > 40);  // others than before
+  }
+  const Curve cpu = train_curve(cpu_engine(options), 3), cuda = train_curve(cuda_engine(options), 3);
+  for (std::size_t k = 0; k < cpu.loss.size(); ++k)
+    REQUIRE(std::fabs(cuda.loss[k] - cpu.loss[k]) <= 1e-3 * std::fabs(cpu.loss[k]));
+  const Curve bf16 = train_curve(cuda_engine(options, nn::Precision::kBf16), 3),
+              again = train_curve(cuda_engine(options, nn::Precision::kBf16), 3);
+  REQUIRE(std::isfinite(bf16.loss.back()));
+  REQUIRE(bf16.class_weights == again.class_weights);
+  // Every class, drawn: the bits of a head that draws none.
+  options.sample_rate = 0.9999;
+  REQUIRE(cpu_engine(options)->head().sample_size() == kMany);
+  const Curve all = train_curve(cpu_engine(options), 3),
+              plain = train_curve(cpu_engine(engine_options("qcface-cur", kMany)), 3);
+  REQUIRE(all.loss == plain.loss);
+  REQUIRE(all.class_weights == plain.class_weights);
+}
+
 TEST_CASE("engines: 16-bit precisions learn the same, with the same bits twice") {
   QCFACE_NEEDS_DEVICE();
   const Curve cpu = train_curve(cpu_engine(engine_options()));

@@ -38,7 +38,8 @@ void train_on_ranks(int ranks, std::vector<std::string> arguments) {
 }
 
 std::vector<std::string> begin(const fs::path& run, const std::string& head,
-                               const std::vector<std::string>& extra, const std::string& batch = "8") {
+                               const std::vector<std::string>& extra, const std::string& batch = "8",
+                               const fs::path& pictures = test::small_faces() / "train") {
   std::vector<std::string> arguments{"--arch",
                                      "mini",
                                      "--embed_dims",
@@ -50,7 +51,7 @@ std::vector<std::string> begin(const fs::path& run, const std::string& head,
                                      "--lambda_g",
                                      "0.1",
                                      "--data_dirs",
-                                     (test::small_faces() / "train").string(),
+                                     pictures.string(),
                                      "--eval-data",
                                      (test::small_faces() / "verify").string(),
                                      "--batch-size",
@@ -156,10 +157,11 @@ TEST_CASE("rank runs: with shared batch norm any number of ranks trains the same
   REQUIRE(loss_distance(folder / "apart", folder / "qcface-1") > 1e-2);
 }
 
-TEST_CASE("rank runs: the same seed and number of ranks give the same bits, stopped and resumed or not") {
-  test::TemporaryFolder folder;
-  train_on_ranks(2, begin(folder / "whole", "qcface", {}));
-  train_on_ranks(2, begin(folder / "stopped", "qcface", {"--max-steps", "3"}));
+void require_same_bits_after_a_stop(const fs::path& folder, const std::string& rate,
+                                    const fs::path& pictures) {
+  train_on_ranks(2, begin(folder / "whole", "qcface", {"--sample-rate", rate}, "6", pictures));
+  train_on_ranks(
+      2, begin(folder / "stopped", "qcface", {"--sample-rate", rate, "--max-steps", "3"}, "6", pictures));
   train_on_ranks(2, {"--resume", (folder / "stopped").string(), "--max-steps", "0"});
   const fs::path whole = test::newest_checkpoint(folder / "whole"),
                  stopped = test::newest_checkpoint(folder / "stopped");
@@ -173,6 +175,23 @@ TEST_CASE("rank runs: the same seed and number of ranks give the same bits, stop
     REQUIRE(std::equal(view.data, view.data + view.bytes, other.data));
   }
   REQUIRE(test::losses(folder / "whole") == test::losses(folder / "stopped"));
+}
+
+TEST_CASE("rank runs: the same seed and number of ranks give the same bits, stopped and resumed or not") {
+  const test::TemporaryFolder folder;
+  require_same_bits_after_a_stop(folder.path(), "1", test::small_faces() / "train");
+}
+
+TEST_CASE("rank runs: classes that are drawn anew each step are the same after a stop") {
+  const test::TemporaryFolder folder;
+  const fs::path faces = folder / "faces";
+  REQUIRE(test::qcface({"data", "synth", "--out", faces.string(), "--identities", "30", "--pictures", "1",
+                        "--verify-identities", "2", "--verify-pictures", "6", "--pairs", "20",
+                        "--degrade-sources", "0"})
+              .ok());
+  require_same_bits_after_a_stop(folder.path(), "0.2", faces / "train");
+  REQUIRE_THAT(read_file(folder / "whole" / "log.txt"),
+               test::contains("6 of each process's 15 take part in a step"));
 }
 
 TEST_CASE("rank runs: a checkpoint goes on with another number of ranks, and is read like any other") {
