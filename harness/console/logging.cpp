@@ -57,6 +57,14 @@ void log_as_rank(int rank) {
     sink->set_pattern(fmt::format("%l: rank {}: %v", rank));
 }
 
+OneRankWarns::OneRankWarns() : silenced_(logger() && logger()->level() == spdlog::level::warn) {
+  if (silenced_) logger()->set_level(spdlog::level::err);
+}
+
+OneRankWarns::~OneRankWarns() {
+  if (silenced_) logger()->set_level(spdlog::level::warn);
+}
+
 void log_to_file(const std::filesystem::path& path) {
   start_logging();
   std::error_code missing;

@@ -273,7 +273,9 @@ TrainResult run_training(const TrainOptions& options, const OptionTable::Json& c
   }
   Communicator& ranks = between_devices ? *between_devices : communicator;
   limit_stop_time(kStopSeconds);
+  auto same_data = std::make_unique<OneRankWarns>();
   Run run(options, device, config, resume, ranks);
+  same_data.reset();
   limit_stop_time(0);
   if (run.leads()) write_file_atomically(folder / "config.json", config.dump(2) + "\n");
   run.take_over_folder();
