@@ -13,7 +13,6 @@ import json
 import math
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import tempfile
@@ -73,6 +72,11 @@ def communication(measured, parameters):
             time_of(measured, "reduce_scatter", model.F32 * rows * WIDTH))
 
 
+def processor():
+    with open("/proc/cpuinfo") as file:
+        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "unknown")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mpirun", required=True)
@@ -98,7 +102,7 @@ def main():
             1e3 * run["model_communication_s"]), flush=True)
     if options.out:
         with open(options.out, "w") as file:
-            json.dump({"machine": platform.processor() or platform.machine(), "cores": cores, "batch": BATCH, "width": WIDTH,
+            json.dump({"machine": processor(), "cores": cores, "batch": BATCH, "width": WIDTH,
                        "runs": runs}, file, indent=1)
             file.write("\n")
 
