@@ -63,6 +63,16 @@ void fuse_rows(Embeddings& embeddings) {
   });
 }
 
+void finish_rows(Embeddings& embeddings, const data::PictureSource& pictures,
+                 std::chrono::steady_clock::time_point start) {
+  require(std::any_of(embeddings.valid.begin(), embeddings.valid.end(),
+                      [](std::uint8_t valid) { return valid != 0; }),
+          "embeddings: none of the {} pictures could be read; the first is {}", embeddings.count,
+          pictures.name(0));
+  fuse_rows(embeddings);
+  embeddings.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 Embeddings extract_embeddings(Embedder& embedder, std::span<const std::string> files,
                               const ExtractOptions& options) {
   return extract_embeddings(embedder, data::ImageFolder::from_files(files), options);
@@ -72,9 +82,7 @@ Embeddings extract_embeddings(Embedder& embedder, const data::PictureSource& pic
                               const ExtractOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   Embeddings result = extract_rows(embedder, pictures, options);
-  require_readable(result, pictures);
-  fuse_rows(result);
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  finish_rows(result, pictures, start);
   return result;
 }
 
@@ -88,13 +96,6 @@ Embeddings empty_embeddings(std::int64_t count, std::int64_t width, FlipFusion f
   if (flip != FlipFusion::kNone) result.mirrored.assign(values, 0.0f);
   result.valid.assign(static_cast<std::size_t>(count), 0);
   return result;
-}
-
-void require_readable(const Embeddings& embeddings, const data::PictureSource& pictures) {
-  require(std::any_of(embeddings.valid.begin(), embeddings.valid.end(),
-                      [](std::uint8_t valid) { return valid != 0; }),
-          "embeddings: none of the {} pictures could be read; the first is {}", embeddings.count,
-          pictures.name(0));
 }
 
 Embeddings extract_rows(Embedder& embedder, const data::PictureSource& pictures,

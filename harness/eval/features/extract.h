@@ -1,6 +1,7 @@
 // Embeddings of the pictures of a source, in order, each once, batched, decoded by worker threads.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -54,11 +55,11 @@ struct Embeddings {
 
 /// Zero rows, none of them valid; with places for mirror images unless flip is kNone.
 Embeddings empty_embeddings(std::int64_t count, std::int64_t width, FlipFusion flip);
-/// Throws Error where no picture could be read.
-void require_readable(const Embeddings& embeddings, const data::PictureSource& pictures);
-
 /// Fills `fused` and `magnitudes` from the rows that are there.
 void fuse_rows(Embeddings& embeddings);
+/// The same with the time since `start`; throws Error where no picture could be read.
+void finish_rows(Embeddings& embeddings, const data::PictureSource& pictures,
+                 std::chrono::steady_clock::time_point start);
 
 /// The rows alone: neither fused, nor need any picture be readable. Throws as extract_embeddings().
 Embeddings extract_rows(Embedder& embedder, const data::PictureSource& pictures,

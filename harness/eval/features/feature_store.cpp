@@ -341,9 +341,7 @@ Embeddings FeatureStore::complete(Embedder& embedder, const data::PictureSource&
   }
   std::sort(result.corrupt.begin(), result.corrupt.end(),
             [](const auto& a, const auto& b) { return a.index < b.index; });
-  require_readable(result, pictures);
-  fuse_rows(result);
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  finish_rows(result, pictures, start);
   return result;
 }
 

@@ -52,9 +52,7 @@ Embeddings extract_on_ranks(Embedder& embedder, const data::PictureSource& pictu
                             const ExtractOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   Embeddings all = extract_rows_on_ranks(embedder, pictures, options);
-  require_readable(all, pictures);
-  fuse_rows(all);
-  all.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  finish_rows(all, pictures, start);
   return all;
 }
 
