@@ -74,7 +74,7 @@ def table(n=128, width=512):
 
 
 # Published for PartialFC's implementation: MB a GPU on 8 V100, model parallel, and with a sampling rate of 0.1
-# (github.com/deepinsight/insightface, recognition/arcface_torch/README.md).
+# (https://github.com/deepinsight/insightface/tree/master/recognition/arcface_torch).
 PUBLISHED_MB = {125_000: (5306, 4868), 1_400_000: (11178, 6056), 5_500_000: (32188, 9854)}
 
 
