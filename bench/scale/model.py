@@ -79,16 +79,17 @@ PUBLISHED_MB = {125_000: (5306, 4868), 1_400_000: (11178, 6056), 5_500_000: (321
 
 
 def table_of_published():
-    def ours(classes):
-        return memory(128, 8, 512, classes, PARAMETERS, ACTIVATION_BYTES)["classes"] / 1e6
+    """Megabytes a GPU at the fewest classes, and by how many they grow from there."""
+    def megabytes(classes):
+        own = memory(128, 8, 512, classes, PARAMETERS, ACTIVATION_BYTES)["classes"] / 1e6
+        return (*PUBLISHED_MB[classes], own)
 
-    least = min(PUBLISHED_MB)
+    fewest = min(PUBLISHED_MB)
     lines = heading(["classes", "model parallel, published (MB a GPU)", "sampled 0.1, published", "classes of ours, all of them"])
-    for classes, published in PUBLISHED_MB.items():
-        lines.append(row([format(classes, ",")] + ["+%s" % format(round(now - then), ",") if classes != least else format(now, ",")
-                                                   for now, then in zip(published, PUBLISHED_MB[least])] +
-                         [("+%s" if classes != least else "%s") %
-                          format(round(ours(classes) - (ours(least) if classes != least else 0)), ",")]))
+    lines.append(row([format(fewest, ",")] + [format(round(mb), ",") for mb in megabytes(fewest)]))
+    for classes in sorted(PUBLISHED_MB)[1:]:
+        growth = [mb - base for mb, base in zip(megabytes(classes), megabytes(fewest))]
+        lines.append(row([format(classes, ",")] + ["+" + format(round(mb), ",") for mb in growth]))
     return lines
 
 

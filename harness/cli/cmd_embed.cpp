@@ -27,9 +27,8 @@ void add_embed(CLI::App& root, Commands& commands) {
       const eval::EmbedResult result = eval::run_embed(run.features, flags->data, flags->out);
       run.progress.clear();
       log::info(
-          "{} embeddings of width {} in {}; magnitude {:.2f} / {:.2f} / {:.2f} (min / mean / max); {} "
-          "pictures "
-          "unreadable{}",
+          "{} embeddings of width {} in {}; magnitude {:.2f} / {:.2f} / {:.2f} (min / mean / max); "
+          "{} pictures unreadable{}",
           result.pictures, result.width, flags->out, result.magnitude_min, result.magnitude_mean,
           result.magnitude_max, result.corrupt.size(),
           result.left_out.count() > 0

@@ -5,6 +5,7 @@
 #include "harness/cli/model_flags.h"
 #include "harness/cli/ranks.h"
 #include "harness/console/compute_threads.h"
+#include "harness/console/logging.h"
 #include "harness/console/usage.h"
 #include "harness/eval/protocol.h"
 
@@ -21,7 +22,10 @@ struct EvalFlags {
 void evaluate(const eval::Protocol& protocol, EvalFlags& flags, eval::FeatureSource& features,
               const eval::Conditions& conditions, Progress* progress) {
   eval::Measurement& measurement = *flags.measurement;
-  measurement.read();
+  {
+    const OneRankWarns same_lists;
+    measurement.read();
+  }
   const bool leads = features.options().leads();
   if (leads) require_writable_folder(flags.out, "--out");  // before the long part
   const eval::Result result = eval::measure(measurement, features);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <optional>
+#include <span>
 
 #include "core/comm/communicator.h"
 
@@ -14,6 +15,9 @@ struct RankTimes {
   int slowest = 0;  // the rank that computed and waited for data the longest
   double slowest_ratio = 1;  // its time over the mean of all
 };
+
+/// worked, elapsed: seconds of each rank, those outside of collectives and all of them.
+RankTimes rank_times(std::span<const double> worked, std::span<const double> elapsed);
 
 class RankClock {
  public:

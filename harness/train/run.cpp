@@ -206,7 +206,7 @@ void Run::restore(const CheckpointFacts& facts) {
         "last bits; --threads {} repeats them exactly",
         threads, state.threads, state.threads);
   }
-  if (state.ranks != communicator.size() && leads()) {
+  if (state.ranks != communicator.size()) {
     log::warn("resuming with {}, the run began with {}: results stay right but may differ in the last bits{}",
               processes(communicator.size()), processes(state.ranks),
               options.sync_bn ? "" : ", and batch norm sees other parts of a batch (--sync-bn: the whole)");

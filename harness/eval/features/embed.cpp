@@ -17,7 +17,7 @@ EmbedResult run_embed(FeatureSource& features, const std::filesystem::path& imag
                       const std::filesystem::path& out) {
   const data::PictureList list = data::list_pictures(images);
   const std::vector<std::string>& files = list.files;
-  if (list.left_out.count() > 0) {
+  if (list.left_out.count() > 0 && features.options().leads()) {
     log::warn("{}: left out: {}", images.string(), list.left_out.describe());
   }
   std::vector<std::string> relative;

@@ -300,8 +300,10 @@ Embeddings FeatureStore::complete(Embedder& embedder, const data::PictureSource&
     log::info("embeddings of {} of {} pictures taken from {}", pictures_in_all - total, pictures_in_all,
               folder_.string());
   }
-  for (const data::CorruptPicture& picture : result.corrupt)
-    log::warn("{}: picture skipped ({}), as when it was embedded", picture.path, picture.reason);
+  for (const data::CorruptPicture& picture : result.corrupt) {
+    if (options.leads())
+      log::warn("{}: picture skipped ({}), as when it was embedded", picture.path, picture.reason);
+  }
 
   const std::size_t width = static_cast<std::size_t>(width_);
   std::int64_t part = kFirstPart;

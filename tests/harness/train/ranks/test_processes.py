@@ -192,6 +192,8 @@ def test_measurements(trainer, folder):
                                        "--out", f"{out}-{command[0]}", *extra], words=())
             expect(done.returncode == 0, f"{name}, {command[0]}: {done.stderr[-500:]}")
             found.append(done.stdout + done.stderr)
+            alike = [line for line in done.stderr.splitlines() if line.startswith("warning") and "pairs.list" in line]
+            expect(len(alike) == (command[0] == "embed"), f"{name}, {command[0]}: what every rank finds is said once: {alike}")
         with open(f"{out}-embed/magnitudes.csv") as file:
             rows = [line.rsplit(",", 1) for line in file.read().splitlines()[1:]]
         with open(f"{out}-eval/verify.json") as file:
