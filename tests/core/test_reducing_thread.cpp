@@ -1,7 +1,11 @@
 // Sums over the ranks beside the caller's own work, and how either of the two threads fails.
 #include "core/comm/reducing_thread.h"
 
-#include <cstring>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -11,6 +15,7 @@
 #include "core/error.h"
 #include "tests/support/catch.h"
 #include "tests/support/collective_values.h"
+#include "tests/support/no_threads.h"
 #include "tests/support/thread_ranks.h"
 
 using namespace qcface;
@@ -86,6 +91,7 @@ TEST_CASE("One rank has no communicator for another thread", "[core]") {
 
 TEST_CASE("A reducing thread hands its Error to the caller: calls that differ", "[core]") {
   for (const bool rethrown : {false, true}) {
+    INFO(rethrown);
     const std::vector<std::string> texts = outcome(3, [&](Communicator& comm) {
       const auto thread = beside(comm);
       std::vector<float> values(8);
@@ -129,6 +135,25 @@ TEST_CASE("A rank that throws beside its reducing thread ends it, and is named t
     REQUIRE_THAT(texts[0], test::contains("rank 1 is gone (no pictures left)"));
     REQUIRE_THAT(texts[2], test::contains("rank 1 is gone (no pictures left)"));
   }
+}
+
+TEST_CASE("A reducing thread that the system does not start is an Error that names the rank", "[core]") {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    int status = 1;
+    if (!test::refuse_threads()) status = 99;
+    try {
+      const ReducingThread thread(make_single_communicator());
+    } catch (const Error& error) {
+      const std::string text = error.what();
+      if (text.find("rank 0 of 1: the system starts no further thread") == 0) status = 0;
+    }
+    ::_exit(status);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("What a caller has waited for another thread counts as time in collectives", "[core]") {

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <string>
+#include <vector>
 
+#include "core/error.h"
+#include "nn/backbones/iresnet.h"
 #include "nn/backbones/table.h"
 #include "nn/lower.h"
 #include "nn/network.h"
