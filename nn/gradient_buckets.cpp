@@ -35,8 +35,7 @@ std::vector<GradientBucket> make_gradient_buckets(const LoweredGraph& graph, con
   for (std::size_t i = tensors.size(); i-- > 0;) {
     if (tensors[i].kind != TensorKind::kWeight) continue;
     layer = std::min(layer, writers[i]);
-    const auto first =
-        static_cast<std::size_t>(parameters.storage(i, TensorRole::kGradient).data() - start);
+    const auto first = static_cast<std::size_t>(parameters.storage(i, TensorRole::kGradient).data() - start);
     if (first > 0 && (end - first) * sizeof(float) < bytes) continue;
     buckets.push_back({first, end - first, layer});
     end = first;

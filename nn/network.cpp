@@ -207,8 +207,7 @@ void Network::backward_device(const float* d_embedding, const float* loss_scale,
   const Running running(backend_);
   backend_.import_gradient(state.lowered.values[static_cast<std::size_t>(state.lowered.output)], run.n(),
                            d_embedding, loss_scale, run.output_gradient(state.arena.data()));
-  RunHooks hooks =
-      make_hooks(backend_, run.n(), state.inspector, state.profiling ? &state.profile : nullptr);
+  RunHooks hooks = make_hooks(backend_, run.n(), state.inspector, state.profiling ? &state.profile : nullptr);
   hooks.after_gradients = after_gradients;
   run.backward(state.arena.data(), hooks);
 }

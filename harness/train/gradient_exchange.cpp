@@ -46,8 +46,7 @@ void GradientExchange::begin(float* gradients) {
   next_ = 0;
 }
 
-void GradientExchange::layer_done(int layer,
-                                  const std::function<void(const nn::GradientBucket&)>& complete) {
+void GradientExchange::layer_done(int layer, const std::function<void(const nn::GradientBucket&)>& complete) {
   for (; next_ < buckets_.size() && buckets_[next_].layer >= layer; ++next_) {
     const nn::GradientBucket& bucket = buckets_[next_];
     complete(bucket);

@@ -105,7 +105,7 @@ class TrainStep {
   int parts_;
   std::size_t picture_bytes_;
   nn::Memory table_, results_, sum_, statistics_;  // the last two with more than one part
-  std::unique_ptr<GradientExchange> exchange_;      // with more than one rank
+  std::unique_ptr<GradientExchange> exchange_;     // with more than one rank
   const void* arena_ = nullptr;
   PartObserver observer_;
 };

@@ -24,8 +24,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kSleep = std::chrono::microseconds(100);
-constexpr std::int64_t kTogetherBytes = std::int64_t{1}
-                                        << 20;  // of all ranks: what an all_reduce gathers to sum in their order
+constexpr std::int64_t kTogetherBytes =
+    std::int64_t{1} << 20;  // of all ranks: what an all_reduce gathers to sum in their order
 
 ncclDataType_t data_type(ElementType type) {
   switch (type) {

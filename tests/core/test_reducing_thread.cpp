@@ -56,7 +56,8 @@ std::unique_ptr<ReducingThread> beside(Communicator& comm) {
 
 }  // namespace
 
-TEST_CASE("A reducing thread takes sums in rank order while the caller has collectives of its own", "[core]") {
+TEST_CASE("A reducing thread takes sums in rank order while the caller has collectives of its own",
+          "[core]") {
   for (const int ranks : {2, 3, 4}) {
     const std::vector<std::string> texts = outcome(ranks, [&](Communicator& comm) {
       const auto thread = beside(comm), another_thread = beside(comm);
@@ -107,8 +108,9 @@ TEST_CASE("A reducing thread hands its Error to the caller: calls that differ", 
       thread->finish();
     });
     for (const std::string& text : texts)
-      REQUIRE_THAT(text, test::contains("rank 0 calls all_reduce (sum) of [8, 1] f32, rank 2 all_reduce (sum) "
-                                        "of [7, 1] f32"));
+      REQUIRE_THAT(text,
+                   test::contains("rank 0 calls all_reduce (sum) of [8, 1] f32, rank 2 all_reduce (sum) "
+                                  "of [7, 1] f32"));
   }
 }
 
@@ -121,7 +123,8 @@ TEST_CASE("A rank that throws beside its reducing thread ends it, and is named t
       const int mine = comm.rank() == 2 ? 0 : comm.rank() == 1 ? started : 2;
       for (int k = 0; k < mine; ++k) thread->start(array_of(values.data() + 500 * k, 500));
       if (comm.rank() == 1) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the thread waits for rank 2, most likely
+        std::this_thread::sleep_for(
+            std::chrono::milliseconds(20));  // the thread waits for rank 2, most likely
         fail("no pictures left");
       }
       if (comm.rank() == 2) {

@@ -72,7 +72,8 @@ void require_cut(const LoweredGraph& graph, const ParameterStore& store, std::si
   // Smaller than two of what is needed at least: the cut is at the first border behind `bytes`.
   const std::vector<Place> all = places(store);
   for (const GradientBucket& bucket : buckets) {
-    const auto second = std::find_if(all.begin(), all.end(), [&](const Place& p) { return p.first > bucket.first; });
+    const auto second =
+        std::find_if(all.begin(), all.end(), [&](const Place& p) { return p.first > bucket.first; });
     if (second == all.end() || second->first >= bucket.first + bucket.count) continue;
     REQUIRE((bucket.first + bucket.count - second->first) * sizeof(float) < bytes);
   }
@@ -87,14 +88,16 @@ TEST_CASE("gradient buckets: every tensor in one, complete with the last layer t
     const Graph graph = network_graph(arch);
     const Network network(graph, *backend);
     const LoweredGraph lowered = lower(graph);
-    for (const std::size_t bytes : {std::size_t{1}, std::size_t{10000}, std::size_t{1} << 20, std::size_t{4} << 20,
-                                    std::size_t{1} << 40}) {
+    for (const std::size_t bytes : {std::size_t{1}, std::size_t{10000}, std::size_t{1} << 20,
+                                    std::size_t{4} << 20, std::size_t{1} << 40}) {
       INFO(arch << ", " << bytes << " bytes");
       require_cut(lowered, network.parameters(), bytes);
     }
-    const std::size_t whole = make_gradient_buckets(lowered, network.parameters(), std::size_t{1} << 40).size();
+    const std::size_t whole =
+        make_gradient_buckets(lowered, network.parameters(), std::size_t{1} << 40).size();
     REQUIRE(whole == 1);
-    REQUIRE(make_gradient_buckets(lowered, network.parameters(), 1).size() == places(network.parameters()).size());
+    REQUIRE(make_gradient_buckets(lowered, network.parameters(), 1).size() ==
+            places(network.parameters()).size());
     REQUIRE_THROWS_AS(make_gradient_buckets(lowered, network.parameters(), 0), Error);
   }
 }

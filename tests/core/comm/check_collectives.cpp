@@ -180,7 +180,8 @@ void check_all() {
 
   // One for another thread: sums of it while this thread has collectives of its own.
   if (auto third = comm->another()) {
-    require(comm->size() > 1 && third->rank() == comm->rank() && third->size() == comm->size(), "another rank");
+    require(comm->size() > 1 && third->rank() == comm->rank() && third->size() == comm->size(),
+            "another rank");
     ReducingThread thread(std::move(third));
     std::vector<std::vector<float>> sums;
     for (const std::int64_t count : {3, 500, 3001, 100003})

@@ -13,7 +13,9 @@
 namespace qcface::test {
 
 void loop(const std::vector<std::string>& arguments) {
-  require(arguments.size() == 6, "loop SILENCE TIMEOUT STEPS none|return|exit|sleep|throw|thread-nothing|thread-sleep|thread-throw|late RANK");
+  require(arguments.size() == 6,
+          "loop SILENCE TIMEOUT STEPS "
+          "none|return|exit|sleep|throw|thread-nothing|thread-sleep|thread-throw|late RANK");
   MpiOptions options;
   options.silence_s = std::atof(arguments[1].c_str());
   options.timeout_s = std::atof(arguments[2].c_str());

@@ -1,5 +1,7 @@
 // The backbone's gradient summed over the ranks while backward runs: the bits of sums taken after it, and errors of either side
 // named. Written once: ranks on the CPU, and (built with the emulated device) ranks on CUDA backends.
+#include <algorithm>
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <memory>
@@ -193,11 +195,13 @@ TEST_CASE("overlap: gradients summed while backward runs give the bits of those 
       for (const int parts : {1, 2}) {
         INFO(ranks << " ranks, " << parts << " parts" << (sync_bn ? ", shared batch norm" : ""));
         const std::vector<Result> overlapped = train_ranks(ranks, {true, sync_bn, parts, kSmall});
-        REQUIRE_THAT(overlapped[0].exchange, test::contains(" buckets, each summed over the processes while"));
+        REQUIRE_THAT(overlapped[0].exchange,
+                     test::contains(" buckets, each summed over the processes while"));
         REQUIRE(overlapped[0].loss.size() == kSteps);
         const std::vector<Result> after = train_ranks(ranks, {false, sync_bn, parts, kSmall}),
                                   whole = train_ranks(ranks, {false, sync_bn, parts, kWhole});
-        REQUIRE_THAT(after[0].exchange, test::contains(" buckets, summed over the processes after backward: "));
+        REQUIRE_THAT(after[0].exchange,
+                     test::contains(" buckets, summed over the processes after backward: "));
         REQUIRE_THAT(whole[0].exchange, test::contains("in one bucket, "));
         REQUIRE(overlapped == after);
         // In rank order, element by element: however the array is cut.
@@ -321,14 +325,16 @@ TEST_CASE("overlap: a bucket is summed as soon as its layer is done, and the wai
   REQUIRE(communicator.seconds().value_or(-1) > before);
 }
 
-TEST_CASE("overlap: without a communicator for another thread sums are taken after backward, and it is said") {
+TEST_CASE(
+    "overlap: without a communicator for another thread sums are taken after backward, and it is said") {
   const auto backend = make_backend();
   Twice communicator;
   GradientExchange exchange(*backend, communicator, two_buckets(), true);
   REQUIRE_FALSE(exchange.overlaps());
-  REQUIRE(exchange.describe() ==
-          "gradients in 2 buckets, summed over the processes after backward: what connects the processes lets "
-          "only one thread call it");
+  REQUIRE(
+      exchange.describe() ==
+      "gradients in 2 buckets, summed over the processes after backward: what connects the processes lets "
+      "only one thread call it");
   std::vector<float> gradients(kCount, 1.0f);
   exchange.begin(gradients.data());
   for (const int layer : {1, 0}) exchange.layer_done(layer, [](const nn::GradientBucket&) {});
@@ -410,8 +416,8 @@ TEST_CASE("overlap: only the gradient goes over the second stream, and all of it
       });
       Result result;
       run_steps(*engine, communicator, result);
-      require(at_once > 3 && before_update == (overlap ? at_once : 0), "{} sums, {} of them before the update",
-              at_once, before_update);
+      require(at_once > 3 && before_update == (overlap ? at_once : 0),
+              "{} sums, {} of them before the update", at_once, before_update);
       for (void* const stream : ranks.streams)
         require((stream != main) == overlap, "a sum on the {} stream", stream == main ? "first" : "second");
     }
