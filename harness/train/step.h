@@ -8,8 +8,8 @@
 // takes its statistics from a piece); the backbone's gradient is the sum of the pieces', the last one first.
 //
 // Several ranks share the rows of a batch and the classes out (nn/head/exchange.h), and sum the backbone's gradient while the
-// (last) backward pass runs (gradient_exchange.h). The sizes below that speak of n mean the
-// whole batch; a rank reads its share_of(n) rows of it.
+// (last) backward pass runs (gradient_exchange.h). The sizes below that speak of n mean the whole batch; a rank reads its
+// share_of(n) rows of it.
 #pragma once
 
 #include <array>
