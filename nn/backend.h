@@ -216,6 +216,14 @@ class Backend {
   virtual void* stream_handle() const { return nullptr; }
   /// Waits until everything enqueued is done.
   virtual void synchronize() const {}
+  /// A second stream beside stream_handle(), for what is sent to other ranks while layers compute; made by the first call, which
+  /// must not come while a step is recorded. Null where calls compute at once.
+  virtual void* communication_stream() { return nullptr; }
+  /// What is enqueued on the second stream from here on waits for what has been enqueued on the first one until now.
+  virtual void fork_communication() {}
+  /// What is enqueued on the first stream from here on waits for what has been enqueued on the second one until now. Every step
+  /// that forks ends with this, so that it can be recorded.
+  virtual void join_communication() {}
 
   // ---- the rest of a training step. Arrays, records and scalars lie in the backend's memory; calls enqueue. ----
   /// Of the values and products of layers, and of the head's products.

@@ -223,6 +223,7 @@ void Executor::backward(std::byte* arena, const RunHooks& hooks) {
       backend_.accumulate(graph_.values[idx(layer.y)], n, at(arena, step.residual_gradient), call.dy);
     }
     run_timed(hooks, "backward ", layer, [&] { step.compiled->backward(call); });
+    if (hooks.after_gradients) hooks.after_gradients(static_cast<int>(i));
     if (step.add_spare) backend_.accumulate(graph_.values[idx(layer.x)], n, at(arena, step.dx), call.dx);
     if (hooks.after_layer && step.dx != kNone) {
       hooks.after_layer(layer, graph_.values[idx(layer.x)], true, at(arena, step.dx));

@@ -20,6 +20,9 @@ namespace qcface::nn {
 struct RunHooks {
   /// After each layer: its value (or, with gradient set, the gradient of its input), in device layout.
   std::function<void(const Layer& layer, const Value& value, bool gradient, const void* device)> after_layer;
+  /// After each layer's backward: the gradients of its parameters are written, or enqueued on the backend's stream. Layers come in
+  /// reverse, by their number in the graph.
+  std::function<void(int layer)> after_gradients;
   /// Seconds by "forward conv" and the like; null: not counted.
   std::map<std::string, double>* profile = nullptr;
 };

@@ -194,7 +194,12 @@ void Network::forward_device(const DeviceImages& images, int n, Mode mode, const
                        run.output(state.arena.data()), embeddings);
 }
 
-void Network::backward_device(const float* d_embedding, const float* loss_scale) {
+std::vector<GradientBucket> Network::gradient_buckets(std::size_t bytes) const {
+  return make_gradient_buckets(state_->lowered, parameters_, bytes);
+}
+
+void Network::backward_device(const float* d_embedding, const float* loss_scale,
+                              const std::function<void(int layer)>& after_gradients) {
   State& state = *state_;
   require(state.last != nullptr,
           "network: backward_device() needs a forward_device() for training just before it");
@@ -202,8 +207,9 @@ void Network::backward_device(const float* d_embedding, const float* loss_scale)
   const Running running(backend_);
   backend_.import_gradient(state.lowered.values[static_cast<std::size_t>(state.lowered.output)], run.n(),
                            d_embedding, loss_scale, run.output_gradient(state.arena.data()));
-  run.backward(state.arena.data(),
-               make_hooks(backend_, run.n(), state.inspector, state.profiling ? &state.profile : nullptr));
+  RunHooks hooks = make_hooks(backend_, run.n(), state.inspector, state.profiling ? &state.profile : nullptr);
+  hooks.after_gradients = after_gradients;
+  run.backward(state.arena.data(), hooks);
 }
 
 std::span<const float> Network::forward_train(std::span<const float> images, int n,

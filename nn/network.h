@@ -17,9 +17,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "nn/arena_layout.h"
 #include "nn/backend.h"
+#include "nn/gradient_buckets.h"
 #include "nn/graph.h"
 #include "nn/parameters.h"
 
@@ -66,8 +68,12 @@ class Network {
   void forward_device(const DeviceImages& images, int n, Mode mode, const DropoutKey& dropout,
                       float* embeddings);
   /// d_embedding: fp32 [N, D], multiplied by the scalar *loss_scale if given: the gradients of the parameters then carry
-  /// that factor.
-  void backward_device(const float* d_embedding, const float* loss_scale = nullptr);
+  /// that factor. after_gradients, if given, is called after each layer as in RunHooks: what it enqueues on the backend's stream
+  /// finds the gradients of that layer and of all behind it.
+  void backward_device(const float* d_embedding, const float* loss_scale = nullptr,
+                       const std::function<void(int layer)>& after_gradients = {});
+  /// Its gradients cut into buckets of about `bytes` (nn/gradient_buckets.h), for after_gradients.
+  std::vector<GradientBucket> gradient_buckets(std::size_t bytes) const;
   /// Start of the arena, which tells whether it was moved since.
   const void* arena() const;
 

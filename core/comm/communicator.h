@@ -88,6 +88,16 @@ class Communicator {
   /// What this rank has spent in its collectives so far, waiting for the other ranks included; barriers are not counted. Empty where
   /// they only enqueue work, for the time is then not the host's.
   virtual std::optional<double> seconds() const { return seconds_; }
+  /// Counts time in which the caller has waited for another thread's collectives as time in its own.
+  void count_waiting(double seconds) { seconds_ += seconds; }
+
+  /// One more communicator of the same ranks, for another thread to use while this one is in use (one thread at a time may use
+  /// one). All ranks call it together; this one must outlive it. Null, on every rank, where there is none to be had: one rank, a
+  /// library that lets only one thread call it, arrays on devices.
+  virtual std::unique_ptr<Communicator> another() { return nullptr; }
+  /// For a rank that leaves by an error while its other thread is in a collective of this communicator: that call and all later
+  /// ones end by an Error soon. Any thread may call it. The other ranks find this one gone as ever, when it has left.
+  virtual void abandon() noexcept {}
 
  protected:
   /// The collectives, with arguments that were found right for this rank.

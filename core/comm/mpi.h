@@ -52,10 +52,11 @@ class MpiCommunicator : public Communicator {
   virtual void finish() = 0;
 };
 
-/// Opens MPI with the first communicator of the process. A second one (for another thread: one thread at a time may use a
-/// communicator) is made by all ranks in the same order. Its arrays may be on a device where `copies` is given. Errors: no
-/// MPI in this build; MPI was opened elsewhere or is closed already; MPI and the launcher name different numbers of processes;
-/// options that differ. After an Error of a collective's wait the ranks can only be ended.
+/// Opens MPI with the first communicator of the process. A second one (one thread at a time may use a communicator; for another
+/// thread see Communicator::another()) is made by all ranks in the same order. Its arrays may be on a device where `copies` is
+/// given. Errors: no MPI in this build; MPI was opened elsewhere or is closed already; MPI and the launcher name different
+/// numbers of processes; options that differ. After an Error of a collective's wait the ranks can only be ended: every
+/// communicator of the process then says so, with that Error's text.
 std::unique_ptr<MpiCommunicator> make_mpi_communicator(const MpiOptions& options);
 
 /// "Open MPI v4.1.4, ..."; empty in a build without MPI.

@@ -6,12 +6,14 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -44,7 +46,7 @@ constexpr std::int64_t kSlipBytes = sizeof(Slip::values);
 class MpiRanks final : public MpiCommunicator {
  public:
   explicit MpiRanks(const MpiOptions& options)
-      : copies_(options.copies), session_(open_mpi(options, &comm_)), number_(session_.made - 1) {
+      : options_(options), session_(open_mpi(options, &comm_)), number_(session_.made - 1) {
     const std::size_t ranks = static_cast<std::size_t>(session_.size);
     block_ = static_cast<std::int64_t>(std::max<std::size_t>(options.staging_bytes / ranks / 64, 1) * 64);
     slips_.resize(ranks);
@@ -77,8 +79,15 @@ class MpiRanks final : public MpiCommunicator {
   void finish() override {
     if (finished_) return;
     finished_ = true;
-    if (!session_.broken) close_mpi(session_);
+    if (!session_.broken()) close_mpi(session_);
   }
+
+  std::unique_ptr<Communicator> another() override {
+    if (!session_.threads || size() == 1) return nullptr;
+    barrier();  // which says who is missing; MPI's own making of one would wait for ever
+    return std::make_unique<MpiRanks>(options_);
+  }
+  void abandon() noexcept override { abandoned_ = true; }
 
  protected:
   void do_all_reduce(const Array& values, Reduce reduce, void* stream) override {
@@ -198,9 +207,8 @@ class MpiRanks final : public MpiCommunicator {
    public:
     Inside(MpiRanks& ranks, const CollectiveCall& call, const Array& array = {}) : ranks_(ranks) {
       require(!ranks.finished_, "{}: the communicator is closed", name_of(call.kind));
-      require(!ranks.session_.broken, "{}: another collective has failed, the ranks can only be ended",
-              name_of(call.kind));
-      require(!array.on_device || (ranks.copies_.to_host && ranks.copies_.to_device),
+      ranks.require_whole(call.kind);
+      require(!array.on_device || (ranks.options_.copies.to_host && ranks.options_.copies.to_device),
               "{}: an array on a device, but this communicator was given no copies from and to one",
               name_of(call.kind));
       ranks.call_ = call;
@@ -275,13 +283,22 @@ class MpiRanks final : public MpiCommunicator {
           continue;
         }
         poll();
+        require_whole(call_.kind);
         if (std::chrono::duration<double>(waited).count() > session_.timeout_s) fail_late();
         std::this_thread::sleep_for(kSleep);
       }
-    } catch (...) {
-      session_.broken = true;
+    } catch (const std::exception& error) {
+      session_.break_off(error.what());
       throw;
     }
+  }
+
+  /// Neither this rank has given up nor another of its threads has failed.
+  void require_whole(CallKind kind) const {
+    require(!abandoned_, "{}: rank {} leaves by an error of another thread", name_of(kind), rank());
+    if (!session_.broken()) return;
+    fail("{}: another collective has failed ({}), the ranks can only be ended", name_of(kind),
+         session_.broken_by());
   }
 
   [[noreturn]] void fail_late() {
@@ -319,7 +336,7 @@ class MpiRanks final : public MpiCommunicator {
     const std::byte* const from =
         static_cast<const std::byte*>(array.data) + static_cast<std::size_t>(first) * element;
     if (array.on_device) {
-      copies_.to_host(to, from, bytes, stream);
+      options_.copies.to_host(to, from, bytes, stream);
     } else {
       std::memcpy(to, from, bytes);
     }
@@ -330,13 +347,13 @@ class MpiRanks final : public MpiCommunicator {
     const std::size_t element = bytes_of(array.type), bytes = static_cast<std::size_t>(count) * element;
     std::byte* const to = static_cast<std::byte*>(array.data) + static_cast<std::size_t>(first) * element;
     if (array.on_device) {
-      copies_.to_device(to, from, bytes, stream);
+      options_.copies.to_device(to, from, bytes, stream);
     } else {
       std::memcpy(to, from, bytes);
     }
   }
 
-  const DeviceCopies copies_;
+  const MpiOptions options_;
   MPI_Comm comm_ = MPI_COMM_NULL;
   MpiSession& session_;
   const int number_;  // of the process's communicators
@@ -345,6 +362,7 @@ class MpiRanks final : public MpiCommunicator {
   CollectiveCall call_;
   std::uint64_t entered_ = 0;
   bool finished_ = false;
+  std::atomic<bool> abandoned_{false};
   std::vector<Slip> slips_;  // by rank
   std::vector<std::byte> send_, receive_;
 };

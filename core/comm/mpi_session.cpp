@@ -126,6 +126,17 @@ ExitAfter::~ExitAfter() {
   thread_.join();
 }
 
+void MpiSession::break_off(const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  if (!broken_) reason_ = reason;
+  broken_ = true;
+}
+
+std::string MpiSession::broken_by() const {
+  const std::lock_guard lock(mutex_);
+  return reason_;
+}
+
 MpiSession& open_mpi(const MpiOptions& options, MPI_Comm* own) {
   const std::lock_guard lock(session_mutex);
   require(options.silence_s > 0 && options.timeout_s > 0 && options.opening_s > 0 &&
@@ -154,8 +165,10 @@ MpiSession& open_mpi(const MpiOptions& options, MPI_Comm* own) {
     gather_hosts(*own, *opened);
     compare_options(*own, opened->size, options);
     find_local_ranks(*opened);
-    const bool threads = provided >= MPI_THREAD_MULTIPLE;
-    if (!threads && options.watch && opened->rank == 0 && opened->size > 1)
+    int threads = provided >= MPI_THREAD_MULTIPLE ? 1 : 0;
+    check_mpi(MPI_Allreduce(MPI_IN_PLACE, &threads, 1, MPI_INT, MPI_MIN, *own), "MPI_Allreduce");
+    opened->threads = threads != 0;
+    if (!opened->threads && options.watch && opened->rank == 0 && opened->size > 1)
       log::warn(
           "{} lets only one thread call it: a process that is stopped or cut off is found after {:.0f} s, "
           "and not by "
@@ -164,7 +177,7 @@ MpiSession& open_mpi(const MpiOptions& options, MPI_Comm* own) {
     MPI_Comm watch = MPI_COMM_NULL;
     check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &watch), "MPI_Comm_dup");
     check_mpi(MPI_Barrier(*own), "MPI_Barrier");
-    if (threads && options.watch && opened->size > 1)
+    if (opened->threads && options.watch && opened->size > 1)
       opened->watch = std::make_unique<MpiWatch>(watch, opened->hosts, options.silence_s);
     session = opened.release();
   }

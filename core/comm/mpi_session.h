@@ -1,6 +1,7 @@
 // MPI as this process has it open: one a process, shared by its communicators.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -33,8 +34,18 @@ struct MpiSession {
   std::vector<std::string> hosts;  // by rank
   double silence_s = 0, timeout_s = 0;
   std::unique_ptr<MpiWatch> watch;  // null: one rank, not asked for, or MPI lets only one thread call it
+  bool threads = false;             // several may call MPI at the same time, on every rank
   int made = 0, open = 0;           // communicators
-  bool broken = false;              // a wait has failed: MPI cannot be closed any more
+
+  /// A wait has failed, in whatever thread: MPI cannot be closed any more. The first reason stays.
+  void break_off(const std::string& reason);
+  bool broken() const { return broken_; }
+  std::string broken_by() const;
+
+ private:
+  std::atomic<bool> broken_{false};
+  mutable std::mutex mutex_;
+  std::string reason_;
 };
 
 /// The session, opened where it is not, with a communicator of the caller's own.

@@ -64,6 +64,7 @@ struct EngineOptions {
   bool sync_bn = false;            // batch norm's statistics are those of all ranks' pictures
   double sample_rate = 1;          // share of a rank's classes that take part in a step
   data::Preparation preparation;   // its mean and std
+  ExchangeOptions exchange;
 };
 
 class Engine {
@@ -75,6 +76,8 @@ class Engine {
   const nn::Backend& backend() const { return *backend_; }
   nn::Network& network() { return network_; }
   nn::Head& head() { return head_; }
+  /// How the ranks exchange the backbone's gradient; null with one rank.
+  const GradientExchange* exchange() const { return step_.exchange(); }
 
   /// The loss scale after the steps handed back, to be saved and, before the first step, restored.
   LossScaleState loss_scale() const { return scale_; }

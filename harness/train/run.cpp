@@ -62,6 +62,7 @@ EngineOptions engine_options(const TrainOptions& o, const data::PictureSource& s
   engine.largest_batch = std::min(o.batch_size, pictures_per_epoch(o, set));
   engine.accumulate = o.accumulate;
   engine.sync_bn = o.sync_bn;
+  engine.exchange.overlap = !o.no_overlap;
   engine.sample_rate = o.sample_rate;
   engine.preparation = o.preparation;
   return engine;
@@ -140,6 +141,7 @@ void announce(const TrainOptions& o, const data::PictureSource& set, std::int64_
         engine.head().sample_size(), engine.head().own_classes().count, o.sample_rate);
   log::info("optimiser:   SGD lr {} ({}), momentum {}, weight decay {}", o.lr,
             name_of(kScheduleChoices, o.lr_schedule), o.momentum, o.weight_decay);
+  if (engine.exchange() != nullptr) log::info("exchange:    {}", engine.exchange()->describe());
   log::info("device:      {}, {}", engine.backend().device(), engine.backend().name());
   log::info("activations: peak {:.1f} MiB at batch {}{} ({:.1f} MiB without reuse)",
             static_cast<double>(layout.peak_bytes) / (1 << 20), part,
@@ -155,7 +157,8 @@ Run::Run(const TrainOptions& o, const nn::DeviceChoice& device, const OptionTabl
       communicator(ranks),
       folder(o.pth_save_fold),
       threads(settle_threads(threads_of_rank(o.threads, ranks),
-                             2 * o.workers)),  // a verification loads beside the training
+                             // a verification loads beside the training, gradients are exchanged
+                             2 * o.workers + (ranks.size() > 1 && !o.no_overlap ? 1 : 0))),
       eval_sets(read_eval_sets(o)),
       set(scan_training_set(o)),
       engine(nn::make_backend(device, o.precision, threads),

@@ -27,7 +27,8 @@ std::size_t labels_at(int parts) {
 
 TrainStep::TrainStep(nn::Backend& backend, nn::Network& network, nn::Head& head,
                      const nn::OptimiserSettings& optimiser, std::span<const float> normalisation,
-                     std::int64_t largest, int parts, Communicator& communicator)
+                     std::int64_t largest, int parts, Communicator& communicator,
+                     const ExchangeOptions& exchange)
     : backend_(backend),
       network_(network),
       head_(head),
@@ -47,6 +48,9 @@ TrainStep::TrainStep(nn::Backend& backend, nn::Network& network, nn::Head& head,
   set_loss_scale({});
   nn::ParameterStore& store = network.parameters();
   store.slot();
+  if (communicator.size() > 1)
+    exchange_ = std::make_unique<GradientExchange>(
+        backend, communicator, network.gradient_buckets(exchange.bucket_bytes), exchange.overlap);
   if (parts == 1) return;
   sum_ = backend.allocate(store.gradients().size_bytes(), "gradients of the whole batch");
   statistics_ = backend.allocate(store.buffers().size_bytes(), "running statistics");
@@ -153,20 +157,35 @@ float* TrainStep::backward(const std::byte* inputs, const float* dx, std::int64_
   const float* const scale = scales_loss() ? &figures->control.scale.scale : nullptr;
   nn::ParameterStore& store = network_.parameters();
   const std::span<float> gradients = store.gradients(), statistics = store.buffers();
+  float* const result = parts > 1 ? sum_.floats().data() : gradients.data();
+  const auto add = [&](std::size_t first, std::size_t count) {
+    backend_.add(result + first, gradients.data() + first, count);
+  };
+  std::function<void(int)> after_layer;
+  if (exchange_) {
+    exchange_->begin(result);
+    after_layer = [&](int layer) {
+      exchange_->layer_done(layer, [&](const nn::GradientBucket& bucket) {
+        if (parts > 1) add(bucket.first, bucket.count);
+      });
+    };
+  }
   if (parts > 1) backend_.copy(statistics_.data(), statistics.data(), statistics.size_bytes());
   for (std::int64_t part = parts - 1; part >= 0; --part) {
     if (part != parts - 1) forward(inputs, part, n);
-    network_.backward_device(dx + part_of(part, n).first * head_.width(), scale);
-    if (parts == 1) return gradients.data();
+    const bool sends = part == 0 && exchange_;
+    network_.backward_device(dx + part_of(part, n).first * head_.width(), scale,
+                             sends ? after_layer : nullptr);
+    if (parts == 1) return result;
     if (part == parts - 1) {
-      backend_.copy(sum_.data(), gradients.data(), gradients.size_bytes());
-    } else {
-      backend_.add(sum_.floats().data(), gradients.data(), gradients.size());
+      backend_.copy(result, gradients.data(), gradients.size_bytes());
+    } else if (!sends) {
+      add(0, gradients.size());
     }
   }
   // The second forward passes moved them once more.
   backend_.copy(statistics.data(), statistics_.data(), statistics.size_bytes());
-  return sum_.floats().data();
+  return result;
 }
 
 const float* TrainStep::ask_head(const std::byte* inputs, std::int64_t n) {
@@ -183,6 +202,15 @@ const float* TrainStep::head_gradient(const std::byte* inputs, std::int64_t n) {
 }
 
 void TrainStep::run(const std::byte* inputs, std::int64_t n) {
+  try {
+    enqueue(inputs, n);
+  } catch (...) {
+    if (exchange_) exchange_->rethrow();
+    throw;
+  }
+}
+
+void TrainStep::enqueue(const std::byte* inputs, std::int64_t n) {
   nn::StepControl* const control = &reinterpret_cast<StepFigures*>(results_.data())->control;
   begin(StepPart::kForward);
   // A head that refuses its data writes no row values: NaN then stays.
@@ -209,9 +237,7 @@ void TrainStep::run(const std::byte* inputs, std::int64_t n) {
   update.rate = &reinterpret_cast<const StepInputs*>(inputs)->rate;
   update.loss_scale = scales_loss() ? &control->applied_scale : nullptr;
   update.skip = &control->scale.skip;
-  communicator_.all_reduce(
-      array_of(gradients, static_cast<std::int64_t>(update.count), 1, !backend_.on_host()), Reduce::kSum,
-      backend_.stream_handle());
+  if (exchange_) exchange_->finish();
   backend_.settle_update(gradients, update.count, scales_loss(), control);
   backend_.update(optimiser_, update);
   begin(StepPart::kHeadUpdate);

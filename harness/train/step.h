@@ -7,16 +7,19 @@
 // anew. Losses, the head's state and its update have the bits of the whole batch wherever the embeddings have (batch norm
 // takes its statistics from a piece); the backbone's gradient is the sum of the pieces', the last one first.
 //
-// Several ranks share the rows of a batch and the classes out (nn/head/exchange.h). The sizes below that speak of n mean the
-// whole batch; a rank reads its share_of(n) rows of it.
+// Several ranks share the rows of a batch and the classes out (nn/head/exchange.h), and sum the backbone's gradient while the
+// (last) backward pass runs (gradient_exchange.h). The sizes below that speak of n mean the whole batch; a rank reads its
+// share_of(n) rows of it.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 
 #include "core/comm/communicator.h"
+#include "harness/train/gradient_exchange.h"
 #include "nn/head/head.h"
 #include "nn/network.h"
 
@@ -37,7 +40,8 @@ class TrainStep {
   /// computes its own in up to `parts` pieces of at least two. All references are borrowed.
   TrainStep(nn::Backend& backend, nn::Network& network, nn::Head& head,
             const nn::OptimiserSettings& optimiser, std::span<const float> normalisation,
-            std::int64_t largest, int parts, Communicator& communicator);
+            std::int64_t largest, int parts, Communicator& communicator,
+            const ExchangeOptions& exchange = {});
 
   /// Writes what the step of a batch of n rows is told, at `inputs` in host memory; the first input_bytes(n) are then to be
   /// sent. dropout: of this rank's first row; it also keys which classes take part, where not all do, for which the ranks
@@ -71,6 +75,9 @@ class TrainStep {
   /// Forward passes and head of a step once more; returns dx of this rank's rows.
   const float* head_gradient(const std::byte* inputs, std::int64_t n);
 
+  /// Null with one rank.
+  const GradientExchange* exchange() const { return exchange_.get(); }
+
   /// Called where a part begins while a step is enqueued on `stream` (a cudaStream_t, or null), so that the observer can
   /// enqueue marks of its own.
   using PartObserver = std::function<void(StepPart begins, void* stream)>;
@@ -82,10 +89,11 @@ class TrainStep {
   void fill_sampled(std::byte* inputs, const nn::DropoutRecord& key, std::span<const std::int64_t> labels,
                     std::int64_t n) const;
   Share own(std::int64_t n) const { return share_of(n, communicator_.rank(), communicator_.size()); }
+  void enqueue(const std::byte* inputs, std::int64_t n);
   void begin(StepPart part) const;
   void forward(const std::byte* inputs, std::int64_t part, std::int64_t n);
   const float* ask_head(const std::byte* inputs, std::int64_t n);
-  /// Returns the gradient of the backbone.
+  /// Returns the gradient of the backbone, of this rank's rows; with several ranks its sum is under way.
   float* backward(const std::byte* inputs, const float* dx, std::int64_t n);
 
   nn::Backend& backend_;
@@ -97,6 +105,7 @@ class TrainStep {
   int parts_;
   std::size_t picture_bytes_;
   nn::Memory table_, results_, sum_, statistics_;  // the last two with more than one part
+  std::unique_ptr<GradientExchange> exchange_;     // with more than one rank
   const void* arena_ = nullptr;
   PartObserver observer_;
 };

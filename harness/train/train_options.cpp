@@ -99,6 +99,10 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
       "--sync-bn", o.sync_bn,
       "With several processes: batch norm takes its statistics over the whole batch, so that their "
       "number does not change what is learned; without it over the pictures of one process");
+  table.add_flag(
+      "--no-overlap", o.no_overlap,
+      "With several processes: exchange the backbone's gradient after the backward pass, not while it "
+      "runs; the same bits, to compare times");
   table.add_number("--sample-rate,--sample_rate", o.sample_rate, 1e-6, 1,
                    "Share of the classes (of each process's) that take part in a step, those of the batch "
                    "always, the others "
@@ -169,10 +173,11 @@ void add_own_options(OptionTable& table, TrainOptions& o) {
   table.add_flag("--no-report", o.no_report, "Do not write report.html at the end");
 }
 
-constexpr std::array<std::string_view, 21> kChangeable{
-    "workers", "epochs",     "print-freq", "pth-save-fold", "pth-save-epoch", "vis_mag",    "config",
-    "resume",  "device",     "threads",    "max-steps",     "eval-data",      "eval-epoch", "degrade-data",
-    "best-by", "save-steps", "keep-last",  "no-report",     "gpu_id",         "data_dirs",  "timeout"};
+constexpr std::array<std::string_view, 22> kChangeable{
+    "workers",    "epochs",       "print-freq", "pth-save-fold", "pth-save-epoch", "vis_mag",
+    "config",     "resume",       "device",     "threads",       "max-steps",      "eval-data",
+    "eval-epoch", "degrade-data", "best-by",    "save-steps",    "keep-last",      "no-report",
+    "gpu_id",     "data_dirs",    "timeout",    "no-overlap"};
 
 }  // namespace
 

@@ -64,6 +64,7 @@ struct TrainOptions {
   int threads = 0;
   int accumulate = 1;
   bool sync_bn = false;
+  bool no_overlap = false;
   data::Augmentation augment = data::AugmentMode::kPublished;
   bool jpeg_swap_rb = false;
   bool no_shuffle = false;

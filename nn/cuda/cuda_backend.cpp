@@ -45,6 +45,7 @@ CudaBackend::CudaBackend(const CudaOptions& options)
 }
 
 CudaBackend::~CudaBackend() {
+  communication_.reset();
   convolutions_.reset();
   products_.reset();
   cudaStreamDestroy(stream_);
@@ -58,6 +59,23 @@ std::string CudaBackend::name() const {
 void CudaBackend::make_current() const { check_cuda(cudaSetDevice(options_.device_index), "CUDA device"); }
 
 void CudaBackend::synchronize() const { check_cuda(cudaStreamSynchronize(stream_), "CUDA stream"); }
+
+void* CudaBackend::communication_stream() {
+  if (!communication_) {
+    make_current();
+    communication_ = std::make_unique<SideStream>();
+  }
+  return communication_->stream();
+}
+
+void CudaBackend::fork_communication() {
+  communication_stream();
+  communication_->fork_from(stream_);
+}
+
+void CudaBackend::join_communication() {
+  if (communication_) communication_->join_into(stream_);
+}
 
 Memory CudaBackend::allocate(std::size_t bytes, const std::string& what) const {
   if (bytes == 0) return {};

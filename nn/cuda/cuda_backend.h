@@ -18,6 +18,7 @@
 #include "nn/cuda/convolution.h"
 #include "nn/cuda/flatten.h"
 #include "nn/cuda/matrix_product.h"
+#include "nn/cuda/side_stream.h"
 #include "nn/cuda/storage.h"
 #include "nn/parameters.h"
 
@@ -68,6 +69,9 @@ class CudaBackend final : public Backend {
   void make_current() const;
   void* stream_handle() const override { return stream_; }
   void synchronize() const override;
+  void* communication_stream() override;
+  void fork_communication() override;
+  void join_communication() override;
   Precision precision() const override { return options_.precision; }
   void bind(qcf_context* context) const override;
   void copy(void* to, const void* from, std::size_t bytes) const override;
@@ -95,6 +99,7 @@ class CudaBackend final : public Backend {
   StorageType type_;
   std::string device_name_;
   cudaStream_t stream_ = nullptr;
+  std::unique_ptr<SideStream> communication_;
   std::unique_ptr<ConvolutionLibrary> convolutions_;
   std::unique_ptr<MatrixProducts> products_;
   mutable Memory staging_, dropout_;

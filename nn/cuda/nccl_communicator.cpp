@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <map>
 #include <thread>
 #include <vector>
 
@@ -23,6 +24,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kSleep = std::chrono::microseconds(100);
+constexpr std::int64_t kTogetherBytes =
+    std::int64_t{1} << 20;  // of all ranks: what an all_reduce gathers to sum in their order
 
 ncclDataType_t data_type(ElementType type) {
   switch (type) {
@@ -77,7 +80,6 @@ class NcclRanks final : public DeviceCommunicator {
       require(result == ncclSuccess || result == ncclInProgress, "NCCL: its start: {}",
               lib_.ncclGetErrorString(result));
       settle("its start");
-      check_cuda(cudaMalloc(&workspace_, workspace_bytes_), "memory for NCCL's arrays");
     } catch (...) {
       abort();
       throw;
@@ -97,7 +99,7 @@ class NcclRanks final : public DeviceCommunicator {
       }
     }
     abort();
-    cudaFree(workspace_);
+    for (const auto& [stream, memory] : workspaces_) cudaFree(memory);
   }
 
   int rank() const override { return host_.rank(); }
@@ -127,7 +129,8 @@ class NcclRanks final : public DeviceCommunicator {
   void do_all_reduce(const Array& values, Reduce reduce, void* stream) override {
     if (!values.on_device) return host_.all_reduce(values, reduce);
     const std::int64_t count = values.count();
-    if (reduce == Reduce::kSum && !fits(values)) {
+    const auto bytes = static_cast<std::int64_t>(bytes_of(values.type)) * count;
+    if (reduce == Reduce::kSum && (bytes * size() > kTogetherBytes || !fits(values))) {
       run("all_reduce", [&] {
         return lib_.ncclAllReduce(values.data, values.data, static_cast<std::size_t>(count),
                                   data_type(values.type), ncclSum, comm_, static_cast<cudaStream_t>(stream));
@@ -135,7 +138,7 @@ class NcclRanks final : public DeviceCommunicator {
       return;
     }
     in_pieces("all_reduce", values, stream, [&](std::int64_t first, std::int64_t length) {
-      reduce_parts(values.type, reduce, size(), length, workspace_, at(values, first),
+      reduce_parts(values.type, reduce, size(), length, workspace(stream), at(values, first),
                    static_cast<cudaStream_t>(stream));
     });
   }
@@ -223,10 +226,11 @@ class NcclRanks final : public DeviceCommunicator {
   template <class Piece>
   void in_pieces(const char* call, const Array& values, void* stream, const Piece& reduce) {
     const std::int64_t piece = most(values.type);
+    void* const memory = workspace(stream);
     for (std::int64_t first = 0; first < values.count(); first += piece) {
       const std::int64_t length = std::min(piece, values.count() - first);
       run(call, [&] {
-        return lib_.ncclAllGather(at(values, first), workspace_, static_cast<std::size_t>(length),
+        return lib_.ncclAllGather(at(values, first), memory, static_cast<std::size_t>(length),
                                   data_type(values.type), comm_, static_cast<cudaStream_t>(stream));
       });
       reduce(first, length);
@@ -238,13 +242,22 @@ class NcclRanks final : public DeviceCommunicator {
   void reduce_columns(ElementType type, Reduce reduce, std::int64_t first, std::int64_t length,
                       std::int64_t from, std::int64_t to, void* out, void* stream) {
     const auto on = static_cast<cudaStream_t>(stream);
-    reduce_parts(type, reduce, size(), length, workspace_, workspace_, on);
+    void* const memory = workspace(stream);
+    reduce_parts(type, reduce, size(), length, memory, memory, on);
     const std::size_t element = bytes_of(type);
     check_cuda(
         cudaMemcpyAsync(
-            out, static_cast<unsigned char*>(workspace_) + static_cast<std::size_t>(from - first) * element,
+            out, static_cast<unsigned char*>(memory) + static_cast<std::size_t>(from - first) * element,
             static_cast<std::size_t>(to - from) * element, cudaMemcpyDeviceToDevice, on),
         "reduce_scatter");
+  }
+
+  /// The stream's own: calls on two streams may run at the same time. Made with its first call, which is not recorded
+  /// (StepGraph enqueues the first step).
+  void* workspace(void* stream) {
+    void*& memory = workspaces_[stream];
+    if (memory == nullptr) check_cuda(cudaMalloc(&memory, workspace_bytes_), "memory for NCCL's arrays");
+    return memory;
   }
 
   /// The calls of `work` as one group, up to their being enqueued.
@@ -304,7 +317,7 @@ class NcclRanks final : public DeviceCommunicator {
   const int exceptions_ = std::uncaught_exceptions();
   NcclLibrary lib_;
   ncclComm_t comm_ = nullptr;
-  void* workspace_ = nullptr;
+  std::map<void*, void*> workspaces_;  // by stream
 };
 
 }  // namespace

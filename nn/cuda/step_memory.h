@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "nn/cuda/cuda_backend.h"
+#include "nn/cuda/event.h"
 
 namespace qcface::nn::cuda {
 
@@ -29,20 +30,6 @@ class PinnedMemory {
 
  private:
   void* data_ = nullptr;
-};
-
-class Event {
- public:
-  Event() { check_cuda(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "CUDA event"); }
-  ~Event() { cudaEventDestroy(event_); }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-  void record(cudaStream_t stream) { check_cuda(cudaEventRecord(event_, stream), "CUDA event"); }
-  void hold(cudaStream_t stream) const { check_cuda(cudaStreamWaitEvent(stream, event_, 0), "CUDA event"); }
-  void wait() const { check_cuda(cudaEventSynchronize(event_), "training step"); }
-
- private:
-  cudaEvent_t event_ = nullptr;
 };
 
 }  // namespace qcface::nn::cuda

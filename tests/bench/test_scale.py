@@ -36,6 +36,7 @@ with tempfile.TemporaryDirectory() as out:
     assert [run["ranks"] for run in found["runs"]] == [1, 2]
     one, two = found["runs"]
     assert one["communication"] == 0 and 0 < two["communication"] < 1, found
+    assert "overlapped_step_s" not in one and two["overlapped_step_s"] > 0 and 0 <= two["overlapped_communication"] < 1, found
     assert {m["collective"] for m in two["collectives"]} == {"all_reduce", "all_gather", "reduce_scatter"}
     assert all(m["seconds"] > 0 and m["ranks"] == 2 for m in two["collectives"])
     assert done.stdout.count("\n| ") == 2, done.stdout  # a row each

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/comm/call.h"
@@ -88,17 +90,24 @@ void perform(const std::vector<Call>& calls) {
 /// Where the ranks meet.
 class Meeting {
  public:
-  explicit Meeting(int ranks) : calls_(static_cast<std::size_t>(ranks)) {}
+  explicit Meeting(int ranks)
+      : calls_(static_cast<std::size_t>(ranks)), abandoned_(static_cast<std::size_t>(ranks)) {}
   int ranks() const { return static_cast<int>(calls_.size()); }
 
   void meet(int rank, const Call& call) {
     std::unique_lock lock(mutex_);
+    const auto r = static_cast<std::size_t>(rank);
     if (first_gone_ >= 0) fail_gone(rank, name_of(call.what.kind));
-    calls_[static_cast<std::size_t>(rank)] = call;
+    if (abandoned_[r]) fail_abandoned(rank, name_of(call.what.kind));
+    calls_[r] = call;
     if (++arrived_ < ranks()) {
       const std::uint64_t mine = held_;
-      changed_.wait(lock, [&] { return held_ != mine || first_gone_ >= 0; });
-      if (held_ == mine) fail_gone(rank, name_of(call.what.kind));
+      changed_.wait(lock, [&] { return held_ != mine || first_gone_ >= 0 || abandoned_[r]; });
+      if (held_ == mine && first_gone_ >= 0) fail_gone(rank, name_of(call.what.kind));
+      if (held_ == mine) {
+        --arrived_;  // its arrays may be gone soon
+        fail_abandoned(rank, name_of(call.what.kind));
+      }
     } else {
       arrived_ = 0;
       found_ = difference();
@@ -123,6 +132,14 @@ class Meeting {
     changed_.notify_all();
   }
 
+  void abandon(int rank) {
+    {
+      const std::lock_guard lock(mutex_);
+      abandoned_[static_cast<std::size_t>(rank)] = true;
+    }
+    changed_.notify_all();
+  }
+
   void poll(int rank) {
     const std::lock_guard lock(mutex_);
     if (!reason_.empty()) fail_gone(rank, "poll");
@@ -136,6 +153,10 @@ class Meeting {
     fail("{} at rank {} of {}: rank {} is gone ({})", call, rank, ranks(), first_gone_, reason_);
   }
 
+  [[noreturn]] void fail_abandoned(int rank, const char* call) const {
+    fail("{} at rank {} of {}: it leaves by an error of another thread", call, rank, ranks());
+  }
+
   std::string difference() const {
     for (std::size_t r = 1; r < calls_.size(); ++r) {
       if (calls_[r].what != calls_.front().what)
@@ -146,7 +167,8 @@ class Meeting {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Call> calls_;  // of the meeting under way, by rank
+  std::vector<Call> calls_;      // of the meeting under way, by rank
+  std::vector<bool> abandoned_;  // by rank
   int arrived_ = 0;
   std::uint64_t held_ = 0;  // meetings
   std::string found_;       // what was wrong with the last one
@@ -154,13 +176,45 @@ class Meeting {
   std::string reason_;      // of that fault
 };
 
+/// Where the ranks meet, a place for each of their communicators.
+class Meetings {
+ public:
+  explicit Meetings(int ranks) : ranks_(ranks) {}
+  Meeting& at(std::size_t number) {
+    const std::lock_guard lock(mutex_);
+    while (meetings_.size() <= number) {
+      meetings_.push_back(std::make_unique<Meeting>(ranks_));
+      for (const auto& [rank, reason] : gone_) meetings_.back()->leave(rank, reason);
+    }
+    return *meetings_[number];
+  }
+  void leave(int rank, const std::string& reason) {
+    const std::lock_guard lock(mutex_);
+    gone_.emplace_back(rank, reason);
+    for (const auto& meeting : meetings_) meeting->leave(rank, reason);
+  }
+
+ private:
+  const int ranks_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Meeting>> meetings_;
+  std::vector<std::pair<int, std::string>> gone_;
+};
+
 class ThreadRank final : public Communicator {
  public:
-  ThreadRank(Meeting& meeting, int rank) : meeting_(meeting), rank_(rank) {}
+  /// `made`: how many communicators the rank has; its own thread counts them.
+  ThreadRank(Meetings& meetings, int rank, std::shared_ptr<std::size_t> made)
+      : meetings_(meetings), meeting_(meetings.at((*made)++)), rank_(rank), made_(std::move(made)) {}
   int rank() const override { return rank_; }
   int size() const override { return meeting_.ranks(); }
   void barrier() override { meeting_.meet(rank_, {}); }
   void poll() override { meeting_.poll(rank_); }
+  std::unique_ptr<Communicator> another() override {
+    if (size() == 1) return nullptr;
+    return std::make_unique<ThreadRank>(meetings_, rank_, made_);
+  }
+  void abandon() noexcept override { meeting_.abandon(rank_); }
 
  protected:
   void do_all_reduce(const Array& values, Reduce reduce, void*) override {
@@ -183,20 +237,23 @@ class ThreadRank final : public Communicator {
     meeting_.meet(rank_, call);
   }
 
+  Meetings& meetings_;
   Meeting& meeting_;
   int rank_;
+  std::shared_ptr<std::size_t> made_;
 };
 
 }  // namespace
 
 void run_ranks(int ranks, const std::function<void(Communicator&)>& work) {
   require(ranks >= 1, "{} ranks: expected at least 1", ranks);
-  Meeting meeting(ranks);
+  Meetings meetings(ranks);
+  Meeting& meeting = meetings.at(0);
   std::vector<std::exception_ptr> errors(static_cast<std::size_t>(ranks));
   const auto run = [&](int rank) {
     std::string reason;
     try {
-      ThreadRank communicator(meeting, rank);
+      ThreadRank communicator(meetings, rank, std::make_shared<std::size_t>(0));
       work(communicator);
     } catch (const std::exception& error) {
       errors[static_cast<std::size_t>(rank)] = std::current_exception();
@@ -206,7 +263,7 @@ void run_ranks(int ranks, const std::function<void(Communicator&)>& work) {
       errors[static_cast<std::size_t>(rank)] = std::current_exception();
       reason = "an error of unknown kind";
     }
-    meeting.leave(rank, reason);
+    meetings.leave(rank, reason);
   };
   std::vector<std::thread> threads;
   int started = 0;
@@ -215,8 +272,8 @@ void run_ranks(int ranks, const std::function<void(Communicator&)>& work) {
     for (; started < ranks; ++started) threads.emplace_back(run, started);
   } catch (const std::system_error& error) {
     errors[static_cast<std::size_t>(started)] = std::current_exception();
-    meeting.leave(started,
-                  fmt::format("the system lets {} of {} threads start: {}", started, ranks, error.what()));
+    meetings.leave(started,
+                   fmt::format("the system lets {} of {} threads start: {}", started, ranks, error.what()));
   }
   for (std::thread& thread : threads) thread.join();
   const std::exception_ptr first = errors[static_cast<std::size_t>(meeting.first_gone())];

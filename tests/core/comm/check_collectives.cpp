@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/comm/launch.h"
+#include "core/comm/reducing_thread.h"
 #include "core/error.h"
 #include "tests/core/comm/ranks.h"
 #include "tests/support/collective_values.h"
@@ -176,6 +177,27 @@ void check_all() {
   require(copied > 0, "no copy from or to the device");
   check_size<float>(*second, 1000003, 1, false, {Reduce::kSum});
   comm->barrier();
+
+  // One for another thread: sums of it while this thread has collectives of its own.
+  if (auto third = comm->another()) {
+    require(comm->size() > 1 && third->rank() == comm->rank() && third->size() == comm->size(),
+            "another rank");
+    ReducingThread thread(std::move(third));
+    std::vector<std::vector<float>> sums;
+    for (const std::int64_t count : {3, 500, 3001, 100003})
+      sums.push_back(values_of<float>(comm->rank(), count));
+    for (std::vector<float>& sum : sums)
+      thread.start(array_of(sum.data(), static_cast<std::int64_t>(sum.size())));
+    for (const std::int64_t rows : {7, 333, 5001}) check_size<float>(*comm, rows, 3, false, {Reduce::kSum});
+    thread.finish();
+    for (const std::vector<float>& sum : sums) {
+      const std::vector<float> want =
+          reduced_values<float>(comm->size(), static_cast<std::int64_t>(sum.size()), Reduce::kSum);
+      require_bits(sum.data(), want.data(), want.size(), "a sum of another thread");
+    }
+  } else {
+    require(comm->size() == 1, "no communicator for another thread");
+  }
   second->finish();
   require_error([&] { second->barrier(); }, "the communicator is closed");
   comm->barrier();

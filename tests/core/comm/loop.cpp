@@ -6,13 +6,16 @@
 #include <thread>
 
 #include "core/comm/launch.h"
+#include "core/comm/reducing_thread.h"
 #include "core/error.h"
 #include "tests/core/comm/ranks.h"
 
 namespace qcface::test {
 
 void loop(const std::vector<std::string>& arguments) {
-  require(arguments.size() == 6, "loop SILENCE TIMEOUT STEPS none|return|exit|sleep|throw|late RANK");
+  require(arguments.size() == 6,
+          "loop SILENCE TIMEOUT STEPS "
+          "none|return|exit|sleep|throw|thread-nothing|thread-sleep|thread-throw|late RANK");
   MpiOptions options;
   options.silence_s = std::atof(arguments[1].c_str());
   options.timeout_s = std::atof(arguments[2].c_str());
@@ -27,16 +30,26 @@ void loop(const std::vector<std::string>& arguments) {
   const auto comm = make_mpi_communicator(options);
   std::printf("rank %d of %d pid %d\n", comm->rank(), comm->size(), static_cast<int>(::getpid()));
   std::fflush(stdout);
-  std::vector<float> values(100000, 1.0f);
+  std::vector<float> values(100000, 1.0f), sums(100000, 0.0f);
+  std::unique_ptr<ReducingThread> thread;
+  if (mode.starts_with("thread-")) thread = std::make_unique<ReducingThread>(comm->another());
   for (int step = 0; step < steps; ++step) {
     if (step == steps / 2 && comm->rank() == lost) {
       if (mode == "return") return;
       if (mode == "exit") std::exit(0);  // some library's way out: MPI stays open
-      if (mode == "sleep") std::this_thread::sleep_for(std::chrono::hours(1));
-      if (mode == "throw") fail("rank {} has an error of its own", comm->rank());
+      if (mode == "sleep" || mode == "thread-sleep") std::this_thread::sleep_for(std::chrono::hours(1));
+      if (mode == "thread-throw") thread->start(array_of(sums.data(), 100000));
+      if (mode == "throw" || mode == "thread-throw") fail("rank {} has an error of its own", comm->rank());
     }
-    comm->all_reduce(array_of(values.data(), 100000), Reduce::kMax);
-    comm->barrier();
+    if (thread) {
+      // The lost one's thread then waits for ever.
+      if (mode == "thread-throw" && step == steps / 2) std::this_thread::sleep_for(std::chrono::hours(1));
+      thread->start(array_of(sums.data(), 100000));
+      thread->finish();
+    } else {
+      comm->all_reduce(array_of(values.data(), 100000), Reduce::kMax);
+      comm->barrier();
+    }
     comm->poll();
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }

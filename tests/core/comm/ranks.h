@@ -14,7 +14,7 @@ void check_collectives(MpiCommunicator& comm, bool device_copies);
 void check_all();
 
 /// STEPS rounds of collectives, and what one rank does in the middle of them.
-///   loop SILENCE TIMEOUT STEPS none|return|exit|sleep|throw|late RANK
+///   loop SILENCE TIMEOUT STEPS none|return|exit|sleep|throw|thread-nothing|thread-sleep|thread-throw|late RANK
 void loop(const std::vector<std::string>& arguments);
 
 /// Times of a barrier, of small and of large reductions; printed by rank 0.

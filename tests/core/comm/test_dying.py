@@ -131,6 +131,9 @@ def main():
         "exit": (SILENCE, [r"error: rank 2 \(host .*ends without having closed"]),
         "sleep": (TIMEOUT, [r"error: rank 2 \(host .*is missing: it has been outside of collectives for \d.*after 100"]),
         "throw": (0, [r"error: rank 2 has an error of its own"]),
+        # Ranks whose collectives are a second thread's.
+        "thread-sleep": (TIMEOUT, [r"error: rank 2 \(host .*is missing: it has been outside of collectives for \d.*after 50"]),
+        "thread-throw": (0, [r"error: rank 2 has an error of its own"]),
     }
     for mode, (seconds, words) in cases.items():
         name = f"{mode} of rank 2 of 3"
@@ -156,9 +159,11 @@ def main():
         run = Run(options.foreign, options.program, 3, "none", 0)
         run.ranks = 0
         fine &= check(name, run, SPARE, [r"error: .* started 3 processes, but MPI sees 1", "built with"])
-    name = "three ranks that nothing happens to"
-    if wanted(name):
-        run = start(3, "nothing", 0)
+    for mode in ("nothing", "thread-nothing"):
+        name = f"three ranks that nothing happens to, {mode}"
+        if not wanted(name):
+            continue
+        run = start(3, mode, 0)
         run.process.wait(60)
         ended_well = run.process.returncode == 0 and not Run.text(run.err)
         print(f"{'ok' if ended_well else 'FAILED'}: {name} {Run.text(run.err)}")

@@ -133,6 +133,27 @@ def test_same_network(trainer, folder, steps):
         expect(max(found[:3]) < 1e-5 and max(found) < 10 * max(rounding, 1e-4), f"{ranks} ranks train another network")
 
 
+def test_overlap(trainer, folder):
+    """Gradients exchanged while backward runs, and after it: the same bits."""
+    for ranks, more in ((2, ()), (3, ("--sync-bn", "--accumulate", "2"))):
+        found, told = [], []
+        for way in ((), ("--no-overlap",)):
+            run = os.path.join(folder, f"overlap-{ranks}{len(way)}")
+            # So wide that the last layer is a bucket of its own.
+            arguments = trainer.new(run, "--epochs", "2", *more, *way)
+            for option, value in (("--embed_dims", "512"), ("--batch-size", "15")):
+                arguments[arguments.index(option) + 1] = value
+            done = trainer.run(ranks, arguments)
+            expect(done.returncode == 0, f"{ranks} ranks, {way}: {done.stderr[-500:]}")
+            with open(os.path.join(run, "log.txt")) as file:
+                told.append(next((line for line in file if "gradients in" in line), ""))
+            found.append((losses(run), tensors(newest(run))))
+        expect("gradients in 2 buckets, each summed over the processes while backward goes on" in told[0], f"{ranks} ranks: {told}")
+        expect("gradients in 2 buckets, summed over the processes after backward: --no-overlap" in told[1], f"{ranks} ranks: {told}")
+        expect(found[0] == found[1], f"{ranks} ranks {more}: other bits than with --no-overlap")
+        print(f"{ranks} ranks {' '.join(more)}: {len(found[0][0])} steps, the same bits with --no-overlap", flush=True)
+
+
 def test_kills(trainer, folder, count, seed):
     dice = random.Random(seed)
     epochs = ["--epochs", "20", "--save-steps", "2"]
@@ -265,6 +286,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(options, folder)
         tests = [("network", lambda: test_same_network(trainer, folder, options.steps)),
+                 ("overlap", lambda: test_overlap(trainer, folder)),
                  ("measurements", lambda: test_measurements(trainer, folder)),
                  ("memory", lambda: test_memory(trainer, folder)),
                  ("disk", lambda: test_full_disk(trainer, folder)),
