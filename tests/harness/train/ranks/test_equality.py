@@ -8,8 +8,13 @@ has changed: of class weights, of the backbone's weights and of its running stat
 length of the change, so that weights which hardly move cannot hide a wrong gradient. The rate is so small that roundings are
 not amplified, and so large that 50 steps are far above the rounding of a weight.
 
-What was seen with this setting: of all heads the losses differ by up to LOSS_SEEN and the changes by up to CHANGE_SEEN. Statistics
-of a rank's own pictures (the run without --sync-bn, which is made each time and has to be told apart) give 1e-1 and 4e-1.
+Seen with this setting: losses differ by up to 1.5e-3, changes by up to 3.5e-3. Statistics of a rank's own pictures (the run
+without --sync-bn, which is made each time and has to be told apart) give at least 1e-1 and 3.9e-1. With two ranks of arcface and one
+exchange left out, losses and the class weights' and the backbone's changes differ by
+    sums of the softmax             2.1e-1, 7.3e-1, 4.9e-1
+    target cosines                  5.4e-1, 1.6e-2, 1.5e-2
+    gradient of the embeddings      6.2e-2, 7.6e-2, 6.0e-1
+    gradient of the backbone        7.5e-2, 5.9e-2, 6.0e-1
 """
 import argparse
 import array
@@ -24,7 +29,7 @@ import tempfile
 
 START = pathlib.Path(__file__).resolve().parents[3] / "core" / "comm" / "mpirun.sh"
 RANKS = (2, 4)
-MOST_LOSS, MOST_CHANGE = 2e-3, 2e-2
+MOST_LOSS, MOST_CHANGE = 1e-2, 2e-2
 failures = []
 
 
