@@ -2,7 +2,6 @@
 #include "harness/data/sets/class_names.h"
 
 #include <algorithm>
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
