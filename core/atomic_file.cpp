@@ -122,17 +122,27 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
   file.commit();
 }
 
-std::string read_file(const std::filesystem::path& path) {
+void read_file(const std::filesystem::path& path, const std::function<void(std::string_view)>& take) {
   const int fd = open_regular(path);
-  std::string content;
   char block[1 << 16];
   ssize_t got = 0;
-  while ((got = ::read(fd, block, sizeof block)) > 0 || (got < 0 && errno == EINTR)) {
-    if (got > 0) content.append(block, static_cast<std::size_t>(got));
+  int code = 0;
+  try {
+    while ((got = ::read(fd, block, sizeof block)) > 0 || (got < 0 && errno == EINTR)) {
+      if (got > 0) take({block, static_cast<std::size_t>(got)});
+    }
+    code = errno;
+  } catch (...) {
+    ::close(fd);
+    throw;
   }
-  const int code = errno;
   ::close(fd);
   require(got == 0, "{}: read failed: {}", path.string(), std::strerror(code));
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  std::string content;
+  read_file(path, [&content](std::string_view block) { content += block; });
   return content;
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -63,5 +64,7 @@ void require_writable_folder(const std::filesystem::path& folder, std::string_vi
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 /// Reads a whole file; throws Error naming it.
 std::string read_file(const std::filesystem::path& path);
+/// The same, a block after the other.
+void read_file(const std::filesystem::path& path, const std::function<void(std::string_view)>& take);
 
 }  // namespace qcface

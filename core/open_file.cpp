@@ -67,4 +67,10 @@ MappedFile map_file(const std::filesystem::path& path) {
   return file;
 }
 
+void give_back_pages(const MappedFile& file) {
+  // A hint: what fails here costs memory.
+  if (!file.bytes.empty())
+    ::madvise(const_cast<std::byte*>(file.bytes.data()), file.bytes.size(), MADV_DONTNEED);
+}
+
 }  // namespace qcface

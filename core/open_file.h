@@ -21,6 +21,8 @@ struct MappedFile {
   std::span<const std::byte> bytes;
   std::shared_ptr<const std::byte> memory;
 };
+/// Its pages are the system's again until they are asked for: no longer memory of this process.
+void give_back_pages(const MappedFile& file);
 /// Throws Error naming the file and the reason.
 MappedFile map_file(const std::filesystem::path& path);
 /// "a named pipe", "a socket", "a device", "a folder", "a regular file" for a mode of stat(2).

@@ -134,7 +134,19 @@ void write_safetensors(const std::filesystem::path& path, std::span<const SafeTe
   AtomicFile file(path);
   file.write(&header_bytes, sizeof header_bytes);
   file.write(text);
-  for (std::size_t i = 0; i < tensors.size(); ++i) file.write(tensors[i].data, sizes[i]);
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (tensors[i].stream == nullptr) {
+      file.write(tensors[i].data, sizes[i]);
+      continue;
+    }
+    std::uint64_t written = 0;
+    tensors[i].stream([&](std::span<const std::byte> block) {
+      file.write(block.data(), block.size());
+      written += block.size();
+    });
+    require(written == sizes[i], "{}: tensor {} gave {} bytes, expected {}", path.string(), tensors[i].name,
+            written, sizes[i]);
+  }
   file.commit();
 }
 

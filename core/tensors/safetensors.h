@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -18,10 +19,14 @@ namespace qcface {
 
 /// A tensor to be written; data is borrowed until write_safetensors returns.
 struct SafeTensorOut {
+  using Take = std::function<void(std::span<const std::byte>)>;
+
   std::string name;
   Dtype dtype = Dtype::kF32;
   std::vector<std::int64_t> shape;
   const void* data = nullptr;
+  /// In place of data: calls take with the bytes, a block after the other.
+  std::function<void(const Take& take)> stream = nullptr;
 };
 
 /// Whether a file's content is of this format, whole or cut off.

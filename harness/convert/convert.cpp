@@ -108,7 +108,10 @@ std::string listing_hash(const data::PictureSource& set) {
     sum.add(name.c_str(), name.size() + 1);
     sum.add(&label, sizeof label);
   }
-  for (const std::string& name : set.class_names()) sum.add(name.c_str(), name.size() + 1);
+  set.class_names().for_each([&sum](std::string_view name) {
+    sum.add(name.data(), name.size());
+    sum.add("", 1);
+  });
   return fmt::format("{:016x}", sum.value());
 }
 

@@ -96,8 +96,8 @@ class FolderTarget final : public Target {
     return text;
   }
 
-  static std::vector<std::string> names_of_all(const data::PictureSource& set) {
-    std::vector<std::string> names = set.class_names();
+  static data::ClassNames names_of_all(const data::PictureSource& set) {
+    data::ClassNames names = set.class_names();
     for (auto k = static_cast<std::int64_t>(names.size()); k < set.num_classes(); ++k)
       names.push_back(fmt::format("{}", k));
     return names;
@@ -140,7 +140,7 @@ class FolderTarget final : public Target {
   }
 
   void open_class(std::int64_t label) {
-    const std::string& name = folders_[static_cast<std::size_t>(label)];
+    const std::string name = folders_[static_cast<std::size_t>(label)];
     if (class_ >= 0) ::close(class_);
     const bool made = ::mkdirat(root_, name.c_str(), 0755) == 0 || errno == EEXIST;
     class_ = made ? ::openat(root_, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
@@ -171,8 +171,8 @@ class FolderTarget final : public Target {
   const Listing& listing_;
   bool png_;
   std::vector<char> same_;
-  std::vector<std::string> folders_;  // by label
-  std::vector<bool> named_;           // by label: pictures keep their names
+  data::ClassNames folders_;  // by label
+  std::vector<bool> named_;   // by label: pictures keep their names
   int root_ = -1, class_ = -1;
   std::int64_t open_label_ = -1;
 };
@@ -188,26 +188,29 @@ std::string usable_file_name(std::string name) {
   return name;
 }
 
-std::vector<std::string> folder_names(const std::vector<std::string>& class_names) {
+data::ClassNames folder_names(const data::ClassNames& class_names) {
   constexpr std::size_t kLongest = 255;
-  const auto usable = [](const std::string& name) {
-    return !name.empty() && name.size() <= kLongest && name.front() != '.' &&
-           name.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
-  };
-  if (std::all_of(class_names.begin(), class_names.end(), usable) &&
-      std::adjacent_find(class_names.begin(), class_names.end(), std::greater_equal<>()) == class_names.end())
-    return class_names;
+  bool usable = true;
+  std::string before;  // empty, so that no empty name is usable
+  class_names.for_each([&](std::string_view name) {
+    usable = usable && name > before && name.size() <= kLongest && name.front() != '.' &&
+             name.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
+    if (usable) before = name;
+  });
+  if (usable) return class_names;
   const std::size_t digits = std::to_string(class_names.size()).size();
-  std::vector<std::string> names;
-  for (std::size_t k = 0; k < class_names.size(); ++k) {
+  data::ClassNames names;
+  std::size_t k = 0;
+  class_names.for_each([&](std::string_view given) {
     std::string name = fmt::format("{:0{}}", k, digits);
-    if (class_names[k] != std::to_string(k) && !class_names[k].empty()) {
-      std::string own = class_names[k].substr(0, kLongest - digits - 1);
+    if (!given.empty() && given != std::to_string(k)) {
+      std::string own(given.substr(0, kLongest - digits - 1));
       for (char& c : own) c = c == '/' || c == '\0' ? '_' : c;
       name += "_" + own;
     }
-    names.push_back(std::move(name));
-  }
+    names.push_back(name);
+    ++k;
+  });
   return names;
 }
 

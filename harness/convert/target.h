@@ -87,7 +87,7 @@ std::string_view suffix_of(std::span<const std::uint8_t> file);
 
 /// Names for the folders of classes: those of the set where these can be names of folders and stand in ascending order of
 /// bytes, so that a scan gives the same labels; else with the label, zero-padded, in front.
-std::vector<std::string> folder_names(const std::vector<std::string>& class_names);
+data::ClassNames folder_names(const data::ClassNames& class_names);
 /// `name` if a folder may hold a picture of that name (data-formats.md section 1), else "".
 std::string usable_file_name(std::string name);
 

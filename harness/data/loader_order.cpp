@@ -74,6 +74,7 @@ ColourCheck check_colour_order(const PictureSource& set, bool swap_rb, std::int6
   double colourfulness = 0.0;  // mean of max - min over the channels
   for (std::int64_t i = 0; i < count; ++i) {
     stop_if_interrupted();
+    if (i % 32 == 0) set.give_back_pages();
     if (!set.read(i * set.size() / count, file, stored).ok()) continue;
     if (!decoder.decode(stored, image).ok() || image.bytes() == 0) continue;
     std::array<std::int64_t, 3> sum{};

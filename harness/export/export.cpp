@@ -1,7 +1,6 @@
 #include "harness/export/export.h"
 
 #include <charconv>
-#include <deque>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <vector>
@@ -40,23 +39,12 @@ std::string own_words(const Weights& weights) {
   return words.dump();
 }
 
-// What lies in the source as it will lie in the file is borrowed from it.
 void write_safetensors_of(const std::filesystem::path& path, const Weights& weights, const std::string& own) {
   require_finite(weights);
-  std::deque<std::vector<std::byte>> made;
   std::vector<SafeTensorOut> tensors;
   for (const ExportTensor& tensor : weights.tensors) {
-    const Dtype dtype = tensor.is_scalar() ? Dtype::kI64 : Dtype::kF32;
-    const bool as_it_is =
-        !tensor.is_scalar() && tensor.from->dtype == dtype && !tensor.transposed && tensor.shift == 0;
-    const void* data = as_it_is ? tensor.from->data : nullptr;
-    if (!as_it_is) {
-      std::vector<std::byte>& bytes = made.emplace_back();
-      bytes.reserve(tensor.bytes());
-      stream(weights, tensor, [&](auto block) { bytes.insert(bytes.end(), block.begin(), block.end()); });
-      data = bytes.data();
-    }
-    tensors.push_back({tensor.name, dtype, tensor.shape, data});
+    tensors.push_back({tensor.name, tensor.is_scalar() ? Dtype::kI64 : Dtype::kF32, tensor.shape, nullptr,
+                       [&](const SafeTensorOut::Take& take) { stream(weights, tensor, take); }});
   }
   write_safetensors(path, tensors,
                     {{"format", "pt"}, {"arch", weights.backbone.name}, {model::kExportKey, own}});

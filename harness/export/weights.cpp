@@ -32,27 +32,30 @@ void add_backbone(Weights& weights, const WeightChoice& choice) {
   for (std::size_t i = 0; i < views.size(); ++i) {
     const std::string& name = weights.graph.tensors()[i].name;
     const bool variance = name.ends_with(kVariance);
-    weights.tensors.push_back({prefix + name, views[i]->shape, views[i], 0, variance ? shift : 0, false});
+    weights.tensors.push_back({prefix + name, views[i]->shape, views[i], 0, variance ? shift : 0, {}});
     if (!variance || !choice.counters) continue;
     const std::string counter = name.substr(0, name.size() - kVariance.size()) + "num_batches_tracked";
     weights.tensors.push_back(
-        {prefix + counter, {}, nullptr, counter_of(weights.file.tensors, counter), 0, false});
+        {prefix + counter, {}, nullptr, counter_of(weights.file.tensors, counter), 0, {}});
   }
 }
 
 void add_head(Weights& weights) {
   const TensorSource& file = weights.file.tensors;
-  const TensorView* const rows = file.find("head.weight");
-  if (rows == nullptr) return;
-  const std::int64_t width = weights.embed_dim, classes = model::classes_of(*rows, width);
-  require(classes > 0,
+  const TensorView* const whole = file.find("head.weight");
+  const std::int64_t width = weights.embed_dim;
+  require(whole == nullptr || model::classes_of(*whole, width) > 0,
           "{}: tensor head.weight has shape [{}], expected [D, K] with D = {}; --no-head leaves it out",
-          file.path(), fmt::join(rows->shape, ", "), width);
-  const std::vector<std::int64_t> published{width, classes};
-  weights.tensors.push_back(
-      {"head.weight", published, rows, 0, 0, weights.file.classes_are_rows || rows->shape != published});
+          file.path(), whole == nullptr ? "" : fmt::format("{}", fmt::join(whole->shape, ", ")), width);
+  // One tensor, or the parts of a checkpoint that several processes wrote.
+  auto rows = model::ClassRows::find(file, "head.weight", width, weights.file.classes_are_rows);
+  if (!rows) return;
+  const std::vector<std::int64_t> published{width, rows->classes()};
+  const bool as_it_is = whole != nullptr && !weights.file.classes_are_rows && whole->shape == published;
+  if (as_it_is) rows.reset();
+  weights.tensors.push_back({"head.weight", published, as_it_is ? whole : nullptr, 0, 0, std::move(rows)});
   if (const TensorView* const t = file.find("head.t"); t != nullptr && t->elements() == 1)
-    weights.tensors.push_back({"head.t", {1}, t, 0, 0, false});
+    weights.tensors.push_back({"head.t", {1}, t, 0, 0, {}});
 }
 
 }  // namespace
@@ -80,19 +83,19 @@ Weights collect_weights(const model::ModelFile& file, const WeightChoice& choice
 void stream(const Weights& weights, const ExportTensor& tensor,
             const std::function<void(std::span<const std::byte>)>& take) {
   if (tensor.is_scalar()) return take(std::as_bytes(std::span(&tensor.scalar, 1)));
-  const TensorView& view = *tensor.from;
   const auto give = [&](std::span<float> values) {
     stop_if_interrupted();
     require(nn::all_finite(values),
             "{}: tensor {} holds NaN or infinity: nothing was written; take another checkpoint",
-            weights.file.tensors.path(), view.name);
+            weights.file.tensors.path(), tensor.from != nullptr ? tensor.from->name : tensor.name);
     if (tensor.shift != 0) {
       for (float& value : values) value += tensor.shift;
     }
     take(std::as_bytes(values));
   };
-  std::vector<float> block;
-  if (!tensor.transposed) {
+  if (tensor.from != nullptr) {
+    std::vector<float> block;
+    const TensorView& view = *tensor.from;
     const std::int64_t count = view.elements();
     for (std::int64_t first = 0; first < count; first += kBlock) {
       block.resize(static_cast<std::size_t>(std::min(kBlock, count - first)));
@@ -101,20 +104,7 @@ void stream(const Weights& weights, const ExportTensor& tensor,
     }
     return;
   }
-  // A few columns of [K, D] at a time become rows of [D, K]; as many as make a block.
-  const std::int64_t width = tensor.shape[0], classes = tensor.shape[1];
-  const std::vector<float> stored = view.to_float();
-  const std::int64_t at_once = std::clamp<std::int64_t>(kBlock / classes, 1, width);
-  for (std::int64_t d = 0; d < width; d += at_once) {
-    const std::int64_t rows = std::min(at_once, width - d);
-    block.resize(static_cast<std::size_t>(rows * classes));
-    for (std::int64_t k = 0; k < classes; ++k) {
-      for (std::int64_t i = 0; i < rows; ++i)
-        block[static_cast<std::size_t>(i * classes + k)] =
-            stored[static_cast<std::size_t>(k * width + d + i)];
-    }
-    give(block);
-  }
+  tensor.rows->stream_columns(give);
 }
 
 void require_finite(const Weights& weights) {

@@ -5,11 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/tensors/source.h"
+#include "harness/model/class_rows.h"
 #include "harness/model/family.h"
 #include "nn/backbones/table.h"
 #include "nn/graph.h"
@@ -20,11 +22,11 @@ namespace qcface::exports {
 struct ExportTensor {
   std::string name;
   std::vector<std::int64_t> shape;
-  const TensorView* from = nullptr;  // null: the scalar
+  const TensorView* from = nullptr;  // null: the scalar, or rows
   std::int64_t scalar = 0;
-  float shift = 0;          // added to every value
-  bool transposed = false;  // `from` has the two extents exchanged
-  bool is_scalar() const { return from == nullptr; }
+  float shift = 0;                       // added to every value
+  std::optional<model::ClassRows> rows;  // class weights [D, K] that lie as [K, D], or in parts of that
+  bool is_scalar() const { return from == nullptr && !rows; }
   std::uint64_t bytes() const;
 };
 

@@ -103,4 +103,22 @@ void ClassRows::copy(std::int64_t first, std::span<float> rows) const {
   }
 }
 
+void ClassRows::stream_columns(const std::function<void(std::span<float>)>& take, std::int64_t block) const {
+  constexpr std::int64_t kPasses = 16;
+  const std::int64_t at_once =
+      std::clamp(std::max(block / classes_, (width_ + kPasses - 1) / kPasses), std::int64_t{1}, width_);
+  std::vector<float> rows, lines;
+  for (std::int64_t d = 0; d < width_; d += at_once) {
+    const std::int64_t count = std::min(at_once, width_ - d);
+    lines.resize(static_cast<std::size_t>(count * classes_));
+    for (std::int64_t first = 0; first < classes_; first += kClassRowsAtOnce) {
+      const std::int64_t taken = std::min(kClassRowsAtOnce, classes_ - first);
+      rows.resize(static_cast<std::size_t>(taken * width_));
+      copy(first, rows);
+      transpose(rows.data() + d, taken, count, width_, lines.data() + first, classes_);
+    }
+    take(lines);
+  }
+}
+
 }  // namespace qcface::model

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -41,6 +42,10 @@ class ClassRows {
   std::int64_t classes() const { return classes_; }
   /// Rows first, first + 1, ... as many as `rows` has room for.
   void copy(std::int64_t first, std::span<float> rows) const;
+  /// Calls take with the values of [D, K], some lines of K at a time. Each block is a pass over the file: about `block` values,
+  /// more where that were over 16 passes. Values may be changed.
+  void stream_columns(const std::function<void(std::span<float>)>& take,
+                      std::int64_t block = std::int64_t{1} << 20) const;
 
  private:
   struct Part {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,19 +17,6 @@ namespace qcface::model {
 namespace {
 
 constexpr const char* kClassTensors[] = {"head.weight", "slot0.head.weight"};
-
-// [D, K] of the parts.
-std::vector<float> whole_classes(const ClassRows& stored, std::int64_t width) {
-  const std::int64_t classes = stored.classes();
-  std::vector<float> columns(static_cast<std::size_t>(classes * width)), rows;
-  for (std::int64_t first = 0; first < classes; first += kClassRowsAtOnce) {
-    const std::int64_t count = std::min(kClassRowsAtOnce, classes - first);
-    rows.resize(static_cast<std::size_t>(count * width));
-    stored.copy(first, rows);
-    transpose(rows.data(), count, width, width, columns.data() + first, classes);
-  }
-  return columns;
-}
 
 }  // namespace
 
@@ -48,12 +36,16 @@ void merge_parts(const std::filesystem::path& folder, const std::filesystem::pat
                     [&](const char* name) { return view.name.starts_with(class_part_prefix(name)); });
     if (!of_rank) tensors.push_back({view.name, view.dtype, view.shape, view.data});
   }
-  std::map<std::string, std::vector<float>> classes;
   for (const char* name : kClassTensors) {
     const auto stored = ClassRows::find(parts, name, width);
     if (!stored) continue;
-    const std::vector<float>& columns = classes[name] = whole_classes(*stored, width);
-    tensors.push_back({name, Dtype::kF32, {width, stored->classes()}, columns.data()});
+    tensors.push_back({name,
+                       Dtype::kF32,
+                       {width, stored->classes()},
+                       nullptr,
+                       [rows = *stored](const SafeTensorOut::Take& take) {
+                         rows.stream_columns([&](std::span<float> lines) { take(std::as_bytes(lines)); });
+                       }});
   }
   std::map<std::string, std::string> metadata = parts.metadata();
   metadata.erase(kShardCount);

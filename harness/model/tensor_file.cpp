@@ -124,12 +124,19 @@ void TensorWriter::add_class_weights(const nn::Head& head, nn::TensorRole role) 
 
 void TensorWriter::add_class_part(const nn::Head& head, nn::TensorRole role) {
   const Share own = head.own_classes();
-  float* const rows = room(static_cast<std::size_t>(own.count * head.width()));
-  head.copy_out(role, 0, {rows, static_cast<std::size_t>(own.count * head.width())});
+  const auto stream = [&head, role, own](const SafeTensorOut::Take& take) {
+    std::vector<float> rows;
+    for (std::int64_t first = 0; first < own.count; first += kClassRowsAtOnce) {
+      rows.resize(static_cast<std::size_t>(std::min(kClassRowsAtOnce, own.count - first) * head.width()));
+      head.copy_out(role, first, rows);
+      take(std::as_bytes(std::span(rows)));
+    }
+  };
   tensors_.push_back({fmt::format("{}{}", class_part_prefix(prefix_of(role) + "head.weight"), own.first),
                       Dtype::kF32,
                       {own.count, head.width()},
-                      rows});
+                      nullptr,
+                      stream});
 }
 
 void TensorWriter::add_vector(const std::string& name, std::span<const float> values) {

@@ -42,7 +42,8 @@ class TensorWriter {
   void add_batch_counters(const nn::ParameterStore& parameters, std::int64_t steps);
   /// Rows [K, D] stored as [D, K]; of a head that has all classes.
   void add_class_weights(const nn::Head& head, nn::TensorRole role);
-  /// The classes of this rank, as a part of class_rows.h.
+  /// The classes of this rank, as a part of class_rows.h, of a head that is borrowed: its rows are copied as they are written, so
+  /// that a rank needs no room for its share a second time.
   void add_class_part(const nn::Head& head, nn::TensorRole role);
   void add_vector(const std::string& name, std::span<const float> values);
   std::span<const SafeTensorOut> tensors() const { return tensors_; }

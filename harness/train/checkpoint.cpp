@@ -37,9 +37,18 @@ nlohmann::ordered_json parse_metadata(const std::map<std::string, std::string>& 
 void require_finite(std::span<const SafeTensorOut> tensors, const fs::path& path) {
   for (const SafeTensorOut& tensor : tensors) {
     if (tensor.dtype != Dtype::kF32) continue;
-    std::size_t count = 1;
-    for (const std::int64_t extent : tensor.shape) count *= static_cast<std::size_t>(extent);
-    if (nn::all_finite({static_cast<const float*>(tensor.data), count})) continue;
+    bool finite = true;
+    if (tensor.stream != nullptr) {
+      tensor.stream([&finite](std::span<const std::byte> block) {
+        const auto* const values = reinterpret_cast<const float*>(block.data());
+        finite = finite && nn::all_finite({values, block.size() / sizeof(float)});
+      });
+    } else {
+      std::size_t count = 1;
+      for (const std::int64_t extent : tensor.shape) count *= static_cast<std::size_t>(extent);
+      finite = nn::all_finite({static_cast<const float*>(tensor.data), count});
+    }
+    if (finite) continue;
     throw NotFiniteTensor(
         fmt::format("{} was not written: tensor {} holds NaN or infinity", path.string(), tensor.name));
   }

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
@@ -18,11 +19,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kExamples = 3;
-constexpr std::int64_t kSizedPictures = 1000;
+constexpr std::size_t kBlock = std::size_t{1} << 20;
+constexpr std::int64_t kSizedPictures = 1000, kSizedAtOnce = 50;
 
 fs::path list_path(const fs::path& run) { return run / "classes.txt"; }
 
-std::string line_of(const std::string& name) {
+std::string line_of(std::string_view name) {
   std::string line;
   for (const char c : name) {
     if (c == '\\') {
@@ -46,29 +48,36 @@ std::string name_of_line(std::string_view line) {
   return name;
 }
 
-std::string examples(const std::vector<std::string_view>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), kExamples); ++i) {
-    text += (i == 0 ? "" : ", ") + printable(names[i], 200);
+// Counts names and keeps the first in the order of bytes.
+class Examples {
+ public:
+  void add(std::string_view name) {
+    ++count_;
+    if (first_.size() == kExamples && name >= first_.back()) return;
+    first_.insert(std::upper_bound(first_.begin(), first_.end(), name), std::string(name));
+    if (first_.size() > kExamples) first_.pop_back();
   }
-  if (names.size() > kExamples) text += fmt::format(" and {} more", names.size() - kExamples);
-  return text;
-}
+  bool empty() const { return count_ == 0; }
+  std::string text() const {
+    std::string text;
+    for (const std::string& name : first_) text += (text.empty() ? "" : ", ") + printable(name, 200);
+    if (count_ > kExamples) text += fmt::format(" and {} more", count_ - kExamples);
+    return text;
+  }
 
-std::vector<std::string_view> sorted(std::span<const std::string> names) {
-  std::vector<std::string_view> views(names.begin(), names.end());
-  std::sort(views.begin(), views.end());
-  return views;
-}
+ private:
+  std::size_t count_ = 0;
+  std::vector<std::string> first_;
+};
 
 }  // namespace
 
-std::string class_list_hash(std::span<const std::string> names) {
+std::string class_list_hash(const data::ClassNames& names) {
   Fnv1a hash;
-  for (const std::string& name : names) {
+  names.for_each([&hash](std::string_view name) {
     hash.add(name);
     hash.add('\0');  // no name holds it
-  }
+  });
   return hash.hex();
 }
 
@@ -82,67 +91,92 @@ std::string picture_list_hash(const data::PictureSource& set) {
   for (std::int64_t k = 0; k < sized; ++k) {
     const std::uint64_t size = set.stored_bytes(k * set.size() / sized);
     for (int shift = 0; shift < 64; shift += 8) hash.add(static_cast<unsigned char>(size >> shift));
+    if (k % kSizedAtOnce == 0) set.give_back_pages();
   }
   return hash.hex();
 }
 
-void write_class_list(const fs::path& run, std::span<const std::string> names) {
+void write_class_list(const fs::path& run, const data::ClassNames& names) {
   AtomicFile file(list_path(run));
   std::string block;
-  for (const std::string& name : names) {
+  names.for_each([&](std::string_view name) {
     block += line_of(name) + '\n';
-    if (block.size() < (std::size_t{1} << 20)) continue;
+    if (block.size() < kBlock) return;
     file.write(block);
     block.clear();
-  }
+  });
   file.write(block);
   file.commit();
 }
 
-std::optional<std::vector<std::string>> read_class_list(const fs::path& run, const std::string& hash) {
-  std::string text;
+std::optional<data::ClassNames> read_class_list(const fs::path& run, const std::string& hash) {
+  data::ClassNames names;
+  std::string line;  // as far as the blocks before had it
   try {
-    text = read_file(list_path(run));
+    read_file(list_path(run), [&](std::string_view block) {
+      for (std::size_t end; (end = block.find('\n')) != std::string_view::npos;
+           block.remove_prefix(end + 1)) {
+        line += block.substr(0, end);
+        names.push_back(name_of_line(line));
+        line.clear();
+      }
+      line += block;
+    });
   } catch (const Error&) {
     return std::nullopt;
   }
-  std::vector<std::string> names;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    names.push_back(name_of_line(std::string_view(text).substr(begin, end - begin)));
-    begin = end + 1;
-  }
+  if (!line.empty()) names.push_back(name_of_line(line));
   if (class_list_hash(names) != hash) return std::nullopt;
   return names;
 }
 
-std::string describe_class_change(std::span<const std::string> before, std::span<const std::string> now) {
+std::string describe_class_change(const data::ClassNames& before, const data::ClassNames& now) {
   std::string text;
   const std::size_t both = std::min(before.size(), now.size());
-  for (std::size_t i = 0; i < both && text.empty(); ++i) {
-    if (before[i] == now[i]) continue;
-    text = fmt::format("class {} was {}, is {}", i, printable(before[i], 200), printable(now[i], 200));
+  std::size_t label = 0;
+  before.for_each(
+      [&](std::string_view name) {
+        const std::size_t i = label++;
+        if (!text.empty() || now[i] == name) return;
+        text = fmt::format("class {} was {}, is {}", i, printable(name, 200), printable(now[i], 200));
+      },
+      0, both);
+  // How often each name of now has not been met before, at the first label that has it.
+  data::ClassIndex index(now);
+  std::vector<std::int32_t> left(now.size(), 0);
+  for (std::size_t i = 0; i < now.size(); ++i)
+    ++left[static_cast<std::size_t>(index.add(static_cast<std::int64_t>(i)))];
+  Examples removed, added;
+  before.for_each([&](std::string_view name) {
+    const std::int64_t first = index.find(name);
+    if (first < 0 || left[static_cast<std::size_t>(first)] == 0) {
+      removed.add(name);
+    } else {
+      --left[static_cast<std::size_t>(first)];
+    }
+  });
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    for (; left[i] > 0; --left[i]) added.add(now[i]);
   }
-  const auto old_names = sorted(before), new_names = sorted(now);
-  std::vector<std::string_view> removed, added;
-  std::set_difference(old_names.begin(), old_names.end(), new_names.begin(), new_names.end(),
-                      std::back_inserter(removed));
-  std::set_difference(new_names.begin(), new_names.end(), old_names.begin(), old_names.end(),
-                      std::back_inserter(added));
   const auto append = [&](const std::string& part) { text += (text.empty() ? "" : "; ") + part; };
-  if (!removed.empty()) append("removed: " + examples(removed));
-  if (!added.empty()) append("new: " + examples(added));
+  if (!removed.empty()) append("removed: " + removed.text());
+  if (!added.empty()) append("new: " + added.text());
   if (removed.empty() && added.empty()) append("the same names in another order");
   return text;
 }
 
-SharedNames shared_names(std::span<const std::string> names) {
-  const auto all = sorted(names);
+SharedNames shared_names(const data::ClassNames& names, std::span<const LabelRange> labels) {
+  data::ClassIndex index(names);
+  std::vector<bool> counted(names.size());  // by the first label with the name
   SharedNames shared;
-  for (std::size_t i = 1; i < all.size(); ++i) {
-    const bool second = all[i] == all[i - 1] && (i == 1 || all[i - 2] != all[i]);
-    if (!second) continue;
-    if (shared.count++ == 0) shared.example = all[i];
+  for (const LabelRange& range : labels) {
+    for (std::int64_t label = range.first; label < range.end; ++label) {
+      const std::int64_t first = index.add(label);
+      if (first == label || counted[static_cast<std::size_t>(first)]) continue;
+      counted[static_cast<std::size_t>(first)] = true;
+      std::string name = names[static_cast<std::size_t>(label)];
+      if (shared.count++ == 0 || name < shared.example) shared.example = std::move(name);
+    }
   }
   return shared;
 }

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/error.h"
@@ -51,14 +50,6 @@ std::string class_list_of(const std::string& path) {
   } catch (const Error&) {
     return "";
   }
-}
-
-// A class list of RecordIO: "0", "1", ..., which says nothing about who it is.
-bool are_numbers(std::span<const std::string> names) {
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (names[i] != std::to_string(i)) return false;
-  }
-  return true;
 }
 
 enum class Taken { kNothing, kAll, kByName };
@@ -120,28 +111,35 @@ Taken settle_class_weights(const model::ModelFile& file, const TrainOptions& o, 
   return Taken::kAll;
 }
 
-// Name -> label; names that several labels have stand for nobody.
-std::unordered_map<std::string_view, std::int64_t> labels_by_name(std::span<const std::string> names) {
-  std::unordered_map<std::string_view, std::int64_t> labels;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto [place, added] = labels.emplace(names[i], static_cast<std::int64_t>(i));
-    if (!added) place->second = -1;
+// Label of a name; -1 where none has it, or several: such a name stands for nobody.
+class LabelsByName {
+ public:
+  explicit LabelsByName(const data::ClassNames& names) : index_(names), several_(names.size()) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const auto label = static_cast<std::int64_t>(i);
+      if (const std::int64_t first = index_.add(label); first != label)
+        several_[static_cast<std::size_t>(first)] = true;
+    }
   }
-  return labels;
-}
+  std::int64_t operator()(std::string_view name) const {
+    const std::int64_t label = index_.find(name);
+    return label < 0 || several_[static_cast<std::size_t>(label)] ? -1 : label;
+  }
+
+ private:
+  data::ClassIndex index_;
+  std::vector<bool> several_;
+};
 
 // Replaces the rows of the identities that both lists name, those of this rank. Returns how many there are on all ranks.
-std::int64_t take_by_name(const TensorSource& file, std::span<const std::string> before,
-                          std::span<const std::string> now, nn::Head& head) {
+std::int64_t take_by_name(const TensorSource& file, const data::ClassNames& before,
+                          const data::ClassNames& now, nn::Head& head) {
   const auto stored = model::ClassRows::find(file, "head.weight", head.width());
   require(stored && stored->classes() == static_cast<std::int64_t>(before.size()),
           "{}: head.weight does not have the {} classes that its list of classes names", file.path(),
           before.size());
-  const auto old_labels = labels_by_name(before), new_labels = labels_by_name(now);
-  const auto old_label = [&](const std::string& name) {
-    const auto old = old_labels.find(name);
-    return old == old_labels.end() || new_labels.at(name) < 0 ? std::int64_t{-1} : old->second;
-  };
+  const LabelsByName old_labels(before), new_labels(now);
+  const auto old_label = [&](std::string_view name) { return new_labels(name) < 0 ? -1 : old_labels(name); };
   const auto width = static_cast<std::size_t>(head.width());
   const Share own = head.own_classes();
   std::vector<float> rows;
@@ -149,13 +147,20 @@ std::int64_t take_by_name(const TensorSource& file, std::span<const std::string>
     const auto count = static_cast<std::size_t>(std::min(model::kClassRowsAtOnce, own.count - first));
     rows.resize(count * width);
     head.copy_out(nn::TensorRole::kValue, first, rows);
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::int64_t old = old_label(now[static_cast<std::size_t>(own.first + first) + i]);
-      if (old >= 0) stored->copy(old, std::span(rows).subspan(i * width, width));
-    }
+    const auto begin = static_cast<std::size_t>(own.first + first);
+    std::size_t row = 0;
+    now.for_each(
+        [&](std::string_view name) {
+          const std::int64_t old = old_label(name);
+          if (old >= 0) stored->copy(old, std::span(rows).subspan(row * width, width));
+          ++row;
+        },
+        begin, begin + count);
     head.copy_in(nn::TensorRole::kValue, first, rows);
   }
-  return std::count_if(now.begin(), now.end(), [&](const std::string& name) { return old_label(name) >= 0; });
+  std::int64_t taken = 0;
+  now.for_each([&](std::string_view name) { taken += old_label(name) >= 0 ? 1 : 0; });
+  return taken;
 }
 
 void take_state(const TensorSource& file, nn::Head& head) {
@@ -177,7 +182,8 @@ void load_initial_weights(const TrainOptions& o, const Identities& identities, n
   model::read_backbone(file.tensors, network.parameters());
   const std::string known = class_list_of(o.weight_path);
   const auto before = known.empty() ? std::nullopt : read_class_list(run_of_checkpoint(o.weight_path), known);
-  const bool names_tell = before && identities.named && !are_numbers(*before);
+  const bool names_tell =
+      before && identities.named && !before->are_numbers();  // numbers say nothing about who it is
   std::string head_words = "class weights start new";
   switch (settle_class_weights(file, o, known, names_tell, identities, head)) {
     case Taken::kNothing:

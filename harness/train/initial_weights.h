@@ -1,9 +1,9 @@
 // --weight_path and --head: a run that begins with the weights of another.
 #pragma once
 
-#include <span>
 #include <string>
 
+#include "harness/data/sets/class_names.h"
 #include "harness/train/train_options.h"
 #include "nn/head/head.h"
 #include "nn/network.h"
@@ -12,9 +12,9 @@ namespace qcface::train {
 
 /// Whom the labels of this set mean.
 struct Identities {
-  std::string hash;                    // of the class list
-  std::span<const std::string> names;  // in the order of their labels
-  bool named = true;                   // false: by their numbers alone, at least in a part of the set
+  std::string hash;               // of the class list
+  const data::ClassNames& names;  // in the order of their labels
+  bool named = true;              // false: by their numbers alone, at least in a part of the set
 };
 
 /// Takes the backbone of --weight_path, and as --head says its class weights with the head's state: all of them, those of the

@@ -22,13 +22,13 @@ namespace fs = std::filesystem;
 // "" where no name is in two roots, or they are one class already.
 std::string merge_hint(const data::PictureSource& set, const TrainOptions& o) {
   if (o.merge_by_name || data::split_places(o.data_dirs).size() < 2) return "";
-  std::vector<std::string> names;  // the classes of one set stand behind those of the one before
-  auto begin = set.class_names().begin();
+  std::vector<LabelRange> named;  // the classes of one set stand behind those of the one before
+  std::int64_t begin = 0;
   for (const data::PicturePart& part : set.parts()) {
-    if (part.named_classes) names.insert(names.end(), begin, begin + part.classes);
+    if (part.named_classes) named.push_back({begin, begin + part.classes});
     begin += part.classes;
   }
-  const SharedNames shared = shared_names(names);
+  const SharedNames shared = shared_names(set.class_names(), named);
   if (shared.count == 0) return "";
   return fmt::format(
       "{} identity names are in more than one root of --data_dirs, for example {}: a class for each root; "
@@ -76,6 +76,7 @@ std::unique_ptr<data::PictureSource> scan_training_set(const TrainOptions& o) {
   stop_if_interrupted();
   if (const auto colour = data::check_colour_order(set, o.preparation.swap_rb); !colour.warning.empty())
     log::warn("{}", colour.warning);
+  set.give_back_pages();
   stop_if_interrupted();
   return opened;
 }

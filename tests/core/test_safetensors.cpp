@@ -1,6 +1,7 @@
 #include "core/tensors/safetensors.h"
 
 #include <cstring>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,6 +52,24 @@ TEST_CASE("safetensors round trip keeps names, shapes, bits and metadata") {
   REQUIRE_THROWS_AS(file.at("missing"), Error);
   REQUIRE_THROWS_AS(file.at("scalar").to_float(), Error);
   REQUIRE_FALSE(std::filesystem::exists(folder / "a.safetensors.tmp"));
+}
+
+TEST_CASE("a tensor that comes a block after the other is written as one that lies there") {
+  test::TemporaryFolder folder;
+  const float values[6] = {1, 2, 3, 4, 5, 6}, after = 7;
+  const auto write = [&](const char* name, std::size_t most) {
+    const auto stream = [&values, most](const SafeTensorOut::Take& take) {
+      for (std::size_t i = 0; i < most; i += 2) take(std::as_bytes(std::span(values).subspan(i, 2)));
+    };
+    const SafeTensorOut out[] = {{"a", Dtype::kF32, {2, 3}, nullptr, stream}, {"b", Dtype::kF32, {}, &after}};
+    write_safetensors(folder / name, out, {});
+  };
+  const SafeTensorOut whole[] = {{"a", Dtype::kF32, {2, 3}, values}, {"b", Dtype::kF32, {}, &after}};
+  write_safetensors(folder / "whole", whole, {});
+  write("blocks", 6);
+  REQUIRE(read_file(folder / "blocks") == read_file(folder / "whole"));
+  REQUIRE_THROWS_AS(write("short", 4), Error);
+  REQUIRE_FALSE(std::filesystem::exists(folder / "short"));
 }
 
 TEST_CASE("safetensors reads 16-bit floats") {

@@ -78,20 +78,15 @@ class ImageFolderBuilder {
  public:
   ImageFolderBuilder() { set_.name_begin_.push_back(0); }
 
-  std::uint32_t add_folder(std::string folder) {
-    set_.folders_.push_back(std::move(folder));
-    return static_cast<std::uint32_t>(set_.folders_.size() - 1);
-  }
-  std::int64_t add_class(std::string name) {
-    set_.class_names_.push_back(std::move(name));
+  std::int64_t add_class(std::string_view name) {
+    set_.class_names_.push_back(name);
     return static_cast<std::int64_t>(set_.class_names_.size()) - 1;
   }
-  void add_picture(std::string_view name, std::uint32_t folder, std::int64_t label) {
+  void add_picture(std::string_view name, std::int64_t label) {
     require(label >= 0 && label <= std::numeric_limits<std::int32_t>::max(), "label {} of {} is out of range",
             label, name);
     set_.names_ += name;
     set_.name_begin_.push_back(set_.names_.size());
-    set_.folder_of_.push_back(folder);
     set_.label_of_.push_back(static_cast<std::int32_t>(label));
     set_.num_classes_ = std::max(set_.num_classes_, label + 1);
   }
@@ -100,7 +95,7 @@ class ImageFolderBuilder {
   ImageFolder scan(const fs::path& root) {
     require_folder(root);
     set_.what_ = "image folder " + root.string();
-    const std::string base = with_slash(root.string());
+    const std::string base = set_.root_ = with_slash(root.string());
     std::vector<std::string> pictures;
     const std::vector<FolderEntry> entries = sorted_entries(base);
     Progress progress("scanning " + root.string(), entries.size(), "folders");
@@ -116,8 +111,7 @@ class ImageFolderBuilder {
         if (pictures.empty() && empty_folders_++ == 0) empty_example_ = path;
         if (pictures.empty()) continue;
         const std::int64_t label = add_class(identity.name);
-        const std::uint32_t folder = add_folder(with_slash(path));
-        for (const std::string& name : pictures) add_picture(name, folder, label);
+        for (const std::string& name : pictures) add_picture(name, label);
       }
       if (done % 64 == 0) progress.update(done, fmt::format("{} pictures", set_.size()));
     }
@@ -168,14 +162,14 @@ ImageFolder scan_image_folder(const fs::path& root) { return ImageFolderBuilder(
 
 ImageFolder ImageFolder::from_files(std::span<const std::string> files) {
   ImageFolderBuilder builder;
-  const std::uint32_t folder = builder.add_folder("");
-  for (const std::string& file : files) builder.add_picture(file, folder, 0);
+  for (const std::string& file : files) builder.add_picture(file, 0);
   return builder.take();
 }
 
 std::string ImageFolder::path(std::int64_t index) const {
   const auto i = static_cast<std::size_t>(index);
-  std::string path = folders_[folder_of_[i]];
+  std::string path = root_;
+  if (!class_names_.empty()) path.append(class_names_[static_cast<std::size_t>(label_of_[i])]).append("/");
   return path.append(names_, name_begin_[i], name_begin_[i + 1] - name_begin_[i]);
 }
 

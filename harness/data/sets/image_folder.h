@@ -30,8 +30,7 @@ class ImageFolder final : public PictureSource {
   friend class ImageFolderBuilder;         // image_folder.cpp
   std::string names_;                      // file names, one after the other
   std::vector<std::uint64_t> name_begin_;  // size() + 1 offsets into names_
-  std::vector<std::uint32_t> folder_of_;   // index into folders_
-  std::vector<std::string> folders_;  // "<root>/<identity>/" with the trailing slash, or "" for plain files
+  std::string root_;  // with the trailing slash; plain files have none, and no classes' names
 };
 
 /// Scans the root, with progress: identities, and the pictures of one, in byte order of their names, which are labelled in

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
-#include <unordered_map>
+#include <string_view>
 #include <utility>
 
 #include "core/error.h"
@@ -13,25 +13,38 @@ namespace qcface::data {
 MixedSet::MixedSet(std::vector<std::unique_ptr<PictureSource>> sets, bool merge_by_name)
     : sets_(std::move(sets)) {
   begin_.push_back(0);
-  for (const auto& set : sets_) begin_.push_back(begin_.back() + set->size());
-  label_of_.reserve(static_cast<std::size_t>(begin_.back()));
-  std::unordered_map<std::string, std::int32_t> label_of_name;
+  ClassIndex index(class_names_);
   for (const auto& set : sets_) {
+    begin_.push_back(begin_.back() + set->size());
     warnings_.insert(warnings_.end(), set->warnings().begin(), set->warnings().end());
-    std::vector<std::int32_t> label_here;  // by the set's own
-    label_here.reserve(set->class_names().size());
-    for (const std::string& name : set->class_names()) {
-      require(class_names_.size() < std::numeric_limits<std::int32_t>::max(),
-              "the data sets have more classes together than 2^31 - 1");
-      auto label = static_cast<std::int32_t>(class_names_.size());
-      if (merge_by_name) label = label_of_name.try_emplace(name, label).first->second;
-      if (label == static_cast<std::int32_t>(class_names_.size())) class_names_.push_back(name);
-      label_here.push_back(label);
+    if (merge_by_name) {
+      labels_.push_back(merge(set->class_names(), index));
+    } else {
+      labels_.push_back({static_cast<std::int64_t>(class_names_.size()), {}});
+      class_names_.append(set->class_names());
     }
-    for (std::int64_t i = 0; i < set->size(); ++i)
-      label_of_.push_back(label_here[static_cast<std::size_t>(set->label(i))]);
+    require(class_names_.size() <= std::numeric_limits<std::int32_t>::max(),
+            "the data sets have more classes together than 2^31 - 1");
   }
   num_classes_ = static_cast<std::int64_t>(class_names_.size());
+}
+
+MixedSet::Labels MixedSet::merge(const ClassNames& names, ClassIndex& index) {
+  Labels labels;
+  labels.listed.reserve(names.size());
+  names.for_each([&](std::string_view name) {
+    std::int64_t label = index.find(name);
+    if (label < 0) {
+      class_names_.push_back(name);
+      label = index.add(static_cast<std::int64_t>(class_names_.size()) - 1);
+    }
+    labels.listed.push_back(static_cast<std::int32_t>(label));
+  });
+  labels.first = labels.listed.empty() ? 0 : labels.listed.front();
+  const auto leap = std::adjacent_find(labels.listed.begin(), labels.listed.end(),
+                                       [](std::int32_t a, std::int32_t b) { return b != a + 1; });
+  if (leap == labels.listed.end()) labels.listed = {};
+  return labels;
 }
 
 std::vector<PicturePart> MixedSet::parts() const {
@@ -45,7 +58,14 @@ std::vector<PicturePart> MixedSet::parts() const {
 MixedSet::Place MixedSet::place_of(std::int64_t index) const {
   const auto set = std::upper_bound(begin_.begin(), begin_.end(), index) - begin_.begin() - 1;
   const auto s = static_cast<std::size_t>(set);
-  return {*sets_[s], index - begin_[s]};
+  return {s, *sets_[s], index - begin_[s]};
+}
+
+std::int64_t MixedSet::label(std::int64_t index) const {
+  const Place place = place_of(index);
+  const std::int64_t own = place.set.label(place.index);
+  const Labels& labels = labels_[place.number];
+  return labels.listed.empty() ? labels.first + own : labels.listed[static_cast<std::size_t>(own)];
 }
 
 std::string MixedSet::name(std::int64_t index) const {
@@ -71,6 +91,10 @@ std::string MixedSet::file(std::int64_t index) const {
 std::uint64_t MixedSet::stored_bytes(std::int64_t index) const {
   const Place place = place_of(index);
   return place.set.stored_bytes(place.index);
+}
+
+void MixedSet::give_back_pages() const {
+  for (const auto& set : sets_) set->give_back_pages();
 }
 
 DecodeResult MixedSet::read(std::int64_t index, std::vector<std::uint8_t>& buffer,

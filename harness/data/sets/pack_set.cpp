@@ -171,22 +171,24 @@ void PackSet::read_records(const PackTrailer& trailer) {
 
 void PackSet::read_class_names(const PackTrailer& trailer) {
   num_classes_ = static_cast<std::int64_t>(trailer.classes);
-  class_names_.reserve(trailer.classes);
   const auto* const names = reinterpret_cast<const char*>(file_.bytes.data() + tables_.class_names);
   std::uint64_t before = 0;
-  for (std::int64_t k = 0; k < num_classes_; ++k) {
-    const std::uint64_t end = table64(tables_.class_ends, k);
-    require(end >= before && end <= trailer.class_names_bytes,
-            "{}: byte {}: a class's name ends at {}, expected {} to {}", file_.path,
-            tables_.class_ends + 8 * static_cast<std::uint64_t>(k), end, before, trailer.class_names_bytes);
-    class_names_.emplace_back(names + before, end - before);
-    before = end;
-  }
+  sweep(file_, tables_.class_ends, 8 * trailer.classes,
+        [&](const std::byte* piece, std::uint64_t size, std::uint64_t at) {
+          const std::uint64_t first = before;
+          for (std::uint64_t i = 0; i < size; i += 8) {
+            const auto end = load<std::uint64_t>(piece + i);
+            require(end >= before && end <= trailer.class_names_bytes,
+                    "{}: byte {}: a class's name ends at {}, expected {} to {}", file_.path, at + i, end,
+                    before, trailer.class_names_bytes);
+            class_names_.push_back({names + before, end - before});
+            before = end;
+          }
+          // Gives back the names of this piece.
+          sweep(file_, tables_.class_names + first, before - first, [](auto...) {});
+        });
   what_ = "pack " + file_.path;
-  // Packed from a set without names.
-  named_classes_ = false;
-  for (std::size_t k = 0; k < class_names_.size() && !named_classes_; ++k)
-    named_classes_ = class_names_[k] != fmt::format("{}", k);
+  named_classes_ = !class_names_.are_numbers();  // packed from a set without names
 }
 
 std::uint64_t PackSet::table64(std::uint64_t table, std::int64_t index) const {
@@ -206,6 +208,8 @@ std::uint64_t PackSet::stored_bytes(std::int64_t index) const {
     return 3 * static_cast<std::uint64_t>(height_) * static_cast<std::uint64_t>(width_);
   return table64(tables_.ends, index) - record_begin(index);
 }
+
+void PackSet::give_back_pages() const { qcface::give_back_pages(file_); }
 
 std::span<const std::uint8_t> PackSet::record(std::int64_t index) const {
   const auto* const bytes = reinterpret_cast<const std::uint8_t*>(file_.bytes.data());

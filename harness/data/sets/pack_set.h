@@ -41,6 +41,7 @@ class PackSet final : public PictureSource {
   std::string file_name(std::int64_t index) const override;
   std::string file(std::int64_t) const override { return file_.path; }
   std::uint64_t stored_bytes(std::int64_t index) const override;
+  void give_back_pages() const override;
   /// A span of the mapped file; its checksum is not looked at.
   DecodeResult read(std::int64_t index, std::vector<std::uint8_t>& buffer,
                     StoredPicture& picture) const override;

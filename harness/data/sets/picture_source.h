@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "harness/data/image.h"
+#include "harness/data/sets/class_names.h"
 
 namespace qcface::data {
 
@@ -34,12 +35,12 @@ class PictureSource {
  public:
   virtual ~PictureSource() = default;
 
-  std::int64_t size() const { return static_cast<std::int64_t>(label_of_.size()); }
+  virtual std::int64_t size() const { return static_cast<std::int64_t>(label_of_.size()); }
   /// max label + 1, or more where the set says so.
   std::int64_t num_classes() const { return num_classes_; }
-  std::int64_t label(std::int64_t index) const { return label_of_[static_cast<std::size_t>(index)]; }
+  virtual std::int64_t label(std::int64_t index) const { return label_of_[static_cast<std::size_t>(index)]; }
   /// Identity names by label.
-  const std::vector<std::string>& class_names() const { return class_names_; }
+  const ClassNames& class_names() const { return class_names_; }
   /// What the user should be told once: entries left out (counts and examples), empty folders, one identity
   /// only.
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -58,6 +59,9 @@ class PictureSource {
   virtual std::string reading() const { return {}; }
   /// Bytes it is stored in; 0 where they cannot be reached.
   virtual std::uint64_t stored_bytes(std::int64_t index) const = 0;
+  /// Gives the pages of mapped files back to the system, which has them still: those that were looked at count as memory of
+  /// this process, and a look may bring two megabytes around it along. They come again when they are asked for.
+  virtual void give_back_pages() const {}
   /// The stored picture, in `buffer`, which only grows, or in memory of the source. Bad input never throws: the reason
   /// comes back.
   virtual DecodeResult read(std::int64_t index, std::vector<std::uint8_t>& buffer,
@@ -72,7 +76,7 @@ class PictureSource {
 
   std::string what_ = "pictures";
   std::vector<std::int32_t> label_of_;
-  std::vector<std::string> class_names_;
+  ClassNames class_names_;
   std::vector<std::string> warnings_;
   std::int64_t num_classes_ = 0;
   bool named_classes_ = true;

@@ -26,6 +26,8 @@ std::uint64_t RecordSet::stored_bytes(std::int64_t index) const {
   return record.ok() && parse_record_header(record, header).empty() ? record.length - header.picture : 0;
 }
 
+void RecordSet::give_back_pages() const { qcface::give_back_pages(file_); }
+
 DecodeResult RecordSet::read(std::int64_t index, std::vector<std::uint8_t>& buffer,
                              StoredPicture& picture) const {
   picture = {};

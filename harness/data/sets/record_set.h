@@ -23,6 +23,7 @@ class RecordSet final : public PictureSource {
   std::string name_in_set(std::int64_t index) const override;
   std::string file(std::int64_t) const override { return file_.path; }
   std::uint64_t stored_bytes(std::int64_t index) const override;
+  void give_back_pages() const override;
   /// A record whose own label is not the one that the set was opened with is a corrupt picture.
   DecodeResult read(std::int64_t index, std::vector<std::uint8_t>& buffer,
                     StoredPicture& picture) const override;

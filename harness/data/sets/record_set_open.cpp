@@ -404,8 +404,7 @@ class RecordSetOpener {
         "from 0 without such gaps",
         path_.string(), classes, labels_.size(), needed - 1, limit);
     set_.num_classes_ = static_cast<std::int64_t>(classes);
-    set_.class_names_.reserve(classes);
-    for (std::uint64_t c = 0; c < classes; ++c) set_.class_names_.push_back(std::to_string(c));
+    set_.class_names_ = ClassNames::numbers(classes);
   }
 
   static std::optional<std::uint64_t> read_property(const fs::path& path) {

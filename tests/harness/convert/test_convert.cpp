@@ -131,7 +131,7 @@ TEST_CASE("pictures that cannot be used are left out and named; labels stay", "[
   const data::PackSet set(folder / "checked.qpack");
   REQUIRE(set.num_classes() == 2);
   REQUIRE(set.label(0) == 1);
-  REQUIRE(set.class_names() == std::vector<std::string>{"a", "b"});
+  REQUIRE(set.class_names() == data::ClassNames{"a", "b"});
   // Nothing at all.
   write_tree(folder / "none", {{"a", {{"bad.jpg", "no picture"}}}});
   REQUIRE_THROWS_WITH(convert_places((folder / "none").string(), folder / "none.qpack", check),
@@ -173,13 +173,12 @@ TEST_CASE("pixels become PNG files, and these the same pixels again", "[convert]
 
 TEST_CASE("names that are no names of files", "[convert]") {
   using convert::folder_names, convert::usable_file_name;
-  REQUIRE(folder_names({"a", "b c", "\xFF"}) == std::vector<std::string>{"a", "b c", "\xFF"});
-  REQUIRE(folder_names({"0", "1", "2"}) == std::vector<std::string>{"0", "1", "2"});
+  REQUIRE(folder_names({"a", "b c", "\xFF"}) == data::ClassNames{"a", "b c", "\xFF"});
+  REQUIRE(folder_names({"0", "1", "2"}) == data::ClassNames{"0", "1", "2"});
   // A scan would put 10 before 2.
   REQUIRE(folder_names({"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"})[2] == "02");
-  REQUIRE(folder_names({"../../etc", "", ".", "b"}) ==
-          std::vector<std::string>{"0_.._.._etc", "1", "2_.", "3_b"});
-  REQUIRE(folder_names({"same", "same"}) == std::vector<std::string>{"0_same", "1_same"});
+  REQUIRE(folder_names({"../../etc", "", ".", "b"}) == data::ClassNames{"0_.._.._etc", "1", "2_.", "3_b"});
+  REQUIRE(folder_names({"same", "same"}) == data::ClassNames{"0_same", "1_same"});
   const auto names = folder_names({std::string(300, 'x'), "a"});
   REQUIRE(names[0].size() <= 255);
   for (const char* good : {"1.jpg", "a b.PNG", "x\ny.webp"}) REQUIRE(usable_file_name(good) == good);

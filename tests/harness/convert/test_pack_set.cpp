@@ -35,7 +35,7 @@ TEST_CASE("a pack laid out by hand is read: pictures, labels, names", "[pack]") 
   const PackSet set(write_bytes(folder / "p.qpack", pack.bytes()));
   REQUIRE(set.size() == 3);
   REQUIRE(set.num_classes() == 3);
-  REQUIRE(set.class_names() == std::vector<std::string>{"ada", "", "b/\xFF"});
+  REQUIRE(set.class_names() == data::ClassNames{"ada", "", "b/\xFF"});
   REQUIRE(set.label(0) == 0);
   REQUIRE(set.label(2) == 2);
   REQUIRE(set.file_name(0) == "a.jpg");

@@ -78,7 +78,7 @@ TEST_CASE("stray entries are ignored with one warning, empty folders use no labe
   REQUIRE(set.num_classes() == 2);
   REQUIRE(test::in_set(set, 0) == "a/1.JPG");
   REQUIRE(set.label(1) == 1);
-  REQUIRE(set.class_names() == std::vector<std::string>{"a", "c"});
+  REQUIRE(set.class_names() == ClassNames{"a", "c"});
   REQUIRE(set.warnings().size() == 2);
   REQUIRE(any_contains(set.warnings(), "left out: unknown suffix 2 (for example "));
   REQUIRE(any_contains(set.warnings(), "dot file 3 (for example "));
@@ -96,7 +96,7 @@ TEST_CASE("merge by name gives one label to a name in several roots") {
   std::vector<std::int64_t> labels;
   for (std::int64_t i = 0; i < set.size(); ++i) labels.push_back(set.label(i));
   REQUIRE(labels == std::vector<std::int64_t>{0, 1, 2, 0});
-  REQUIRE(set.class_names() == std::vector<std::string>{"x", "y", "a"});
+  REQUIRE(set.class_names() == ClassNames{"x", "y", "a"});
 }
 
 TEST_CASE("missing folder, file as folder, empty folder, one identity") {

@@ -42,6 +42,12 @@ struct TwoSets {
       writer.add(static_cast<std::uint64_t>(key), {key < 4 ? 0.0f : 1.0f}, picture_file(folder, seed++));
     writer.write(records);
   }
+  // A folder more, of a picture each.
+  std::string folder_of(const std::vector<std::string>& names) const {
+    for (const std::string& name : names)
+      test::write_text(folder / "more" / name / "0.png", picture_file(folder, 99));
+    return (folder / "more").string();
+  }
 };
 
 std::vector<std::int64_t> labels(const PictureSource& set) {
@@ -95,7 +101,7 @@ TEST_CASE("a folder and records in one set: labels one after the other, or one a
   TwoSets two;
   const auto apart = open_pictures(two.faces + "," + two.records);
   REQUIRE(labels(*apart) == std::vector<std::int64_t>{0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4});
-  REQUIRE(apart->class_names() == std::vector<std::string>{"0", "1", "anna", "0", "1"});
+  REQUIRE(apart->class_names() == ClassNames{"0", "1", "anna", "0", "1"});
   REQUIRE(apart->num_classes() == 5);
   REQUIRE(apart->name(2) == two.faces + "/0/2.png");
   REQUIRE(apart->name(7) == two.records + "/train.rec#key 0 (class 0)");
@@ -109,8 +115,14 @@ TEST_CASE("a folder and records in one set: labels one after the other, or one a
 
   const auto merged = open_pictures(two.records + "," + two.faces, true);
   REQUIRE(labels(*merged) == std::vector<std::int64_t>{0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 2, 2});
-  REQUIRE(merged->class_names() == std::vector<std::string>{"0", "1", "anna"});
+  REQUIRE(merged->class_names() == ClassNames{"0", "1", "anna"});
   REQUIRE(merged->parts()[1].classes == 3);
+  // The second set has the first and the last class of those there are.
+  const std::string few = two.folder_of({"0", "anna", "zoe"});
+  const auto scattered = open_pictures(two.records + "," + two.faces + "," + few, true);
+  const auto found = labels(*scattered);
+  REQUIRE(std::vector<std::int64_t>(found.end() - 3, found.end()) == std::vector<std::int64_t>{0, 2, 3});
+  REQUIRE(scattered->class_names() == ClassNames{"0", "1", "anna", "zoe"});
 
   ImageDecoder decoder;
   Image image;

@@ -93,7 +93,7 @@ TEST_CASE("vector: the classic layout, with its index and without") {
   const auto set = open_pictures(folder.path().string());
   REQUIRE(set->size() == 8);
   REQUIRE(set->num_classes() == 3);
-  REQUIRE(set->class_names() == std::vector<std::string>{"0", "1", "2"});
+  REQUIRE(set->class_names() == ClassNames{"0", "1", "2"});
   REQUIRE(set->parts().size() == 1);
   REQUIRE_FALSE(set->parts()[0].named_classes);
   REQUIRE(set->warnings().empty());

@@ -219,6 +219,32 @@ TEST_CASE("class weights of as many classes as values are rows in InsightFace's 
                     test::contains("expected [D, K] = [4, 5]"));
 }
 
+TEST_CASE("class weights in parts are given line by line, whatever is held at a time") {
+  const test::TemporaryFolder folder;
+  constexpr std::int64_t kWidth = 37, kFirst = 3, kClasses = 1500;  // more than are copied at a time
+  TensorFile file;
+  file.add("head.weight.rows.3", {kClasses - kFirst, kWidth}).add("head.weight.rows.0", {kFirst, kWidth});
+  const TensorSource opened = open_tensors(file.write(folder / "f.safetensors"));
+  const auto rows = model::ClassRows::find(opened, "head.weight", kWidth);
+  REQUIRE(rows.has_value());
+  std::vector<float> values(kClasses * kWidth), expected(values.size());
+  rows->copy(0, values);
+  model::transpose(values.data(), kClasses, kWidth, kWidth, expected.data(), kClasses);
+  REQUIRE(values != expected);
+  for (const auto& [block, blocks] : {std::pair{std::int64_t{1}, 13}, {5 * kClasses, 8}, {1 << 20, 1}}) {
+    std::vector<float> given;
+    int taken = 0;
+    rows->stream_columns(
+        [&](std::span<float> lines) {
+          given.insert(given.end(), lines.begin(), lines.end());
+          ++taken;
+        },
+        block);
+    CHECK(given == expected);
+    CHECK(taken == blocks);
+  }
+}
+
 TEST_CASE("inspect names what a backbone lacks and does not know") {
   const test::TemporaryFolder folder;
   TensorFile file;

@@ -12,7 +12,7 @@
 
 using namespace qcface;
 namespace fs = std::filesystem;
-using Names = std::vector<std::string>;
+using Names = data::ClassNames;
 
 namespace {
 
@@ -62,12 +62,21 @@ TEST_CASE("a class list is its names, their bytes and their order") {
   REQUIRE(train::class_list_hash(Names{"bert", "anna"}) != base);
   REQUIRE(train::class_list_hash(Names{"ann", "abert"}) != base);
   REQUIRE(train::class_list_hash(Names{"anna", "bert", ""}) != base);
+  // As run folders have it, whatever a program keeps names in.
+  REQUIRE(base == "625192f3409edf16");
+  REQUIRE(train::class_list_hash(Names::numbers(12)) == "24d71a12dd5ae333");
 
   test::TemporaryFolder folder;
   const Names odd{"caf\xe9", "two\nlines", "back\\slash", "\\n", "", "bl ank"};
   train::write_class_list(folder.path(), odd);
   REQUIRE(train::read_class_list(folder.path(), train::class_list_hash(odd)) == odd);
   REQUIRE_FALSE(train::read_class_list(folder.path(), base));  // another set's
+  std::vector<std::string> long_list;                          // of several blocks
+  for (int i = 0; i < 3000; ++i)
+    long_list.push_back(std::string(static_cast<std::size_t>(i % 100), 'n') + "\n");
+  const Names many(long_list);
+  train::write_class_list(folder.path(), many);
+  REQUIRE(train::read_class_list(folder.path(), train::class_list_hash(many)) == many);
   REQUIRE_FALSE(train::read_class_list(folder / "absent", base));
 }
 
@@ -78,11 +87,17 @@ TEST_CASE("a changed class list is described by what people can mend") {
   REQUIRE(describe_class_change(Names{"a", "b"}, Names{"b", "a"}) ==
           "class 0 was a, is b; the same names in another order");
   REQUIRE(describe_class_change(Names{"a"}, Names{"a", "b", "c", "d", "e\n"}) == "new: b, c, d and 1 more");
+  REQUIRE(describe_class_change(Names{"a", "a", "b"}, Names{"b", "a", "c"}) ==
+          "class 0 was a, is b; removed: a; new: c");
+  REQUIRE(describe_class_change(Names::numbers(12), Names::numbers(10)) == "removed: 10, 11");
   REQUIRE(describe_class_change(Names{"a\n"}, Names{"b"}) == "class 0 was a\\n, is b; removed: a\\n; new: b");
-  const auto shared = train::shared_names(Names{"b", "a", "b", "c", "b", "a"});
-  REQUIRE(shared.count == 2);
-  REQUIRE(shared.example == "a");
-  REQUIRE(train::shared_names(Names{"a", "b"}).count == 0);
+  const Names twice{"b", "a", "b", "c", "b", "a"};
+  const train::LabelRange all[] = {{0, 6}}, ends[] = {{0, 1}, {4, 6}}, middle[] = {{1, 4}};
+  REQUIRE(train::shared_names(twice, all).count == 2);
+  REQUIRE(train::shared_names(twice, all).example == "a");
+  REQUIRE(train::shared_names(twice, ends).count == 1);
+  REQUIRE(train::shared_names(twice, ends).example == "b");
+  REQUIRE(train::shared_names(twice, middle).count == 0);
 }
 
 TEST_CASE("a renamed identity is refused, saying which") {

@@ -237,6 +237,28 @@ TEST_CASE("rank runs: a checkpoint in parts becomes the file that it stands for"
       test::qcface({"checkpoint", "merge", "--checkpoint", merged.string(), "--out", merged.string()}).ok());
 }
 
+// The head lies in parts, and the class weights of an export are one tensor.
+TEST_CASE("rank runs: an export of a checkpoint in parts is that of the file that it stands for") {
+  test::TemporaryFolder folder;
+  train_on_ranks(3, begin(folder / "run", "qcface-cur", {"--max-steps", "2"}));
+  const fs::path parts = test::newest_checkpoint(folder / "run"), merged = folder / "merged.safetensors";
+  REQUIRE(
+      test::qcface({"checkpoint", "merge", "--checkpoint", parts.string(), "--out", merged.string()}).ok());
+  for (const std::string suffix : {".safetensors", ".pth"}) {
+    const fs::path ours = folder / ("parts" + suffix), theirs = folder / ("merged" + suffix + suffix);
+    for (const auto& [from, to] : {std::pair{parts, ours}, {merged, theirs}}) {
+      const auto done = test::qcface({"export", "--weights", from.string(), "--out", to.string()});
+      INFO(done.output);
+      REQUIRE(done.ok());
+      REQUIRE(done.says("with head.weight"));
+    }
+    REQUIRE(read_file(ours) == read_file(theirs));
+  }
+  const TensorSource exported = open_tensors(folder / "parts.safetensors");
+  REQUIRE(exported.at("head.weight").to_float() == open_tensors(merged).at("head.weight").to_float());
+  REQUIRE(exported.find("head.t") != nullptr);
+}
+
 TEST_CASE("rank runs: where the time went is in the records of several ranks") {
   test::TemporaryFolder folder;
   for (const int ranks : {1, 2}) {

@@ -168,7 +168,7 @@ def test_kills(trainer, folder, count, seed):
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
                                    env=dict(os.environ, OMP_NUM_THREADS="1"))
         # At work for certain, and at no particular point of a step.
-        target = dice.randrange(steps // 4 if way == "launcher" else steps - 15)  # Open MPI sees that one a second late
+        target = dice.randrange(1, steps // 4 if way == "launcher" else steps - 15)  # Open MPI sees that one a second late
         while steps_done(run) < target and process.poll() is None:
             time.sleep(0.01)
         time.sleep(dice.uniform(0, 0.1))
