@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <cstring>
 #include <string>
@@ -10,8 +11,10 @@
 namespace qcface {
 namespace {
 
-volatile std::sig_atomic_t caught = 0;
-volatile std::sig_atomic_t stop_seconds = 0;
+// For signal handlers and threads alike: ranks may be threads of one process.
+std::atomic<int> caught = 0;
+std::atomic<int> stop_seconds = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
 
 struct SignalName {
   int number;
