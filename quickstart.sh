@@ -25,17 +25,17 @@ step "2/4 build"
 cmake --preset quickstart >/dev/null
 cmake --build --preset quickstart --target qcface -j "$(nproc)"
 step "3/4 faces"
-"$qcface" data synth --out "$faces" --seed 1 --identities 192 --pictures 12 --marks 8 --degraded-share 0
+"$qcface" data synth --out "$faces" --seed 1 --identities 224 --pictures 12 --marks 8 --degraded-share 0
 step "4/4 train and evaluate"
 common=(--arch mini --embed_dims 512 --data_dirs "$faces/train" --batch-size 32 --lr-schedule cosine
   --warmup-steps 36 --weight-decay 5e-4 --dropout 0 --workers 2 --seed 1 --device cpu)
 # Who is who first, on clean pictures; then, on pictures of every quality, how far that can be told (docs/method.md).
 "$qcface" train "${common[@]}" --loss_model softmax --phase norm --lr 0.01 --epochs 5 --augment hflip:0.5 \
   --keep-last 1 --no-report --pth-save-fold "$run/start"
-"$qcface" train "${common[@]}" --loss_model qcface --phase norm --lambda_g 1.5 --lr 0.008 --epochs 14 \
+"$qcface" train "${common[@]}" --loss_model qcface --phase norm --lambda_g 1.5 --lr 0.008 --epochs 15 \
   --augment 'hflip:0.5,downup:0.2[2..16],blur:0.15[1..8],noise:0.12[5..90],occlusion:0.12[0.05..0.6],brightness:0.12[0..170],jpeg:0.2[1..40]' \
   --weight_path "$run/start/checkpoints/best.safetensors" --head keep \
-  --eval-data "$faces/verify" --degrade-data "$faces/degrade" --eval-epoch 14 --pth-save-fold "$run"
+  --eval-data "$faces/verify" --degrade-data "$faces/degrade" --eval-epoch 15 --pth-save-fold "$run"
 
 step "done"
 echo "report:      $run/report.html"

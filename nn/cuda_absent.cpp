@@ -23,6 +23,6 @@ std::unique_ptr<Backend> make_cuda_backend(const CudaOptions&) { refuse(); }
 
 std::unique_ptr<Scorer> make_cuda_scorer(const CudaScorerOptions&) { refuse(); }
 
-std::unique_ptr<DeviceCommunicator> make_device_communicator(Communicator&, const NcclOptions&) { refuse(); }
+std::unique_ptr<Communicator> make_device_communicator(Communicator&, const NcclOptions&) { refuse(); }
 
 }  // namespace qcface::nn

@@ -19,12 +19,17 @@
 namespace qcface::nn {
 
 struct NcclOptions {
-  int device = 0;  // this rank's GPU
-  double timeout_s =
-      600;  // how long NCCL may take to connect or to start a collective, and wait() for the stream
+  int device = 0;          // this rank's GPU
+  double timeout_s = 600;  // how long NCCL may take to connect or to start a collective
   std::size_t workspace_bytes =
       std::size_t{64} << 20;  // on the device, a stream, for arrays of all ranks; the same on every rank
 };
+
+/// What tells GPUs apart, on one machine and on several: CUDA's UUID.
+using GpuId = std::array<unsigned char, 16>;
+
+/// The first two ranks that use the same GPU, by all ranks' GPUs in the order of the ranks; none: each has one of its own.
+std::optional<std::pair<int, int>> ranks_on_one_gpu(std::span<const GpuId> gpus);
 
 /// Where NCCL's departs from the contract of communicator.h: a sum is NCCL's, whose order is its own (the same bits on every rank,
 /// and again in a run with the same GPUs and version), where the arrays of all ranks are larger together than 1 MiB (all_reduce:
@@ -34,25 +39,14 @@ struct NcclOptions {
 ///
 /// Calls may go to several streams, from one thread: NCCL runs them in the order in which they were made, which is the same on
 /// every rank. Each stream has a workspace of its own, made with its first call that needs one; that call must not be recorded.
-class DeviceCommunicator : public Communicator {
- public:
-  /// Returns when the work on `stream` is done, in the way that a lost rank does not leave this one waiting: polls NCCL and the
-  /// other communicator, and throws after the timeout. In place of a synchronisation behind collectives. Collectives on other
-  /// streams are waited for where `stream` joins those (Backend::join_communication).
-  virtual void wait(void* stream) = 0;
-  std::optional<double> seconds() const override { return std::nullopt; }
-};
-
-/// What tells GPUs apart, on one machine and on several: CUDA's UUID.
-using GpuId = std::array<unsigned char, 16>;
-
-/// The first two ranks that use the same GPU, by all ranks' GPUs in the order of the ranks; none: each has one of its own.
-std::optional<std::pair<int, int>> ranks_on_one_gpu(std::span<const GpuId> gpus);
-
+///
+/// wait_until() asks NCCL and the other communicator for errors while work on the GPU is under way; the other communicator says who
+/// is missing after its own time. seconds() is empty with NCCL.
+///
 /// Made by all ranks together, which tell each other their GPUs and choose the same way: through the host where any two use the
 /// same one, which a warning of rank 0 says. `host` is borrowed. Errors: no CUDA in this build, a GPU that is not there; for
 /// NCCL's: no NCCL in this build, libnccl.so.2 that cannot be loaded, what NCCL reports. After an Error of NCCL or of a timeout
 /// its work is aborted, and the ranks can only be ended.
-std::unique_ptr<DeviceCommunicator> make_device_communicator(Communicator& host, const NcclOptions& options);
+std::unique_ptr<Communicator> make_device_communicator(Communicator& host, const NcclOptions& options);
 
 }  // namespace qcface::nn

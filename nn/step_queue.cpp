@@ -12,7 +12,7 @@ class ImmediateQueue final : public StepQueue {
   int depth() const override { return 1; }
   std::byte* inputs() override { return inputs_.data(); }
   void run(std::size_t, int, const Enqueue& enqueue) override { enqueue(inputs_.data()); }
-  Finished wait() override { return {inputs_.data(), results_}; }
+  Finished wait(Communicator&) override { return {inputs_.data(), results_}; }
 
  private:
   AlignedBuffer<std::byte> inputs_;

@@ -6,6 +6,10 @@
 #include <functional>
 #include <memory>
 
+namespace qcface {
+class Communicator;
+}
+
 namespace qcface::nn {
 
 class StepQueue {
@@ -20,12 +24,13 @@ class StepQueue {
   /// recorded and replayed. At most depth() steps are under way.
   using Enqueue = std::function<void(const std::byte* inputs)>;
   virtual void run(std::size_t bytes, int kind, const Enqueue& enqueue) = 0;
-  /// Waits for the oldest step under way: its inputs and results in host memory, valid until the next run().
+  /// Waits for the oldest step under way: its inputs and results in host memory, valid until the next run(). Several `ranks` wait
+  /// as Communicator::wait_until does, so that one that is lost in a step does not leave the others waiting.
   struct Finished {
     const std::byte* inputs;
     const std::byte* results;
   };
-  virtual Finished wait() = 0;
+  virtual Finished wait(Communicator& ranks) = 0;
   /// What was recorded holds no longer: addresses or work have changed. Nothing may be under way.
   virtual void forget() {}
 };

@@ -14,6 +14,8 @@ const char* name_of(CallKind kind) {
       return "reduce_scatter";
     case CallKind::kBroadcast:
       return "broadcast";
+    case CallKind::kWait:
+      return "work on the device";
     case CallKind::kBarrier:
       break;
   }
@@ -25,7 +27,7 @@ CollectiveCall make_call(CallKind kind, const Array& whole, Reduce reduce, int r
 }
 
 std::string describe(const CollectiveCall& call) {
-  if (call.kind == CallKind::kBarrier) return name_of(call.kind);
+  if (call.kind == CallKind::kBarrier || call.kind == CallKind::kWait) return name_of(call.kind);
   std::string how;
   if (call.kind == CallKind::kAllReduce || call.kind == CallKind::kReduceScatter)
     how = fmt::format(" ({})", name_of(call.reduce));

@@ -8,7 +8,7 @@
 
 namespace qcface {
 
-enum class CallKind : std::int32_t { kAllReduce, kAllGather, kReduceScatter, kBroadcast, kBarrier };
+enum class CallKind : std::int32_t { kAllReduce, kAllGather, kReduceScatter, kBroadcast, kBarrier, kWait };
 /// "all_reduce".
 const char* name_of(CallKind kind);
 

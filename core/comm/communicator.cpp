@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "core/error.h"
 
@@ -71,6 +72,13 @@ class SingleCommunicator final : public Communicator {
 };
 
 }  // namespace
+
+void Communicator::wait_until(const std::function<bool()>& done) {
+  while (!done()) {
+    poll();
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+}
 
 std::size_t bytes_of(ElementType type) {
   switch (type) {

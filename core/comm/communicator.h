@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -85,6 +86,10 @@ class Communicator {
   /// Throws the Error of a rank that was stopped by one, without waiting for anybody. To be called once a step, where only
   /// collectives on a stream would otherwise be seen to hang.
   virtual void poll() = 0;
+  /// Returns when done() says so, which is asked again and again: for work on a device that waits for other ranks' there. Polls
+  /// meanwhile, and throws as a collective does where a rank is lost, or where it takes longer than one may. All ranks call it
+  /// together, as a collective.
+  virtual void wait_until(const std::function<bool()>& done);
   /// Whether collectives of arrays on a device only enqueue work, which may then be recorded with what is around it. False where
   /// the host takes part in them.
   virtual bool enqueues() const { return true; }

@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/comm/call.h"
@@ -74,6 +75,13 @@ class MpiRanks final : public MpiCommunicator {
   void barrier() override {
     const Inside inside(*this, {});
     swap_slips();
+  }
+
+  void wait_until(const std::function<bool()>& done) override {
+    CollectiveCall call;
+    call.kind = CallKind::kWait;
+    const Inside inside(*this, call);
+    until(done);
   }
 
   void finish() override {
@@ -267,14 +275,22 @@ class MpiRanks final : public MpiCommunicator {
 
   template <class Start>
   void wait(const Start& start) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    bool started = false;
+    until([&] {
+      if (!std::exchange(started, true)) check_mpi(start(&request), name_of(call_.kind));
+      int done = 0;
+      check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), name_of(call_.kind));
+      return done != 0;
+    });
+  }
+
+  template <class Done>
+  void until(const Done& done) {
     try {
-      MPI_Request request = MPI_REQUEST_NULL;
-      check_mpi(start(&request), name_of(call_.kind));
       const Clock::time_point began = Clock::now();
       for (std::int64_t look = 0;; ++look) {
-        int done = 0;
-        check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), name_of(call_.kind));
-        if (done != 0) return;
+        if (done()) return;
         if (look < kSpins) continue;
         const Clock::duration waited = Clock::now() - began;
         if (waited < kYielding) {

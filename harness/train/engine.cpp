@@ -62,7 +62,7 @@ std::optional<FinishedStep> Engine::finish() {
 }
 
 FinishedStep Engine::oldest() {
-  const nn::StepQueue::Finished done = queue_->wait();
+  const nn::StepQueue::Finished done = queue_->wait(communicator_);
   FinishedStep step;
   step.order = pending_.front();
   pending_.pop_front();

@@ -264,7 +264,7 @@ TrainResult run_training(const TrainOptions& options, const OptionTable::Json& c
   const std::filesystem::path folder(options.pth_save_fold);
   if (leads(communicator)) log_to_file(folder / "log.txt");
   // Arrays on GPUs go from one to the other, those of the host as before.
-  std::unique_ptr<nn::DeviceCommunicator> between_devices;
+  std::unique_ptr<Communicator> between_devices;
   if (device.kind == nn::DeviceKind::kCuda && communicator.size() > 1) {
     nn::NcclOptions nccl;
     nccl.device = device.index;

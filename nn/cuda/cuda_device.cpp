@@ -20,7 +20,7 @@ std::unique_ptr<Scorer> make_cuda_scorer(const CudaScorerOptions& options) {
   return std::make_unique<cuda::CudaScorer>(options);
 }
 
-std::unique_ptr<DeviceCommunicator> make_device_communicator(Communicator& host, const NcclOptions& options) {
+std::unique_ptr<Communicator> make_device_communicator(Communicator& host, const NcclOptions& options) {
   cuda::use_device(options.device);
   const GpuId own = cuda::id_of_device(options.device);
   std::vector<GpuId> all(static_cast<std::size_t>(host.size()));

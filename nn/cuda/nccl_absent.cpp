@@ -4,7 +4,7 @@
 
 namespace qcface::nn::cuda {
 
-std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator&, const NcclOptions&) {
+std::unique_ptr<Communicator> make_nccl_communicator(Communicator&, const NcclOptions&) {
   fail(
       "collectives between GPUs need NCCL, which this program was built without: build with CUDA and with "
       "nccl.h, which a "

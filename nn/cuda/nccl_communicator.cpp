@@ -39,7 +39,7 @@ ncclDataType_t data_type(ElementType type) {
   return ncclUint8;
 }
 
-class NcclRanks final : public DeviceCommunicator {
+class NcclRanks final : public Communicator {
  public:
   NcclRanks(Communicator& host, const NcclOptions& options)
       : host_(host), timeout_s_(options.timeout_s), workspace_bytes_(options.workspace_bytes) {
@@ -86,17 +86,19 @@ class NcclRanks final : public DeviceCommunicator {
     if (comm_ != nullptr) state("work on the GPU");
   }
 
-  void wait(void* stream) override {
-    const Clock::time_point began = Clock::now();
-    for (;;) {
-      const cudaError_t status = cudaStreamQuery(static_cast<cudaStream_t>(stream));
-      if (status == cudaSuccess) return;
-      if (status != cudaErrorNotReady) check_cuda(status, "the stream of a collective");
-      poll();
-      require_time(began, "work on the GPU");
-      std::this_thread::sleep_for(kSleep);
+  void wait_until(const std::function<bool()>& done) override {
+    try {
+      host_.wait_until([&] {
+        if (done()) return true;
+        if (comm_ != nullptr) state("work on the GPU");
+        return false;
+      });
+    } catch (...) {
+      abort();  // which ends what waits on the GPU
+      throw;
     }
   }
+  std::optional<double> seconds() const override { return std::nullopt; }
 
  protected:
   void do_all_reduce(const Array& values, Reduce reduce, void* stream) override {
@@ -295,7 +297,7 @@ class NcclRanks final : public DeviceCommunicator {
 
 }  // namespace
 
-std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator& host, const NcclOptions& options) {
+std::unique_ptr<Communicator> make_nccl_communicator(Communicator& host, const NcclOptions& options) {
   return std::make_unique<NcclRanks>(host, options);
 }
 

@@ -8,7 +8,7 @@
 namespace qcface::nn::cuda {
 namespace {
 
-class StagedRanks final : public DeviceCommunicator {
+class StagedRanks final : public Communicator {
  public:
   explicit StagedRanks(Communicator& host) : host_(host) {}
 
@@ -20,7 +20,7 @@ class StagedRanks final : public DeviceCommunicator {
   void poll() override { host_.poll(); }
   bool enqueues() const override { return false; }
   std::optional<double> seconds() const override { return host_.seconds(); }
-  void wait(void* stream) override { settle(stream); }  // nothing on it waits for another rank
+  void wait_until(const std::function<bool()>& done) override { host_.wait_until(done); }
 
  protected:
   void do_all_reduce(const Array& values, Reduce reduce, void* stream) override {
@@ -103,7 +103,7 @@ class StagedRanks final : public DeviceCommunicator {
 
 }  // namespace
 
-std::unique_ptr<DeviceCommunicator> make_staged_communicator(Communicator& host) {
+std::unique_ptr<Communicator> make_staged_communicator(Communicator& host) {
   return std::make_unique<StagedRanks>(host);
 }
 

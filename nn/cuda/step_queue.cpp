@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 
+#include "core/comm/communicator.h"
 #include "nn/cuda/step_graph.h"
 #include "nn/cuda/step_memory.h"
 
@@ -62,9 +63,13 @@ class CudaStepQueue final : public StepQueue {
     ++pending_;
   }
 
-  Finished wait() override {
+  Finished wait(Communicator& ranks) override {
     const Slot& slot = slots_[(next_ + kSlots - pending_) % kSlots];
-    slot.done.wait();
+    if (ranks.size() > 1) {
+      ranks.wait_until([&] { return slot.done.reached(); });
+    } else {
+      slot.done.wait();
+    }
     --pending_;
     return {slot.inputs.as<const std::byte>(), slot.results.as<const std::byte>()};
   }

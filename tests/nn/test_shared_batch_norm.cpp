@@ -71,7 +71,7 @@ std::vector<Step> steps_of(int ranks, const MakeBackend& make, bool shared, bool
   std::vector<Step> steps(static_cast<std::size_t>(ranks));
   run_ranks(ranks, [&](Communicator& host) {
     const std::unique_ptr<Backend> backend = make();
-    std::unique_ptr<DeviceCommunicator> device;
+    std::unique_ptr<Communicator> device;
     if (!backend->on_host() && ranks > 1) device = make_device_communicator(host, {});
     if (shared && ranks > 1) backend->share_batch_norm(device ? *device : host);
     steps[static_cast<std::size_t>(host.rank())] =

@@ -106,7 +106,9 @@ TEST_CASE("staged communicator: every collective and type has the bits of the ho
       std::vector<float> values = test::values_of<float>(comm->rank(), 5);
       comm->all_reduce(array_of(values.data(), 5), Reduce::kSum);
       require_bits(values, test::reduced_values<float>(comm->size(), 5, Reduce::kSum).data(), "on the host");
-      comm->wait(stream.get());
+      int asked = 0;
+      comm->wait_until([&] { return ++asked == 3; });
+      require(asked == 3, "it waits until that is done");
       comm->poll();
       comm->barrier();
       require(!comm->enqueues() && host.enqueues(), "a staged collective cannot be recorded");

@@ -15,7 +15,7 @@ namespace qcface::test {
 void loop(const std::vector<std::string>& arguments) {
   require(arguments.size() == 6,
           "loop SILENCE TIMEOUT STEPS "
-          "none|return|exit|sleep|throw|thread-nothing|thread-sleep|thread-throw|late RANK");
+          "none|return|exit|sleep|throw|thread-nothing|thread-sleep|thread-throw|device|late RANK");
   MpiOptions options;
   options.silence_s = std::atof(arguments[1].c_str());
   options.timeout_s = std::atof(arguments[2].c_str());
@@ -37,9 +37,14 @@ void loop(const std::vector<std::string>& arguments) {
     if (step == steps / 2 && comm->rank() == lost) {
       if (mode == "return") return;
       if (mode == "exit") std::exit(0);  // some library's way out: MPI stays open
-      if (mode == "sleep" || mode == "thread-sleep") std::this_thread::sleep_for(std::chrono::hours(1));
+      if (mode == "sleep" || mode == "thread-sleep" || mode == "device")
+        std::this_thread::sleep_for(std::chrono::hours(1));
       if (mode == "thread-throw") thread->start(array_of(sums.data(), 100000));
       if (mode == "throw" || mode == "thread-throw") fail("rank {} has an error of its own", comm->rank());
+    }
+    if (mode == "device") {  // work that waits for the lost one's, which never comes
+      int asked = 0;
+      comm->wait_until([&] { return step != steps / 2 && ++asked == 3; });
     }
     if (thread) {
       // The lost one's thread then waits for ever.

@@ -131,6 +131,8 @@ def main():
         "exit": (SILENCE, [r"error: rank 2 \(host .*ends without having closed"]),
         "sleep": (TIMEOUT, [r"error: rank 2 \(host .*is missing: it has been outside of collectives for \d.*after 100"]),
         "throw": (0, [r"error: rank 2 has an error of its own"]),
+        # Ranks that wait for work on their devices.
+        "device": (TIMEOUT, [r"error: rank 2 \(host .*is missing: it has been outside of collectives for \d.*after 150.*waits in work on the device"]),
         # Ranks whose collectives are a second thread's.
         "thread-sleep": (TIMEOUT, [r"error: rank 2 \(host .*is missing: it has been outside of collectives for \d.*after 50"]),
         "thread-throw": (0, [r"error: rank 2 has an error of its own"]),

@@ -45,7 +45,7 @@ struct Result {
 
 /// Steps of one rank on its rows of the batches; the last batch is smaller. No assertions: Catch2's belong to one thread.
 Result train_rank(Communicator& host, qcf_head_kind kind, nn::Precision precision, bool sync_bn, int parts) {
-  std::unique_ptr<nn::DeviceCommunicator> device;
+  std::unique_ptr<Communicator> device;
   if (host.size() > 1) device = nn::make_device_communicator(host, {});
   Communicator& communicator = device ? *device : host;
   EngineOptions options;
