@@ -24,8 +24,8 @@ struct NcclOptions {
 /// them would cost ranks / 2 times the traffic) or than workspace_bytes (reduce_scatter); smaller ones, maxima and log-sum-exp
 /// are gathered and reduced in the order of the ranks.
 ///
-/// Calls may go to several streams, from one thread: NCCL runs them in the order in which they were made, which is the same on
-/// every rank. Each stream has a workspace of its own, made with its first call that needs one; that call must not be recorded.
+/// Calls may go to several streams, from one thread, in the same order on every rank: NCCL runs those of one communicator one
+/// after the other. Each stream has a workspace of its own, made with its first call that needs one; that call must not be recorded.
 class DeviceCommunicator : public Communicator {
  public:
   /// Returns when the work on `stream` is done, in the way that a lost rank does not leave this one waiting: polls NCCL and the

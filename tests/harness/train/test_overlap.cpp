@@ -1,7 +1,6 @@
 // The backbone's gradient summed over the ranks while backward runs: the bits of sums taken after it, and errors of either side
 // named. Written once: ranks on the CPU, and (built with the emulated device) ranks on CUDA backends.
 #include <algorithm>
-#include <algorithm>
 #include <atomic>
 #include <future>
 #include <memory>
