@@ -205,9 +205,11 @@ class Backend {
                                                  ParameterStore& parameters,
                                                  const CompileOptions& options) = 0;
 
-  /// From here on batch norm in training takes its statistics over the samples of all ranks, which run the same layers at the
-  /// same time. The communicator must outlive the backend. Throws Error where the backend cannot.
-  virtual void share_batch_norm(Communicator& communicator);
+  /// Layers that are compiled from here on take their batch norm's statistics in training over the samples of all ranks, which
+  /// run the same layers at the same time: mean and variance of the whole batch, the running ones too, and dx accordingly; the
+  /// gradients of gamma and beta stay those of a rank's own samples, which add up like all others. The communicator takes
+  /// arrays in the backend's memory, and must outlive the backend. Deterministic: the sums are added as it adds.
+  virtual void share_batch_norm(Communicator& communicator) = 0;
 
   /// Brackets every run (thread count, current device).
   virtual void begin() {}
@@ -242,9 +244,10 @@ class Backend {
   virtual void settle_update(const float* gradients, std::size_t count, bool scales_loss,
                              StepControl* control) const = 0;
   virtual void update(const OptimiserSettings& settings, const UpdateCall& call) const = 0;
-  /// `results`: where steps leave `result_bytes` for the host; borrowed.
+  /// `results`: where steps leave `result_bytes` for the host; borrowed. `recorded`: a step may be recorded and replayed; not
+  /// where the host takes part in it (Communicator::enqueues).
   virtual std::unique_ptr<StepQueue> make_step_queue(std::size_t input_bytes, const void* results,
-                                                     std::size_t result_bytes) const = 0;
+                                                     std::size_t result_bytes, bool recorded) const = 0;
 };
 
 /// The CPU backend. threads = 0: as many as OpenMP gives the calling thread now.

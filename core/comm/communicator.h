@@ -85,6 +85,9 @@ class Communicator {
   /// Throws the Error of a rank that was stopped by one, without waiting for anybody. To be called once a step, where only
   /// collectives on a stream would otherwise be seen to hang.
   virtual void poll() = 0;
+  /// Whether collectives of arrays on a device only enqueue work, which may then be recorded with what is around it. False where
+  /// the host takes part in them.
+  virtual bool enqueues() const { return true; }
   /// What this rank has spent in its collectives so far, waiting for the other ranks included; barriers are not counted. Empty where
   /// they only enqueue work, for the time is then not the host's.
   virtual std::optional<double> seconds() const { return seconds_; }

@@ -17,7 +17,6 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,13 +24,7 @@
 
 namespace qcface {
 
-/// How arrays on a device are brought to the host and back. Both return when the copy is done, in the order of `stream`.
-struct DeviceCopies {
-  std::function<void(void* host, const void* device, std::size_t bytes, void* stream)> to_host;
-  std::function<void(void* device, const void* host, std::size_t bytes, void* stream)> to_device;
-};
-
-/// The same on every rank, but for the copies.
+/// The same on every rank.
 struct MpiOptions {
   double silence_s =
       20;  // how long a process may give no sign of life. Its threads, not its work: those always run
@@ -40,7 +33,6 @@ struct MpiOptions {
   std::size_t staging_bytes = std::size_t{32}
                               << 20;  // memory for arrays on their way, about twice this a communicator
   bool watch = true;                  // false: no such thread, as where MPI lets only one thread call it
-  DeviceCopies copies;                // empty: arrays on a device are refused
 };
 
 class MpiCommunicator : public Communicator {
@@ -53,10 +45,10 @@ class MpiCommunicator : public Communicator {
 };
 
 /// Opens MPI with the first communicator of the process. A second one (one thread at a time may use a communicator; for another
-/// thread see Communicator::another()) is made by all ranks in the same order. Its arrays may be on a device where `copies` is
-/// given. Errors: no MPI in this build; MPI was opened elsewhere or is closed already; MPI and the launcher name different
-/// numbers of processes; options that differ. After an Error of a collective's wait the ranks can only be ended: every
-/// communicator of the process then says so, with that Error's text.
+/// thread see Communicator::another()) is made by all ranks in the same order. Its arrays are the host's; those on a device are
+/// refused (nn/device_communicator.h brings them here). Errors: no MPI in this build; MPI was opened elsewhere or is closed
+/// already; MPI and the launcher name different numbers of processes; options that differ. After an Error of a collective's wait
+/// the ranks can only be ended: every communicator of the process then says so, with that Error's text.
 std::unique_ptr<MpiCommunicator> make_mpi_communicator(const MpiOptions& options);
 
 /// "Open MPI v4.1.4, ..."; empty in a build without MPI.

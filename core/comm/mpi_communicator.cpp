@@ -1,6 +1,6 @@
 // Collectives over MPI. Every one starts with the exchange of a slip, which says what the rank calls and carries small arrays
-// whole; larger ones follow in pieces, over memory of this class's own. So arrays of the host and of devices take one way,
-// counts stay small whatever the arrays' sizes, and late messages of a rank that was given up never reach an array.
+// whole; larger ones follow in pieces, over memory of this class's own. So counts stay small whatever the arrays' sizes, and late
+// messages of a rank that was given up never reach an array.
 //
 // One all_reduce of B bytes moves 2 B (R - 1) / R into and out of every rank, as much as any algorithm needs.
 #include <sched.h>
@@ -90,23 +90,23 @@ class MpiRanks final : public MpiCommunicator {
   void abandon() noexcept override { abandoned_ = true; }
 
  protected:
-  void do_all_reduce(const Array& values, Reduce reduce, void* stream) override {
+  void do_all_reduce(const Array& values, Reduce reduce, void*) override {
     const Inside inside(*this, make_call(CallKind::kAllReduce, values, reduce), values);
     const std::int64_t count = values.count(), element = bytes_of(values.type), ranks = size();
     if (count * element <= kSlipBytes) {
-      read(values, 0, count, own_slip().values, stream);
+      read(values, 0, count, own_slip().values);
       swap_slips();
       reduce_in_order(slip_values(), count, values.type, reduce, own_slip().values);
-      write(values, 0, count, own_slip().values, stream);
+      write(values, 0, count, own_slip().values);
       return;
     }
     swap_slips();
     if (count * element * ranks <= kTogetherBytes && count * element <= block_) {
       std::byte* const all = room(receive_, count * element * ranks);
-      read(values, 0, count, all + rank() * count * element, stream);
+      read(values, 0, count, all + rank() * count * element);
       gather(all, count * element);
       reduce_in_order(parts(all, count * element), count, values.type, reduce, all);
-      write(values, 0, count, all, stream);
+      write(values, 0, count, all);
       return;
     }
     const std::int64_t most = block_ / element * ranks;
@@ -114,25 +114,25 @@ class MpiRanks final : public MpiCommunicator {
       const std::int64_t length = std::min(most, count - first), share = (length + ranks - 1) / ranks;
       std::byte* const sent = room(send_, share * element * ranks);
       std::byte* const all = room(receive_, share * element * ranks);
-      read(values, first, length, sent, stream);
+      read(values, first, length, sent);
       transpose(sent, all, share * element);
       reduce_in_order(parts(all, share * element),
                       std::clamp<std::int64_t>(length - rank() * share, 0, share), values.type, reduce,
                       all + rank() * share * element);
       gather(all, share * element);
-      write(values, first, length, all, stream);
+      write(values, first, length, all);
     }
   }
 
-  void do_reduce_scatter(const Array& in, const Array& out, Reduce reduce, void* stream) override {
+  void do_reduce_scatter(const Array& in, const Array& out, Reduce reduce, void*) override {
     const Inside inside(*this, make_call(CallKind::kReduceScatter, in, reduce), in);
     const std::int64_t element = bytes_of(in.type);
     const Share mine = share(in, rank());
     if (in.count() * element <= kSlipBytes) {
-      read(in, 0, in.count(), own_slip().values, stream);
+      read(in, 0, in.count(), own_slip().values);
       swap_slips();
       reduce_in_order(slip_values(), in.count(), in.type, reduce, own_slip().values);
-      write(out, 0, mine.count, own_slip().values + mine.first * element, stream);
+      write(out, 0, mine.count, own_slip().values + mine.first * element);
       return;
     }
     swap_slips();
@@ -143,23 +143,23 @@ class MpiRanks final : public MpiCommunicator {
       std::byte* const all = room(receive_, bytes * size());
       for (int r = 0; r < size(); ++r) {
         const Share theirs = share(in, r);
-        read(in, theirs.first + first, within(theirs, first, length), sent + r * bytes, stream);
+        read(in, theirs.first + first, within(theirs, first, length), sent + r * bytes);
       }
       transpose(sent, all, bytes);
       reduce_in_order(parts(all, bytes), within(mine, first, length), in.type, reduce, all);
-      write(out, first, within(mine, first, length), all, stream);
+      write(out, first, within(mine, first, length), all);
     }
   }
 
-  void do_all_gather(const Array& in, const Array& out, void* stream) override {
+  void do_all_gather(const Array& in, const Array& out, void*) override {
     const Inside inside(*this, make_call(CallKind::kAllGather, out), out);
     const std::int64_t element = bytes_of(out.type), longest = longest_share(out);
     if (longest * element <= kSlipBytes) {
-      read(in, 0, in.count(), own_slip().values, stream);
+      read(in, 0, in.count(), own_slip().values);
       swap_slips();
       for (int r = 0; r < size(); ++r) {
         const Share theirs = share(out, r);
-        write(out, theirs.first, theirs.count, slips_[static_cast<std::size_t>(r)].values, stream);
+        write(out, theirs.first, theirs.count, slips_[static_cast<std::size_t>(r)].values);
       }
       return;
     }
@@ -168,22 +168,22 @@ class MpiRanks final : public MpiCommunicator {
     for (std::int64_t first = 0; first < longest; first += most) {
       const std::int64_t length = std::min(most, longest - first), bytes = length * element;
       std::byte* const all = room(receive_, bytes * size());
-      read(in, first, within(share(out, rank()), first, length), all + rank() * bytes, stream);
+      read(in, first, within(share(out, rank()), first, length), all + rank() * bytes);
       gather(all, bytes);
       for (int r = 0; r < size(); ++r) {
         const Share theirs = share(out, r);
-        write(out, theirs.first + first, within(theirs, first, length), all + r * bytes, stream);
+        write(out, theirs.first + first, within(theirs, first, length), all + r * bytes);
       }
     }
   }
 
-  void do_broadcast(const Array& values, int root, void* stream) override {
+  void do_broadcast(const Array& values, int root, void*) override {
     const Inside inside(*this, make_call(CallKind::kBroadcast, values, Reduce::kSum, root), values);
     const std::int64_t count = values.count(), element = bytes_of(values.type);
     if (count * element <= kSlipBytes) {
-      if (rank() == root) read(values, 0, count, own_slip().values, stream);
+      if (rank() == root) read(values, 0, count, own_slip().values);
       swap_slips();
-      if (rank() != root) write(values, 0, count, slips_[static_cast<std::size_t>(root)].values, stream);
+      if (rank() != root) write(values, 0, count, slips_[static_cast<std::size_t>(root)].values);
       return;
     }
     swap_slips();
@@ -191,11 +191,11 @@ class MpiRanks final : public MpiCommunicator {
     for (std::int64_t first = 0; first < count; first += most) {
       const std::int64_t length = std::min(most, count - first);
       std::byte* const piece = room(receive_, length * element);
-      if (rank() == root) read(values, first, length, piece, stream);
+      if (rank() == root) read(values, first, length, piece);
       wait([&](MPI_Request* request) {
         return MPI_Ibcast(piece, static_cast<int>(length * element), MPI_BYTE, root, comm_, request);
       });
-      if (rank() != root) write(values, first, length, piece, stream);
+      if (rank() != root) write(values, first, length, piece);
     }
   }
 
@@ -208,8 +208,7 @@ class MpiRanks final : public MpiCommunicator {
     Inside(MpiRanks& ranks, const CollectiveCall& call, const Array& array = {}) : ranks_(ranks) {
       require(!ranks.finished_, "{}: the communicator is closed", name_of(call.kind));
       ranks.require_whole(call.kind);
-      require(!array.on_device || (ranks.options_.copies.to_host && ranks.options_.copies.to_device),
-              "{}: an array on a device, but this communicator was given no copies from and to one",
+      require(!array.on_device, "{}: MPI takes arrays of the host, this one is on a device",
               name_of(call.kind));
       ranks.call_ = call;
       ++ranks.entered_;
@@ -330,27 +329,17 @@ class MpiRanks final : public MpiCommunicator {
     return (whole.rows + size() - 1) / size() * whole.width;
   }
 
-  void read(const Array& array, std::int64_t first, std::int64_t count, std::byte* to, void* stream) const {
+  static void read(const Array& array, std::int64_t first, std::int64_t count, std::byte* to) {
     if (count == 0) return;
-    const std::size_t element = bytes_of(array.type), bytes = static_cast<std::size_t>(count) * element;
-    const std::byte* const from =
-        static_cast<const std::byte*>(array.data) + static_cast<std::size_t>(first) * element;
-    if (array.on_device) {
-      options_.copies.to_host(to, from, bytes, stream);
-    } else {
-      std::memcpy(to, from, bytes);
-    }
+    const std::size_t element = bytes_of(array.type);
+    std::memcpy(to, static_cast<const std::byte*>(array.data) + static_cast<std::size_t>(first) * element,
+                static_cast<std::size_t>(count) * element);
   }
-  void write(const Array& array, std::int64_t first, std::int64_t count, const std::byte* from,
-             void* stream) const {
+  static void write(const Array& array, std::int64_t first, std::int64_t count, const std::byte* from) {
     if (count == 0) return;
-    const std::size_t element = bytes_of(array.type), bytes = static_cast<std::size_t>(count) * element;
-    std::byte* const to = static_cast<std::byte*>(array.data) + static_cast<std::size_t>(first) * element;
-    if (array.on_device) {
-      options_.copies.to_device(to, from, bytes, stream);
-    } else {
-      std::memcpy(to, from, bytes);
-    }
+    const std::size_t element = bytes_of(array.type);
+    std::memcpy(static_cast<std::byte*>(array.data) + static_cast<std::size_t>(first) * element, from,
+                static_cast<std::size_t>(count) * element);
   }
 
   const MpiOptions options_;

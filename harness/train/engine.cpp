@@ -20,7 +20,8 @@ Engine::Engine(std::unique_ptr<nn::Backend> backend, const nn::Graph& graph, con
       normaliser_(options.preparation.mean, options.preparation.std),
       step_(*backend_, network_, head_, options.optimiser, normaliser_.table(), options.largest_batch,
             options.accumulate, communicator, options.exchange),
-      queue_(backend_->make_step_queue(step_.most_input_bytes(), step_.results(), step_.result_bytes())) {
+      queue_(backend_->make_step_queue(step_.most_input_bytes(), step_.results(), step_.result_bytes(),
+                                       communicator.enqueues())) {
   if (options.sync_bn && communicator.size() > 1) backend_->share_batch_norm(communicator);
 }
 

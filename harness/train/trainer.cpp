@@ -269,7 +269,7 @@ TrainResult run_training(const TrainOptions& options, const OptionTable::Json& c
     nn::NcclOptions nccl;
     nccl.device = device.index;
     nccl.timeout_s = options.timeout;
-    between_devices = nn::make_nccl_communicator(communicator, nccl);
+    between_devices = nn::make_device_communicator(communicator, nccl);
   }
   Communicator& ranks = between_devices ? *between_devices : communicator;
   limit_stop_time(kStopSeconds);

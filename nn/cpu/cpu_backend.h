@@ -48,7 +48,7 @@ class CpuBackend final : public Backend {
                      StepControl* control) const override;
   void update(const OptimiserSettings& settings, const UpdateCall& call) const override;
   std::unique_ptr<StepQueue> make_step_queue(std::size_t input_bytes, const void* results,
-                                             std::size_t result_bytes) const override;
+                                             std::size_t result_bytes, bool recorded) const override;
 
   void share_batch_norm(Communicator& communicator) override { ranks_ = &communicator; }
 

@@ -76,7 +76,7 @@ void CpuBackend::update(const OptimiserSettings& settings, const UpdateCall& cal
 }
 
 std::unique_ptr<StepQueue> CpuBackend::make_step_queue(std::size_t input_bytes, const void* results,
-                                                       std::size_t) const {
+                                                       std::size_t, bool) const {
   return make_immediate_queue(input_bytes, results);
 }
 

@@ -51,6 +51,7 @@ struct Finalise {
   float* saved;  // rows a, b, mean, inv_std
   int channels;
   float eps, momentum;
+  double* totals;  // not null: what a rank hands on, in place of everything above
 };
 
 __device__ __forceinline__ void write_constants(const Finalise& f, int c, double mean, double variance) {
@@ -71,6 +72,14 @@ __device__ __forceinline__ void write_batch(const Finalise& f, int c, double mea
       static_cast<float>((1 - momentum) * static_cast<double>(f.running_mean[c]) + momentum * mean);
   f.running_var[c] = static_cast<float>((1 - momentum) * static_cast<double>(f.running_var[c]) +
                                         momentum * variance * (count / (count - 1)));
+}
+
+/// Sums about 0, which add up over the ranks. In double what cancels in the variance then is far below the values' own rounding.
+__device__ __forceinline__ void write_totals(double* totals, int channels, int c, double sum, double squares,
+                                             std::int64_t rows) {
+  totals[c] = sum;
+  totals[channels + c] = squares;
+  if (c == 0) totals[2 * channels] = static_cast<double>(rows);
 }
 
 __global__ __launch_bounds__(kMergeThreads) void finalise_kernel(const float* __restrict__ partials,
@@ -96,6 +105,11 @@ __global__ __launch_bounds__(kMergeThreads) void finalise_kernel(const float* __
   squares = merge_lanes(squares, shared);
   if (!active || lane != 0) return;
   const double count = static_cast<double>(rows);
+  if (f.totals != nullptr) {
+    write_totals(f.totals, f.channels, c, fma(count, first, sum), squares + first * (2 * sum + count * first),
+                 rows);
+    return;
+  }
   const double mean = first + sum / count;
   double variance = (squares - sum * sum / count) / count;
   if (variance < 0) variance = 0;  // a constant channel, rounded; a NaN passes through and is seen
@@ -106,9 +120,25 @@ __global__ __launch_bounds__(kRowThreads) void from_sums_kernel(const float* __r
                                                                 std::int64_t rows, Finalise f) {
   const int c = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (c >= f.channels) return;
+  if (f.totals != nullptr) {
+    write_totals(f.totals, f.channels, c, static_cast<double>(sums[c]),
+                 static_cast<double>(sums[f.channels + c]), rows);
+    return;
+  }
   const double count = static_cast<double>(rows);
   const double mean = static_cast<double>(sums[c]) / count;
   double variance = static_cast<double>(sums[f.channels + c]) / count - mean * mean;
+  if (variance < 0) variance = 0;  // as above
+  write_batch(f, c, mean, variance, count);
+}
+
+__global__ __launch_bounds__(kRowThreads) void from_totals_kernel(const double* __restrict__ totals,
+                                                                  Finalise f) {
+  const int c = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (c >= f.channels) return;
+  const double count = totals[2 * f.channels];
+  const double mean = totals[c] / count;
+  double variance = (totals[f.channels + c] - totals[c] * mean) / count;
   if (variance < 0) variance = 0;  // as above
   write_batch(f, c, mean, variance, count);
 }
@@ -127,7 +157,37 @@ Finalise finalise_arguments(int channels, const BatchNormParameters& p, float* s
   check_pointer(p.running_mean, function, "running_mean");
   check_pointer(p.running_var, function, "running_var");
   check_pointer(saved, function, "saved");
-  return {p.gamma, p.beta, p.running_mean, p.running_var, saved, channels, p.eps, p.momentum};
+  return {p.gamma, p.beta, p.running_mean, p.running_var, saved, channels, p.eps, p.momentum, nullptr};
+}
+
+Finalise totals_arguments(const PointwiseShape& shape, double* totals, const char* function) {
+  require_call(shape.rows >= 1 && shape.channels > 0, function, "rows and channels must be positive");
+  check_pointer(totals, function, "totals");
+  Finalise arguments{};
+  arguments.channels = shape.channels;
+  arguments.totals = totals;
+  return arguments;
+}
+
+void merge_partials(const PointwiseShape& shape, const void* partials, const Finalise& arguments,
+                    const char* function, cudaStream_t stream) {
+  check_pointer(partials, function, "partials");
+  const RowCut cut = cut_rows(shape.type, shape.rows, shape.channels, RowPurpose::kSums);
+  check_launch(
+      qcface::cuda::launch(finalise_kernel, dim3(static_cast<unsigned>(merge_blocks(shape.channels))),
+                           dim3(kMergeThreads), 0, stream, static_cast<const float*>(partials), shape.rows,
+                           cut, arguments),
+      function);
+}
+
+unsigned blocks_of(int channels) { return static_cast<unsigned>((channels + kRowThreads - 1) / kRowThreads); }
+
+void take_sums(const PointwiseShape& shape, const float* sums, const Finalise& arguments,
+               const char* function, cudaStream_t stream) {
+  check_pointer(sums, function, "sums");
+  check_launch(qcface::cuda::launch(from_sums_kernel, dim3(blocks_of(shape.channels)), dim3(kRowThreads), 0,
+                                    stream, sums, shape.rows, arguments),
+               function);
 }
 
 }  // namespace
@@ -160,14 +220,8 @@ void batch_norm_finalise(const PointwiseShape& shape, const void* partials,
   constexpr const char* kName = "batch_norm_finalise";
   require_call(shape.rows >= 2, kName,
                "batch statistics need 2 values a channel or more; use a larger batch");
-  const Finalise arguments = finalise_arguments(shape.channels, parameters, saved, kName);
-  check_pointer(partials, kName, "partials");
-  const RowCut cut = cut_rows(shape.type, shape.rows, shape.channels, RowPurpose::kSums);
-  check_launch(
-      qcface::cuda::launch(finalise_kernel, dim3(static_cast<unsigned>(merge_blocks(shape.channels))),
-                           dim3(kMergeThreads), 0, stream, static_cast<const float*>(partials), shape.rows,
-                           cut, arguments),
-      kName);
+  merge_partials(shape, partials, finalise_arguments(shape.channels, parameters, saved, kName), kName,
+                 stream);
 }
 
 void batch_norm_from_sums(const PointwiseShape& shape, const float* sums,
@@ -175,11 +229,28 @@ void batch_norm_from_sums(const PointwiseShape& shape, const float* sums,
   constexpr const char* kName = "batch_norm_from_sums";
   require_call(shape.rows >= 2, kName,
                "batch statistics need 2 values a channel or more; use a larger batch");
-  const Finalise arguments = finalise_arguments(shape.channels, parameters, saved, kName);
-  check_pointer(sums, kName, "sums");
-  const unsigned blocks = static_cast<unsigned>((shape.channels + kRowThreads - 1) / kRowThreads);
-  check_launch(qcface::cuda::launch(from_sums_kernel, dim3(blocks), dim3(kRowThreads), 0, stream, sums,
-                                    shape.rows, arguments),
+  take_sums(shape, sums, finalise_arguments(shape.channels, parameters, saved, kName), kName, stream);
+}
+
+void batch_norm_totals(const PointwiseShape& shape, const void* partials, double* totals,
+                       cudaStream_t stream) {
+  constexpr const char* kName = "batch_norm_totals";
+  merge_partials(shape, partials, totals_arguments(shape, totals, kName), kName, stream);
+}
+
+void batch_norm_totals_from_sums(const PointwiseShape& shape, const float* sums, double* totals,
+                                 cudaStream_t stream) {
+  constexpr const char* kName = "batch_norm_totals_from_sums";
+  take_sums(shape, sums, totals_arguments(shape, totals, kName), kName, stream);
+}
+
+void batch_norm_from_totals(int channels, const double* totals, const BatchNormParameters& parameters,
+                            float* saved, cudaStream_t stream) {
+  constexpr const char* kName = "batch_norm_from_totals";
+  const Finalise arguments = finalise_arguments(channels, parameters, saved, kName);
+  check_pointer(totals, kName, "totals");
+  check_launch(qcface::cuda::launch(from_totals_kernel, dim3(blocks_of(channels)), dim3(kRowThreads), 0,
+                                    stream, totals, arguments),
                kName);
 }
 
@@ -187,10 +258,9 @@ void batch_norm_from_running(int channels, const BatchNormParameters& parameters
                              cudaStream_t stream) {
   constexpr const char* kName = "batch_norm_from_running";
   const Finalise arguments = finalise_arguments(channels, parameters, saved, kName);
-  const unsigned blocks = static_cast<unsigned>((channels + kRowThreads - 1) / kRowThreads);
-  check_launch(
-      qcface::cuda::launch(from_running_kernel, dim3(blocks), dim3(kRowThreads), 0, stream, arguments),
-      kName);
+  check_launch(qcface::cuda::launch(from_running_kernel, dim3(blocks_of(channels)), dim3(kRowThreads), 0,
+                                    stream, arguments),
+               kName);
 }
 
 }  // namespace qcface::nn::cuda

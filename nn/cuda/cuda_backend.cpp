@@ -243,8 +243,8 @@ void CudaBackend::update(const OptimiserSettings& settings, const UpdateCall& ca
 }
 
 std::unique_ptr<StepQueue> CudaBackend::make_step_queue(std::size_t input_bytes, const void* results,
-                                                        std::size_t result_bytes) const {
-  return make_cuda_step_queue(*this, input_bytes, results, result_bytes);
+                                                        std::size_t result_bytes, bool recorded) const {
+  return make_cuda_step_queue(*this, input_bytes, results, result_bytes, recorded);
 }
 
 std::unique_ptr<CompiledLayer> CudaBackend::compile(const LoweredGraph& graph, const Layer& layer,

@@ -82,8 +82,11 @@ class CudaBackend final : public Backend {
                      StepControl* control) const override;
   void update(const OptimiserSettings& settings, const UpdateCall& call) const override;
   std::unique_ptr<StepQueue> make_step_queue(std::size_t input_bytes, const void* results,
-                                             std::size_t result_bytes) const override;
+                                             std::size_t result_bytes, bool recorded) const override;
+  void share_batch_norm(Communicator& communicator) override { ranks_ = &communicator; }
 
+  /// Those that batch norm's statistics are shared with; null: they are of this rank's samples.
+  Communicator* ranks() const { return ranks_; }
   cudaStream_t stream() const { return stream_; }
   StorageType type() const { return type_; }
   ConvolutionLibrary& convolutions() const { return *convolutions_; }
@@ -102,6 +105,7 @@ class CudaBackend final : public Backend {
   std::unique_ptr<SideStream> communication_;
   std::unique_ptr<ConvolutionLibrary> convolutions_;
   std::unique_ptr<MatrixProducts> products_;
+  Communicator* ranks_ = nullptr;
   mutable Memory staging_, dropout_;
 };
 

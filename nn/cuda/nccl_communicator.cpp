@@ -1,23 +1,19 @@
 // NCCL's communicator does not block: every call may return before it is done and is followed by looks at its state, so that a
 // rank that does not come is an Error after the timeout and not a process that hangs.
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdint>
-#include <cstring>
 #include <exception>
 #include <map>
 #include <thread>
-#include <vector>
 
 #include "core/error.h"
 #include "core/log.h"
 #include "kernels/device/runtime.h"
+#include "nn/cuda/between_devices.h"
 #include "nn/cuda/check.h"
 #include "nn/cuda/nccl_library.h"
 #include "nn/cuda/reduce_parts.h"
-#include "nn/cuda/usable_device.h"
-#include "nn/device_communicator.h"
 
 namespace qcface::nn::cuda {
 namespace {
@@ -43,33 +39,10 @@ ncclDataType_t data_type(ElementType type) {
   return ncclUint8;
 }
 
-/// NCCL would say "invalid usage" about two ranks on one GPU.
-void require_own_gpus(Communicator& host, int device) {
-  using Uuid = std::array<unsigned char, 16>;
-  cudaDeviceProp properties{};
-  check_cuda(cudaGetDeviceProperties(&properties, device), "CUDA device");
-  Uuid own{};
-  static_assert(sizeof(properties.uuid) == sizeof(Uuid));
-  std::memcpy(own.data(), &properties.uuid, sizeof(Uuid));
-  std::vector<Uuid> all(static_cast<std::size_t>(host.size()));
-  host.all_gather(array_of(own.data(), 1, sizeof(Uuid)),
-                  array_of(all.front().data(), host.size(), sizeof(Uuid)));
-  for (std::size_t a = 0; a < all.size(); ++a) {
-    const auto b =
-        std::find(all.begin() + static_cast<std::ptrdiff_t>(a) + 1, all.end(), all[a]) - all.begin();
-    require(static_cast<std::size_t>(b) == all.size(),
-            "ranks {} and {} use the same GPU: NCCL needs one for each; start fewer processes, give each its "
-            "own, or let arrays "
-            "go over the host",
-            a, b);
-  }
-}
-
 class NcclRanks final : public DeviceCommunicator {
  public:
   NcclRanks(Communicator& host, const NcclOptions& options)
       : host_(host), timeout_s_(options.timeout_s), workspace_bytes_(options.workspace_bytes) {
-    require_own_gpus(host_, options.device);
     ncclUniqueId id{};
     if (rank() == 0) check(lib_.ncclGetUniqueId(&id), "its start");
     host_.broadcast(array_of(id.internal, 1, sizeof(id.internal)), 0);
@@ -321,13 +294,9 @@ class NcclRanks final : public DeviceCommunicator {
 };
 
 }  // namespace
-}  // namespace qcface::nn::cuda
-
-namespace qcface::nn {
 
 std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator& host, const NcclOptions& options) {
-  cuda::use_device(options.device);  // first: without a GPU NCCL is not even loaded
-  return std::make_unique<cuda::NcclRanks>(host, options);
+  return std::make_unique<NcclRanks>(host, options);
 }
 
-}  // namespace qcface::nn
+}  // namespace qcface::nn::cuda

@@ -9,6 +9,9 @@
 //             pointwise_forward
 //   backward  pointwise_backward_sums, pointwise_backward_finalise, pointwise_backward
 // Frozen or evaluation: batch_norm_from_running, pointwise_forward; backward as above with frozen = true.
+// Where ranks share the batch norm, their totals are added up between two calls:
+//   forward   batch_norm_totals in place of batch_norm_finalise, the sum over the ranks, batch_norm_from_totals
+//   backward  pointwise_backward_finalise with `totals`, the sum over the ranks, pointwise_backward_factors
 #pragma once
 
 #include "kernels/device/runtime.h"
@@ -61,6 +64,21 @@ void batch_norm_from_sums(const PointwiseShape& shape, const float* sums,
 void batch_norm_from_running(int channels, const BatchNormParameters& parameters, float* saved,
                              cudaStream_t stream);
 
+/// What a rank hands to the others: for each channel two sums over its own rows, and behind them the number of its rows.
+constexpr std::int64_t batch_norm_total_count(int channels) { return 2 * std::int64_t{channels} + 1; }
+
+/// totals [2, channels] and 1: the sums of the values and of their squares, from what batch_norm_finalise would take. At least
+/// one row.
+void batch_norm_totals(const PointwiseShape& shape, const void* partials, double* totals,
+                       cudaStream_t stream);
+/// The same from what batch_norm_from_sums would take.
+void batch_norm_totals_from_sums(const PointwiseShape& shape, const float* sums, double* totals,
+                                 cudaStream_t stream);
+/// As batch_norm_finalise, from totals that were added up: mean = S1 / n, variance = (S2 - S1 mean) / n over all n rows, which
+/// must be 2 or more.
+void batch_norm_from_totals(int channels, const double* totals, const BatchNormParameters& parameters,
+                            float* saved, cudaStream_t stream);
+
 struct PointwiseForward {
   PointwiseShape shape;
   const void* x = nullptr;
@@ -86,6 +104,8 @@ struct PointwiseBackward {
   bool accumulate_dx = false;    // dx += instead of dx =
   void* d_residual = nullptr;    // optional; gradient of the residual, dz. May be dy if dx is not
   bool accumulate_residual = false;
+  /// Where ranks share the statistics: [batch_norm_total_count], the sums of dz and of dz (x - mean).
+  double* totals = nullptr;
 };
 
 /// Whether pointwise_backward reads x (pointwise_backward_sums always does).
@@ -101,9 +121,13 @@ std::size_t pointwise_backward_workspace_bytes(const PointwiseShape& shape);
 void pointwise_backward_sums(const PointwiseBackward& call, void* workspace, cudaStream_t stream);
 
 /// Overwrites d_gamma = inv_std * sum dz (x - mean), d_beta = sum dz, d_slope = sum of dy z over z <= 0, each
-/// [channels], null where the part is absent; and finishes the factors for pass 2.
+/// [channels], null where the part is absent; and finishes the factors for pass 2. With `totals` it fills those instead: the
+/// gradients are of this rank's rows and add up like all others.
 void pointwise_backward_finalise(const PointwiseBackward& call, void* workspace, float* d_gamma,
                                  float* d_beta, float* d_slope, cudaStream_t stream);
+
+/// The factors for pass 2 from totals that were added up, where R is then the rows of all ranks.
+void pointwise_backward_factors(const PointwiseBackward& call, void* workspace, cudaStream_t stream);
 
 /// Pass 2: dx = a dz - a/R sum dz - a inv_std^2/R (x - mean) sum dz (x - mean)   (batch statistics; a dz if
 /// frozen), dz = dy where z > 0 and slope * dy elsewhere. Reads dy and, if needed, x once; writes dx and

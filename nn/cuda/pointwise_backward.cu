@@ -75,7 +75,20 @@ struct Finalise {
   int channels;
   int groups;
   bool frozen;
+  double* totals;  // not null: what a rank hands on, in place of the factors
 };
+
+/// dx = a dz + c1 (x - mean) + c2 with the mean taken into the constant: as exact as a x + b is in the forward pass.
+__device__ __forceinline__ void write_factors(const Finalise& f, int c, double sum, double moment,
+                                              double count) {
+  const double a = static_cast<double>(f.saved[c]);
+  const double inverse = static_cast<double>(f.saved[3 * f.channels + c]);
+  const float c1 = f.frozen ? 0.0f : static_cast<float>(-a * inverse * inverse * moment / count);
+  const double c2 = f.frozen ? 0.0 : -a * sum / count;
+  f.factors[c] = c1;
+  f.factors[f.channels + c] =
+      static_cast<float>(c2 - static_cast<double>(c1) * static_cast<double>(f.saved[2 * f.channels + c]));
+}
 
 __global__ __launch_bounds__(kMergeThreads) void finalise_kernel(Finalise f) {
   QCF_SHARED(double, shared, kMergeThreads);
@@ -97,18 +110,17 @@ __global__ __launch_bounds__(kMergeThreads) void finalise_kernel(Finalise f) {
   if (!active || lane != 0) return;
   if (f.d_slope) f.d_slope[c] = static_cast<float>(sums[2]);
   if (!f.saved) return;
-  const double a = static_cast<double>(f.saved[c]);
-  const double inverse = static_cast<double>(f.saved[3 * f.channels + c]);
-  f.d_gamma[c] = static_cast<float>(sums[1] * inverse);
+  f.d_gamma[c] = static_cast<float>(sums[1] * static_cast<double>(f.saved[3 * f.channels + c]));
   f.d_beta[c] = static_cast<float>(sums[0]);
-  const double count = static_cast<double>(f.rows);
-  // dx = a dz + c1 (x - mean) + c2 with the mean taken into the constant: as exact as a x + b is in the
-  // forward pass.
-  const float c1 = f.frozen ? 0.0f : static_cast<float>(-a * inverse * inverse * sums[1] / count);
-  const double c2 = f.frozen ? 0.0 : -a * sums[0] / count;
-  f.factors[c] = c1;
-  f.factors[f.channels + c] =
-      static_cast<float>(c2 - static_cast<double>(c1) * static_cast<double>(f.saved[2 * f.channels + c]));
+  if (f.totals == nullptr) return write_factors(f, c, sums[0], sums[1], static_cast<double>(f.rows));
+  f.totals[c] = sums[0];
+  f.totals[f.channels + c] = sums[1];
+  if (c == 0) f.totals[2 * f.channels] = static_cast<double>(f.rows);
+}
+
+__global__ __launch_bounds__(kRowThreads) void factors_kernel(Finalise f) {
+  const int c = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (c < f.channels) write_factors(f, c, f.totals[c], f.totals[f.channels + c], f.totals[2 * f.channels]);
 }
 
 struct Apply {
@@ -240,11 +252,29 @@ void pointwise_backward_finalise(const PointwiseBackward& call, void* workspace,
   if (call.saved) check_pointer(d_beta, kName, "d_beta");
   if (call.slope) check_pointer(d_slope, kName, "d_slope");
   float* const partials = static_cast<float*>(workspace);
-  const Finalise arguments{
-      partials, call.saved, partials + partial_floats(s), d_gamma,    d_beta, call.slope ? d_slope : nullptr,
-      s.rows,   s.channels, sums_cut(s).groups,           call.frozen};
+  const Finalise arguments{partials,    call.saved, partials + partial_floats(s),
+                           d_gamma,     d_beta,     call.slope ? d_slope : nullptr,
+                           s.rows,      s.channels, sums_cut(s).groups,
+                           call.frozen, call.totals};
   check_launch(qcface::cuda::launch(finalise_kernel, dim3(static_cast<unsigned>(merge_blocks(s.channels))),
                                     dim3(kMergeThreads), 0, stream, arguments),
+               kName);
+}
+
+void pointwise_backward_factors(const PointwiseBackward& call, void* workspace, cudaStream_t stream) {
+  constexpr const char* kName = "pointwise_backward_factors";
+  const PointwiseShape& s = call.shape;
+  check_shape(s, kName);
+  check_pointer(call.saved, kName, "saved");
+  check_pointer(call.totals, kName, "totals");
+  check_pointer(workspace, kName, "workspace");
+  Finalise arguments{};
+  arguments.saved = call.saved;
+  arguments.factors = static_cast<float*>(workspace) + partial_floats(s);
+  arguments.channels = s.channels;
+  arguments.totals = call.totals;
+  const unsigned blocks = static_cast<unsigned>((s.channels + kRowThreads - 1) / kRowThreads);
+  check_launch(qcface::cuda::launch(factors_kernel, dim3(blocks), dim3(kRowThreads), 0, stream, arguments),
                kName);
 }
 

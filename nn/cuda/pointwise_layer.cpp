@@ -1,7 +1,9 @@
 // y = prelu(batch_norm(x) + residual), each part optional: the kernels of pointwise.h in the order that a mode needs. In
-// training a layer also leaves the statistics of y where a batch norm reads y next, which saves that layer a pass.
+// training a layer also leaves the statistics of y where a batch norm reads y next, which saves that layer a pass. Where ranks
+// share the batch norm, their totals are added up on the stream, in double.
 #include "nn/cuda/pointwise.h"
 
+#include "core/comm/communicator.h"
 #include "core/error.h"
 #include "nn/cuda/statistics_source.h"
 
@@ -23,10 +25,19 @@ class PointwiseLayer final : public CompiledLayer {
     if (wants_batch_statistics(layer, mode_)) {
       found_ = statistics_found_by(backend, graph, layer, options.n, mode_);
       if (found_ == Statistics::kNone) needs_.forward_scratch_bytes = statistics_workspace_bytes(shape_);
+      ranks_ = backend.ranks();
     }
     const bool sums = layer.batch_norm || layer.slope >= 0;
     if (mode_ != Mode::kEval && sums)
       needs_.backward_scratch_bytes = pointwise_backward_workspace_bytes(shape_);
+    if (ranks_ != nullptr) {
+      const std::size_t bytes =
+          static_cast<std::size_t>(batch_norm_total_count(shape_.channels)) * sizeof(double);
+      forward_totals_ = aligned_bytes(needs_.forward_scratch_bytes);
+      backward_totals_ = aligned_bytes(needs_.backward_scratch_bytes);
+      needs_.forward_scratch_bytes = forward_totals_ + bytes;
+      needs_.backward_scratch_bytes = backward_totals_ + bytes;
+    }
     needs_.x_in_backward = mode_ != Mode::kEval && sums;
     needs_.accumulates = true;
     needs_.backward_in_place = true;
@@ -38,12 +49,13 @@ class PointwiseLayer final : public CompiledLayer {
     float* const saved = layer_.batch_norm ? static_cast<float*>(call.saved) : nullptr;
     if (wants_batch_statistics(layer_, mode_)) {
       if (found_ == Statistics::kNone) batch_norm_statistics(shape_, call.x, call.scratch, stream);
-      if (found_ == Statistics::kSums) {
-        batch_norm_from_sums(shape_, static_cast<const float*>(call.x_statistics), batch_norm(), saved,
-                             stream);
+      const void* const left = found_ == Statistics::kNone ? call.scratch : call.x_statistics;
+      if (ranks_ != nullptr) {
+        normalise_by_all_ranks(left, offset(call.scratch, forward_totals_), saved);
+      } else if (found_ == Statistics::kSums) {
+        batch_norm_from_sums(shape_, static_cast<const float*>(left), batch_norm(), saved, stream);
       } else {
-        batch_norm_finalise(shape_, found_ == Statistics::kNone ? call.scratch : call.x_statistics,
-                            batch_norm(), saved, stream);
+        batch_norm_finalise(shape_, left, batch_norm(), saved, stream);
       }
     } else if (layer_.batch_norm) {
       batch_norm_from_running(shape_.channels, batch_norm(), saved, stream);
@@ -70,16 +82,38 @@ class PointwiseLayer final : public CompiledLayer {
     pass.frozen = mode_ != Mode::kTrain;
     pass.dx = call.dx;
     pass.accumulate_dx = call.accumulate;
+    if (ranks_ != nullptr) pass.totals = reinterpret_cast<double*>(offset(call.scratch, backward_totals_));
     if (layer_.batch_norm || layer_.slope >= 0) {
       pointwise_backward_sums(pass, call.scratch, stream);
       pointwise_backward_finalise(pass, call.scratch, layer_.batch_norm ? gradient(layer_.weight) : nullptr,
                                   layer_.batch_norm ? gradient(layer_.bias) : nullptr, gradient(layer_.slope),
                                   stream);
     }
+    if (ranks_ != nullptr) {
+      add_ranks(pass.totals);
+      pointwise_backward_factors(pass, call.scratch, stream);
+    }
     if (call.dx) pointwise_backward(pass, call.scratch, stream);
   }
 
  private:
+  /// `left`: the statistics of this rank's rows.
+  void normalise_by_all_ranks(const void* left, void* scratch, float* saved) const {
+    const cudaStream_t stream = backend_.stream();
+    double* const totals = static_cast<double*>(scratch);
+    if (found_ == Statistics::kSums) {
+      batch_norm_totals_from_sums(shape_, static_cast<const float*>(left), totals, stream);
+    } else {
+      batch_norm_totals(shape_, left, totals, stream);
+    }
+    add_ranks(totals);
+    batch_norm_from_totals(shape_.channels, totals, batch_norm(), saved, stream);
+  }
+  void add_ranks(double* totals) const {
+    ranks_->all_reduce(array_of(totals, batch_norm_total_count(shape_.channels), 1, true), Reduce::kSum,
+                       backend_.stream_handle());
+  }
+
   float* parameter(int tensor) const {
     return tensor < 0 ? nullptr : parameters_.storage(static_cast<std::size_t>(tensor)).data();
   }
@@ -102,6 +136,9 @@ class PointwiseLayer final : public CompiledLayer {
   Mode mode_;
   PointwiseShape shape_;
   Statistics found_ = Statistics::kNone;
+  /// Those that the statistics are shared with; null: they are of this rank's samples.
+  Communicator* ranks_ = nullptr;
+  std::size_t forward_totals_ = 0, backward_totals_ = 0;  // where they lie in the scratch
 };
 
 }  // namespace

@@ -17,8 +17,8 @@ constexpr std::size_t kSlots = 2;
 class CudaStepQueue final : public StepQueue {
  public:
   CudaStepQueue(const CudaBackend& backend, std::size_t input_bytes, const void* results,
-                std::size_t result_bytes)
-      : backend_(backend), results_(results), result_bytes_(result_bytes) {
+                std::size_t result_bytes, bool recorded)
+      : backend_(backend), results_(results), result_bytes_(result_bytes), recorded_(recorded) {
     for (Slot& slot : slots_) {
       slot.inputs = PinnedMemory(input_bytes);
       slot.results = PinnedMemory(result_bytes);
@@ -46,12 +46,17 @@ class CudaStepQueue final : public StepQueue {
                "transfer of a batch");
     slot.sent.record(copy_stream_);
     slot.sent.hold(stream);
-    graphs_[{kind, next_}].run(stream, [&] {
+    const auto work = [&] {
       enqueue(slot.device.data());
       check_cuda(
           cudaMemcpyAsync(slot.results.as<void>(), results_, result_bytes_, cudaMemcpyDeviceToHost, stream),
           "figures of a step");
-    });
+    };
+    if (recorded_) {
+      graphs_[{kind, next_}].run(stream, work);
+    } else {
+      work();
+    }
     slot.done.record(stream);
     next_ = (next_ + 1) % kSlots;
     ++pending_;
@@ -76,6 +81,7 @@ class CudaStepQueue final : public StepQueue {
   const CudaBackend& backend_;
   const void* results_;
   std::size_t result_bytes_;
+  const bool recorded_;
   std::array<Slot, kSlots> slots_;
   std::map<std::pair<int, std::size_t>, StepGraph> graphs_;
   cudaStream_t copy_stream_ = nullptr;
@@ -85,8 +91,9 @@ class CudaStepQueue final : public StepQueue {
 }  // namespace
 
 std::unique_ptr<StepQueue> make_cuda_step_queue(const CudaBackend& backend, std::size_t input_bytes,
-                                                const void* results, std::size_t result_bytes) {
-  return std::make_unique<CudaStepQueue>(backend, input_bytes, results, result_bytes);
+                                                const void* results, std::size_t result_bytes,
+                                                bool recorded) {
+  return std::make_unique<CudaStepQueue>(backend, input_bytes, results, result_bytes, recorded);
 }
 
 }  // namespace qcface::nn::cuda

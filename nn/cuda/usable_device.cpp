@@ -1,5 +1,7 @@
 #include "nn/cuda/usable_device.h"
 
+#include <cstring>
+
 #include "core/error.h"
 #include "nn/cuda/check.h"
 
@@ -17,6 +19,17 @@ qcface::cuda::DeviceFacts use_device(int index) {
           facts.major, facts.minor);
   check_cuda(cudaSetDevice(index), "CUDA device");
   return facts;
+}
+
+GpuId id_of_device([[maybe_unused]] int index) {
+  GpuId id{};
+#ifndef QCF_EMULATE
+  cudaDeviceProp properties{};
+  check_cuda(cudaGetDeviceProperties(&properties, index), "CUDA device");
+  static_assert(sizeof(properties.uuid) == sizeof(id));
+  std::memcpy(id.data(), &properties.uuid, sizeof(id));
+#endif
+  return id;
 }
 
 }  // namespace qcface::nn::cuda

@@ -55,6 +55,9 @@ endfunction()
 # such a room must differ.
 function(qcface_compile_in_batches name)
   set_target_properties(${name} PROPERTIES UNITY_BUILD ${QCFACE_UNITY} UNITY_BUILD_BATCH_SIZE 10)
+  if(QCFACE_UNITY)  # an anonymous namespace is a file's own although it is included
+    target_compile_options(${name} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+  endif()
 endfunction()
 
 # qcface_compile_quickly(NAME): for rooms that only wait for others (command line, JSON, reports). Their time is spent

@@ -24,11 +24,11 @@ struct Header {
   std::vector<std::array<std::uint8_t, 3>> palette;  // up to 8 bits
 };
 
-DecodeResult ends_early() { return refuse(DecodeStatus::kCorrupt, "BMP: the data ends early"); }
+DecodeResult bmp_ends_early() { return refuse(DecodeStatus::kCorrupt, "BMP: the data ends early"); }
 
 DecodeResult read_palette(Bytes file, std::size_t at, std::size_t colours, bool core, Header& header) {
   const std::size_t entry = core ? 3 : 4;
-  if (at > file.size() || file.size() - at < colours * entry) return ends_early();
+  if (at > file.size() || file.size() - at < colours * entry) return bmp_ends_early();
   for (std::size_t i = 0; i < colours; ++i) {
     const Bytes bgr = file.subspan(at + i * entry, 3);
     header.palette.push_back({bgr[2], bgr[1], bgr[0]});
@@ -37,11 +37,11 @@ DecodeResult read_palette(Bytes file, std::size_t at, std::size_t colours, bool 
 }
 
 DecodeResult read_header(Bytes file, Header& header) {
-  if (file.size() < kFileHeader + kCoreHeader) return ends_early();
+  if (file.size() < kFileHeader + kCoreHeader) return bmp_ends_early();
   const std::size_t pixels_at = read_uint(file, 10, 4, false), size = read_uint(file, 14, 4, false);
   const bool core = size == kCoreHeader;
   if (!core && size < kInfoHeader) return refuse(DecodeStatus::kCorrupt, "BMP: the header is damaged");
-  if (file.size() - kFileHeader < size || pixels_at > file.size()) return ends_early();
+  if (file.size() - kFileHeader < size || pixels_at > file.size()) return bmp_ends_early();
   std::size_t colours = 0;
   if (core) {
     header.width = read_uint(file, 18, 2, false);
@@ -76,7 +76,7 @@ DecodeResult read_header(Bytes file, Header& header) {
   }
   if (fields) {
     const std::size_t masks_at = kFileHeader + kInfoHeader;  // part of a longer header, or behind this one
-    if (file.size() < masks_at + 12) return ends_early();
+    if (file.size() < masks_at + 12) return bmp_ends_early();
     for (std::size_t c = 0; c < 3; ++c) header.masks[c] = read_uint(file, masks_at + 4 * c, 4, false);
   } else if (bits == 16) {
     header.masks = {0x7C00, 0x03E0, 0x001F};
@@ -101,7 +101,7 @@ DecodeResult outside_palette() {
 DecodeResult read_plain(const Header& header, Image& out) {
   const auto bits = static_cast<std::size_t>(header.bits);
   const std::size_t row_bytes = (static_cast<std::size_t>(out.width()) * bits + 31) / 32 * 4;
-  if (header.pixels.size() < row_bytes * static_cast<std::size_t>(out.height())) return ends_early();
+  if (header.pixels.size() < row_bytes * static_cast<std::size_t>(out.height())) return bmp_ends_early();
   for (int y = 0; y < out.height(); ++y) {
     const int stored = header.top_down ? y : out.height() - 1 - y;
     const Bytes row = header.pixels.subspan(static_cast<std::size_t>(stored) * row_bytes, row_bytes);
@@ -131,7 +131,7 @@ class RunReader {
 
   DecodeResult read() {
     while (true) {
-      if (header_.pixels.size() - at_ < 2) return ends_early();
+      if (header_.pixels.size() - at_ < 2) return bmp_ends_early();
       const std::size_t count = header_.pixels[at_++], value = header_.pixels[at_++];
       if (count > 0) {
         const std::size_t pair =
@@ -143,12 +143,12 @@ class RunReader {
       } else if (value == 1) {  // end of picture
         break;
       } else if (value == 2) {  // jump
-        if (header_.pixels.size() - at_ < 2) return ends_early();
+        if (header_.pixels.size() - at_ < 2) return bmp_ends_early();
         x_ += header_.pixels[at_++];
         y_ += header_.pixels[at_++];
       } else {
         const std::size_t bytes = header_.bits == 4 ? (value + 1) / 2 : value, padded = bytes + bytes % 2;
-        if (header_.pixels.size() - at_ < padded) return ends_early();
+        if (header_.pixels.size() - at_ < padded) return bmp_ends_early();
         for (std::size_t i = 0; i < value; ++i) {
           const std::size_t byte = header_.pixels[at_ + (header_.bits == 4 ? i / 2 : i)];
           put(header_.bits == 8 ? byte : i % 2 == 0 ? byte >> 4 : byte & 15);

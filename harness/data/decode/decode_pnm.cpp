@@ -51,7 +51,9 @@ class Scanner {
   std::size_t at_ = 2;  // behind the magic
 };
 
-DecodeResult ends_early() { return refuse(DecodeStatus::kCorrupt, "PNM: the data ends early or is damaged"); }
+DecodeResult pnm_ends_early() {
+  return refuse(DecodeStatus::kCorrupt, "PNM: the data ends early or is damaged");
+}
 
 DecodeResult above_maximum(std::uint32_t value, std::uint32_t maximum) {
   return refuse(DecodeStatus::kCorrupt,
@@ -65,7 +67,7 @@ DecodeResult fill(Image& out, int channels, std::uint32_t maximum, Sample sample
   const std::size_t count = out.bytes() / Image::kChannels * static_cast<std::size_t>(channels);
   for (std::size_t i = 0; i < count; ++i) {
     const std::optional<std::uint32_t> value = sample(i);
-    if (!value) return ends_early();
+    if (!value) return pnm_ends_early();
     if (*value > maximum) return above_maximum(*value, maximum);
     const auto shown = static_cast<std::uint8_t>((*value * 255 + maximum / 2) / maximum);
     const int copies = Image::kChannels / channels;
@@ -88,7 +90,7 @@ DecodeResult decode_pnm(Bytes file, Image& out) {
   Scanner scanner(file);
   const auto width = scanner.number(), height = scanner.number();
   const auto maximum = bitmap ? std::optional<std::uint32_t>(1) : scanner.number();
-  if (!width || !height || !maximum) return ends_early();
+  if (!width || !height || !maximum) return pnm_ends_early();
   if (*maximum < 1 || *maximum > kLargestMaximum) {
     return refuse(DecodeStatus::kCorrupt, fmt::format("PNM: a maximum of {}, expected 1 to 65535", *maximum));
   }
@@ -101,13 +103,13 @@ DecodeResult decode_pnm(Bytes file, Image& out) {
       const auto bit = scanner.bit();
       return bit ? std::optional<std::uint32_t>(1 - *bit) : std::nullopt;
     });
-    return result.ok() && !bitmap && !scanner.blank() ? ends_early() : result;
+    return result.ok() && !bitmap && !scanner.blank() ? pnm_ends_early() : result;
   }
-  if (!scanner.blank()) return ends_early();
+  if (!scanner.blank()) return pnm_ends_early();
   const Bytes pixels = scanner.rest();
   if (bitmap) {
     const std::size_t row = (*width + 7) / 8;
-    if (pixels.size() < row * *height) return ends_early();
+    if (pixels.size() < row * *height) return pnm_ends_early();
     return fill(out, 1, 1, [&](std::size_t i) -> std::optional<std::uint32_t> {
       const std::size_t y = i / *width, x = i % *width;
       return 1u - ((pixels[y * row + x / 8] >> (7 - x % 8)) & 1u);
@@ -115,7 +117,7 @@ DecodeResult decode_pnm(Bytes file, Image& out) {
   }
   const std::size_t sample_bytes = *maximum > 255 ? 2 : 1;
   if (pixels.size() < out.bytes() / Image::kChannels * static_cast<std::size_t>(channels) * sample_bytes) {
-    return ends_early();
+    return pnm_ends_early();
   }
   return fill(out, channels, *maximum, [&](std::size_t i) -> std::optional<std::uint32_t> {
     return read_uint(pixels, i * sample_bytes, static_cast<int>(sample_bytes), true);

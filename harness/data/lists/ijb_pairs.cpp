@@ -17,7 +17,6 @@ namespace qcface::data {
 namespace {
 
 constexpr std::size_t kPieceBytes = std::size_t{4} << 20;
-constexpr std::size_t kShown = 100;  // bytes of a row in messages
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
@@ -82,7 +81,7 @@ class PieceReader {
     if (!label || at != end) {
       problem =
           fmt::format("expected `template template label` in whole numbers, found '{}'",
-                      printable(std::string_view(begin, static_cast<std::size_t>(end - begin)), kShown));
+                      printable(std::string_view(begin, static_cast<std::size_t>(end - begin)), kMostShown));
       return false;
     }
     if (*label != 0 && *label != 1) {

@@ -20,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kLongestShown = 200;
 constexpr std::size_t kMostShown = 5;
 
 struct Kind {
@@ -141,7 +140,7 @@ class Reader {
         add_crop(file);
       } else if (++missing <= kMostShown) {
         examples += fmt::format("{}{} (line {})", missing > 1 ? ", " : "",
-                                printable((*fields)[at], kLongestShown), line.number);
+                                printable((*fields)[at], kMostShown), line.number);
       }
     }
     require(missing == 0, "{}: {} pictures are not there: {}{}", list.string(), missing, examples,
@@ -187,15 +186,15 @@ class Reader {
       const std::string media = media_of(file);
       const auto [first, added] = line_of.emplace(media, row.line);
       require(added, "{}: line {}: the file of line {} again: {}", list.string(), row.line, first->second,
-              printable(file, kLongestShown));
+              printable(file, kMostShown));
       const auto people = people_.find(media);
       require(people != people_.end(), "{}: line {}: {} is not in cs6_metadata.csv, which says whom it shows",
-              list.string(), row.line, printable(file, kLongestShown));
+              list.string(), row.line, printable(file, kMostShown));
       for (const std::string& person : people->second) {
         const auto [known, fresh] = of_person.emplace(person, probes.size());
         if (fresh || !kind.all_videos) {
-          probes.push_back({fmt::format("person {}, {}", printable(person, kLongestShown),
-                                        kind.all_videos ? "all videos" : printable(file, kLongestShown)),
+          probes.push_back({fmt::format("person {}, {}", printable(person, kMostShown),
+                                        kind.all_videos ? "all videos" : printable(file, kMostShown)),
                             number_of(person),
                             {}});
         }
@@ -213,11 +212,11 @@ class Reader {
       const std::string &person = row.fields[1], media = media_of(row.fields[2]);
       const auto [first, added] = line_of.emplace(person + "/" + media, row.line);
       require(added, "{}: line {}: person and file of line {} again: {}, {}", list.string(), row.line,
-              first->second, printable(person, kLongestShown), printable(row.fields[2], kLongestShown));
+              first->second, printable(person, kMostShown), printable(row.fields[2], kMostShown));
       const auto [known, fresh] = of_person.emplace(person, gallery.size());
       if (fresh)
         gallery.push_back(
-            {fmt::format("person {}, {}", printable(person, kLongestShown), list.filename().string()),
+            {fmt::format("person {}, {}", printable(person, kMostShown), list.filename().string()),
              number_of(person),
              {}});
       add_pictures(gallery[known->second], person, media);

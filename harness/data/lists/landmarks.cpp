@@ -19,7 +19,6 @@ namespace qcface::data {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kLongestShown = 100;
 constexpr std::size_t kFive = 10, kFiveAndScore = 11, kSixtyEight = 136;  // numbers behind a name
 constexpr double kLargest = 1e6;
 
@@ -31,7 +30,7 @@ std::optional<double> number(std::string_view field) {
 }
 
 // The fields of a row with such numbers of them behind the name; otherwise those of the separator that finds most.
-std::vector<std::string> fields_of(const fs::path& list, const ListLine& line) {
+std::vector<std::string> landmark_fields(const fs::path& list, const ListLine& line) {
   std::vector<std::string> best;
   for (const Separator separator : {Separator::kTab, Separator::kComma, Separator::kSemicolon,
                                     Separator::kBlanks, Separator::kBlanksOrComma}) {
@@ -70,7 +69,7 @@ std::vector<Landmarks> read_landmarks(const fs::path& list) {
   std::size_t headings = 0, expected = 0;
   std::vector<double> numbers;
   for (const ListLine& line : text.lines()) {
-    std::vector<std::string> fields = fields_of(list, line);
+    std::vector<std::string> fields = landmark_fields(list, line);
     if (rows.empty() && headings < kMostHeadings && is_heading(fields)) {
       ++headings;
       log::info("{}: line {} is taken for a heading", list.string(), line.number);
@@ -92,12 +91,12 @@ std::vector<Landmarks> read_landmarks(const fs::path& list) {
     for (std::size_t i = 1; i < fields.size(); ++i) {
       const std::optional<double> value = number(fields[i]);
       require(value && std::abs(*value) <= kLargest, "{}: line {}: '{}' is no number from -1e6 to 1e6",
-              list.string(), line.number, printable(fields[i], kLongestShown));
+              list.string(), line.number, printable(fields[i], kMostShown));
       numbers.push_back(*value);
     }
     const auto [known, is_new] = line_of.try_emplace(fields[0], line.number);
     require(is_new, "{}: line {}: {} has a row already, line {}", list.string(), line.number,
-            printable(fields[0], kLongestShown), known->second);
+            printable(fields[0], kMostShown), known->second);
     rows.push_back({std::move(fields[0]), line.number, five_of(numbers)});
   }
   require(!rows.empty(), "{}: no landmarks in this list", list.string());

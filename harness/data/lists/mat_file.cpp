@@ -16,13 +16,13 @@
 #include "core/open_file.h"
 #include "core/text.h"
 #include "harness/data/lists/mat_elements.h"
+#include "harness/data/lists/mat_release.h"
 
 namespace qcface::data {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kMostRows = std::size_t{1} << 18;
-constexpr std::size_t kLongestShown = 100;
 constexpr std::int32_t kLongestName = 4096;  // characters
 
 std::size_t rows_of(const mat::Variable& variable) {
@@ -30,7 +30,7 @@ std::size_t rows_of(const mat::Variable& variable) {
   const std::size_t rows = head.elements();
   require(head.dims.size() == 2 && (head.dims[0] == 1 || head.dims[1] == 1) && rows >= 1 && rows <= kMostRows,
           "{}: {} is {}, expected one column of 1 to {} rows", variable.place.at(head.at),
-          printable(head.name, kLongestShown), fmt::join(head.dims, " x "), kMostRows);
+          printable(head.name, kMostShown), fmt::join(head.dims, " x "), kMostRows);
   return rows;
 }
 
@@ -39,7 +39,7 @@ void check_names(const mat::Variable& variable) {
   const std::size_t rows = rows_of(variable);
   require(variable.head.matrix_class == mat::kCell,
           "{}: {} is an array of class {}, expected a cell array of names",
-          variable.place.at(variable.head.at), printable(variable.head.name, kLongestShown),
+          variable.place.at(variable.head.at), printable(variable.head.name, kMostShown),
           mat::name_of_class(variable.head.matrix_class));
   mat::Elements cells(variable.place, variable.matrix.data, variable.matrix.data_at);
   mat::read_head(variable.place, variable.matrix, cells);
@@ -79,7 +79,7 @@ void check_ids(const mat::Variable& variable) {
   const mat::Matrix& head = variable.head;
   require(head.matrix_class >= mat::kFirstNumber && head.matrix_class <= mat::kLastNumber && !head.complex,
           "{}: {} is {} of class {}, expected real numbers", variable.place.at(head.at),
-          printable(head.name, kLongestShown), head.complex ? "complex" : "an array",
+          printable(head.name, kMostShown), head.complex ? "complex" : "an array",
           mat::name_of_class(head.matrix_class));
   mat::Elements rest(variable.place, variable.matrix.data, variable.matrix.data_at);
   mat::read_head(variable.place, variable.matrix, rest);
@@ -99,7 +99,7 @@ const mat::Variable& variable_of(const std::vector<mat::Variable>& variables, co
     if (variable.head.name == name) return variable;
     constexpr std::size_t kMostShown = 300;
     if (others.size() < kMostShown)
-      others += (others.empty() ? "" : ", ") + printable(variable.head.name, kLongestShown);
+      others += (others.empty() ? "" : ", ") + printable(variable.head.name, kMostShown);
   }
   fail("{}: holds no variable {}; it holds {}", path, name, others.empty() ? "none" : others);
 }
@@ -139,11 +139,6 @@ class CheckedFile {
     }
   }
   int fd_;
-};
-
-struct Release {
-  void operator()(mat_t* file) const { Mat_Close(file); }
-  void operator()(matvar_t* variable) const { Mat_VarFree(variable); }
 };
 
 // UTF-16 to UTF-8; false at half a pair.
@@ -219,11 +214,11 @@ void take_ids(const matvar_t& variable, std::size_t rows, std::vector<std::int64
 }
 
 // libmatio's answer is checked once more: it says nothing of what it could not read.
-std::unique_ptr<matvar_t, Release> read_checked(mat_t* file, const std::string& name, std::size_t rows) {
-  std::unique_ptr<matvar_t, Release> variable(Mat_VarRead(file, name.c_str()));
+std::unique_ptr<matvar_t, MatRelease> read_checked(mat_t* file, const std::string& name, std::size_t rows) {
+  std::unique_ptr<matvar_t, MatRelease> variable(Mat_VarRead(file, name.c_str()));
   require(variable && variable->rank == 2 && variable->data != nullptr && !variable->isComplex &&
               variable->dims[0] * variable->dims[1] == rows,
-          "libmatio cannot read {}", printable(name, kLongestShown));
+          "libmatio cannot read {}", printable(name, kMostShown));
   return variable;
 }
 
@@ -244,7 +239,7 @@ IdPairs read_id_pairs(const fs::path& path, std::string_view names, std::string_
   checked.add(id_variable.matrix);
   Mat_LogInitFunc("qcface", [](int, char*) {});
   try {
-    const std::unique_ptr<mat_t, Release> opened(Mat_Open(checked.path().c_str(), MAT_ACC_RDONLY));
+    const std::unique_ptr<mat_t, MatRelease> opened(Mat_Open(checked.path().c_str(), MAT_ACC_RDONLY));
     require(opened != nullptr, "libmatio cannot open it");
     IdPairs pairs;
     {

@@ -7,21 +7,14 @@
 #include <vector>
 
 #include "core/error.h"
+#include "harness/data/lists/mat_release.h"
 
 namespace qcface::data {
-namespace {
-
-struct Release {
-  void operator()(mat_t* file) const { Mat_Close(file); }
-  void operator()(matvar_t* variable) const { Mat_VarFree(variable); }
-};
-
-}  // namespace
-
 void write_id_pairs(const std::filesystem::path& path, const IdPairs& pairs, const std::string& names,
                     const std::string& ids) {
   // Without a text of its own the header would hold the time.
-  const std::unique_ptr<mat_t, Release> file(Mat_CreateVer(path.c_str(), "MATLAB 5.0 MAT-file", MAT_FT_MAT5));
+  const std::unique_ptr<mat_t, MatRelease> file(
+      Mat_CreateVer(path.c_str(), "MATLAB 5.0 MAT-file", MAT_FT_MAT5));
   require(file != nullptr, "{}: cannot be written", path.string());
   const std::size_t rows = pairs.names.size();
   std::size_t dims[2] = {rows, 1};
@@ -32,9 +25,9 @@ void write_id_pairs(const std::filesystem::path& path, const IdPairs& pairs, con
         Mat_VarCreate(nullptr, MAT_C_CHAR, MAT_T_UTF8, 2, length, const_cast<char*>(name.data()), 0));
   }
   std::vector<double> numbers(pairs.ids.begin(), pairs.ids.end());
-  const std::unique_ptr<matvar_t, Release> texts(
+  const std::unique_ptr<matvar_t, MatRelease> texts(
       Mat_VarCreate(names.c_str(), MAT_C_CELL, MAT_T_CELL, 2, dims, cells.data(), 0));
-  const std::unique_ptr<matvar_t, Release> values(
+  const std::unique_ptr<matvar_t, MatRelease> values(
       Mat_VarCreate(ids.c_str(), MAT_C_DOUBLE, MAT_T_DOUBLE, 2, dims, numbers.data(), 0));
   require(texts != nullptr && values != nullptr &&
               Mat_VarWrite(file.get(), texts.get(), MAT_COMPRESSION_NONE) == 0 &&

@@ -17,8 +17,6 @@ namespace qcface::data {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kLongestName = 300;  // in messages
-
 fs::path appended(fs::path base, std::string_view suffix) { return base += suffix; }
 
 }  // namespace
@@ -36,8 +34,7 @@ bool PictureFinder::is_picture_file(const fs::path& path) {
   if (::stat(path.c_str(), &status) != 0) return false;
   if (S_ISREG(status.st_mode)) return true;
   if (!S_ISDIR(status.st_mode))
-    special_ =
-        fmt::format(" ({} is {})", printable(path.string(), kLongestName), kind_of_file(status.st_mode));
+    special_ = fmt::format(" ({} is {})", printable(path.string(), kMostShown), kind_of_file(status.st_mode));
   return false;
 }
 
@@ -118,7 +115,7 @@ int PictureFinder::add(const std::string& name, const std::optional<std::string>
     index = known->second;
   } else {
     missing_.push_back(
-        {line, fmt::format("there is no picture {}{}", printable(wanted, kLongestName), special_)});
+        {line, fmt::format("there is no picture {}{}", printable(wanted, kMostShown), special_)});
   }
   index_of_name_.emplace(name, index);
   return index;

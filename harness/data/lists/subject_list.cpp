@@ -19,9 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostShown = 5;
-constexpr std::size_t kLongestShown = 200;
 
-std::vector<std::string> fields_of(const fs::path& list, const ListLine& line) {
+std::vector<std::string> subject_fields(const fs::path& list, const ListLine& line) {
   for (const Separator separator :
        {Separator::kTab, Separator::kComma, Separator::kBlanks, Separator::kBlanksOrComma}) {
     auto fields = split_fields(line.text, separator);
@@ -34,7 +33,7 @@ std::vector<std::string> fields_of(const fs::path& list, const ListLine& line) {
   fail(
       "{}: line {}: expected `path subject` or `path index subject`, found {}; names with blanks need tabs, "
       "commas or double quotes",
-      list.string(), line.number, printable(line.text, kLongestShown));
+      list.string(), line.number, printable(line.text, kMostShown));
 }
 
 SubjectList from_folder(const fs::path& folder, SubjectNumbers& numbers) {
@@ -66,17 +65,17 @@ SubjectList read_subjects(const fs::path& place, const fs::path& root, SubjectNu
   std::unordered_map<std::string, std::size_t> line_of;
   std::string missing;
   for (const ListLine& line : text.lines()) {
-    std::vector<std::string> fields = fields_of(place, line);
+    std::vector<std::string> fields = subject_fields(place, line);
     std::string& name = fields[0];
     std::replace(name.begin(), name.end(), '\\', '/');
     const auto [first, added] = line_of.emplace(name, line.number);
     require(added, "{}: line {}: the picture of line {} again: {}", place.string(), line.number,
-            first->second, printable(name, kLongestShown));
+            first->second, printable(name, kMostShown));
     std::string file = (root / name).string();
     if (!picture_is_there(file, options.names)) {
       if (++list.left_out <= kMostShown)
-        missing += fmt::format("{}{} (line {})", list.left_out > 1 ? ", " : "",
-                               printable(name, kLongestShown), line.number);
+        missing += fmt::format("{}{} (line {})", list.left_out > 1 ? ", " : "", printable(name, kMostShown),
+                               line.number);
       continue;
     }
     list.files.push_back(std::move(file));

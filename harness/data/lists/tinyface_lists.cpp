@@ -21,8 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char *kProbe = "Probe", *kMatched = "Gallery_Match", *kDistractors = "Gallery_Distractor";
-constexpr std::size_t kMostShown = 5;       // names in a message
-constexpr std::size_t kLongestShown = 200;  // bytes of one
+constexpr std::size_t kMostShown = 5;  // names in a message
 
 struct Published {
   const char* what;
@@ -146,7 +145,7 @@ class Reader {
       const bool aligned = ("/" + name).find("/" + aligned_name_ + "/") != std::string::npos;
       require(aligned != (("/" + first->second).find("/" + aligned_name_ + "/") != std::string::npos),
               "{}: {} and {} are twins of one picture, expected one of them", names_->what(),
-              printable(first->second, kLongestShown), printable(name, kLongestShown));
+              printable(first->second, kMostShown), printable(name, kMostShown));
       if (aligned) first->second = name;
     }
     return named;
@@ -163,7 +162,7 @@ class Reader {
               pairs.ids[row]);
       const auto [first, added] = row_of.emplace(stem_of(entries.back().file), row);
       require(added, "{}: row {} is row {} again: {}", mat.string(), row + 1, first->second + 1,
-              printable(pairs.names[row], kLongestShown));
+              printable(pairs.names[row], kMostShown));
     }
     std::size_t known = 0;
     const Entry* extra = nullptr;
@@ -175,7 +174,7 @@ class Reader {
     }
     if (extra != nullptr)
       warn("{}: {} of {} pictures of its set are not in it and are left out, for example {}", mat.string(),
-           folder.size() - known, folder.size(), printable(extra->file, kLongestShown));
+           folder.size() - known, folder.size(), printable(extra->file, kMostShown));
     if (!folder.empty() && known < entries.size())
       warn("{}: {} of its {} pictures are not in the folder of the originals", mat.string(),
            entries.size() - known, entries.size());
@@ -202,15 +201,14 @@ class Reader {
           "{}: the MAT-files group {} of {} pictures otherwise than the numbers of their names do, for "
           "example {}; the "
           "MAT-files count",
-          tests_.string(), differing, probes.size() + matched.size(),
-          printable(example->file, kLongestShown));
+          tests_.string(), differing, probes.size() + matched.size(), printable(example->file, kMostShown));
   }
 
   void number_by_name(std::vector<Entry>& entries) const {
     for (Entry& entry : entries) {
       const auto number = number_of(entry.file);
       require(number.has_value(), "{}: {}: expected a number and _ in front of the name: whose picture it is",
-              tests_.string(), printable(entry.file, kLongestShown));
+              tests_.string(), printable(entry.file, kMostShown));
       entry.subject = *number;
     }
   }
@@ -226,7 +224,7 @@ class Reader {
         if (!has_picture_suffix(file) || file[0] == '.') continue;
         const auto [first, added] = twins.emplace(stem_of(file), entry.path().string());
         require(added, "{}: {} and {} are twins of one picture, expected one of them", folder.string(),
-                printable(file_of(first->second), kLongestShown), printable(file, kLongestShown));
+                printable(file_of(first->second), kMostShown), printable(file, kMostShown));
       }
     }
     std::size_t missing = 0;
@@ -238,7 +236,7 @@ class Reader {
       std::string path = twin != twins.end() ? twin->second : (folder / (stem + ".jpg")).string();
       if (twin == twins.end() && (names_ == nullptr || !names_->find(path))) {
         if (++missing <= kMostShown)
-          examples += (examples.empty() ? "" : ", ") + printable(entry.file, kLongestShown);
+          examples += (examples.empty() ? "" : ", ") + printable(entry.file, kMostShown);
         continue;
       }
       lists_.files.push_back(std::move(path));

@@ -22,19 +22,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Entry {
+struct FolderEntry {
   std::string name;
   unsigned char type;  // DT_REG, DT_DIR, ..., as the listing has it
 };
 
 // A folder in byte order of the names. std::string compares as unsigned bytes.
-std::vector<Entry> sorted_entries(const std::string& folder) {
+std::vector<FolderEntry> sorted_entries(const std::string& folder) {
   struct Close {
     void operator()(DIR* open) const { ::closedir(open); }
   };
   const std::unique_ptr<DIR, Close> listing(::opendir(folder.c_str()));
   require(listing != nullptr, "{}: cannot read the folder ({})", folder, std::strerror(errno));
-  std::vector<Entry> entries;
+  std::vector<FolderEntry> entries;
   while (true) {
     errno = 0;
     const dirent* const entry = ::readdir(listing.get());
@@ -45,12 +45,13 @@ std::vector<Entry> sorted_entries(const std::string& folder) {
     entries.push_back({std::string(name), entry->d_type});
   }
   require(errno == 0, "{}: cannot read the folder ({})", folder, std::strerror(errno));
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
+  std::sort(entries.begin(), entries.end(),
+            [](const FolderEntry& a, const FolderEntry& b) { return a.name < b.name; });
   return entries;
 }
 
 // False also for a link that leads to itself. Some file systems tell no types.
-bool is_folder(const std::string& folder, const Entry& entry) {
+bool is_folder(const std::string& folder, const FolderEntry& entry) {
   if (entry.type != DT_LNK && entry.type != DT_UNKNOWN) return entry.type == DT_DIR;
   std::error_code ignored;
   return fs::is_directory(folder + entry.name, ignored);
@@ -101,10 +102,10 @@ class ImageFolderBuilder {
     set_.what_ = "image folder " + root.string();
     const std::string base = with_slash(root.string());
     std::vector<std::string> pictures;
-    const std::vector<Entry> entries = sorted_entries(base);
+    const std::vector<FolderEntry> entries = sorted_entries(base);
     Progress progress("scanning " + root.string(), entries.size(), "folders");
     for (std::size_t done = 0; done < entries.size(); ++done) {
-      const Entry& identity = entries[done];
+      const FolderEntry& identity = entries[done];
       const std::string path = base + identity.name;
       if (identity.name.starts_with('.')) {
         left_out_.note(LeftOut::kDotFile, path);
@@ -137,7 +138,7 @@ class ImageFolderBuilder {
  private:
   void collect(const std::string& identity, std::vector<std::string>& pictures) {
     pictures.clear();
-    for (Entry& entry : sorted_entries(identity)) {
+    for (FolderEntry& entry : sorted_entries(identity)) {
       const std::string path = identity + entry.name;
       if (entry.name.starts_with('.')) {
         left_out_.note(LeftOut::kDotFile, path);
@@ -151,7 +152,7 @@ class ImageFolderBuilder {
     }
   }
 
-  bool takes_file(const Entry& entry, const std::string& path) {
+  bool takes_file(const FolderEntry& entry, const std::string& path) {
     if (entry.type == DT_REG) return true;
     std::error_code ignored;
     return left_out_.takes_file(fs::directory_entry(path, ignored));

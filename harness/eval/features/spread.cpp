@@ -18,22 +18,22 @@ struct Report {
 };
 
 std::string to_text(const Report& report) {
-  nlohmann::json json{{"error", nlohmann::json::binary({report.error.begin(), report.error.end()})}};
+  nlohmann::json message{{"error", nlohmann::json::binary({report.error.begin(), report.error.end()})}};
   for (const data::CorruptPicture& picture : report.corrupt)
-    json["corrupt"].push_back(
+    message["corrupt"].push_back(
         {picture.index, nlohmann::json::binary({picture.reason.begin(), picture.reason.end()})});
-  const std::vector<std::uint8_t> bytes = nlohmann::json::to_cbor(json);
+  const std::vector<std::uint8_t> bytes = nlohmann::json::to_cbor(message);
   return {bytes.begin(), bytes.end()};
 }
 
 Report from_text(const std::string& text) {
-  const auto string = [](const nlohmann::json& json) {
-    return std::string(json.get_binary().begin(), json.get_binary().end());
+  const auto string = [](const nlohmann::json& value) {
+    return std::string(value.get_binary().begin(), value.get_binary().end());
   };
-  const nlohmann::json json = nlohmann::json::from_cbor(text.begin(), text.end());
+  const nlohmann::json message = nlohmann::json::from_cbor(text.begin(), text.end());
   Report report;
-  report.error = string(json.at("error"));
-  for (const nlohmann::json& picture : json.value("corrupt", nlohmann::json::array()))
+  report.error = string(message.at("error"));
+  for (const nlohmann::json& picture : message.value("corrupt", nlohmann::json::array()))
     report.corrupt.push_back({picture.at(0).get<std::int64_t>(), {}, string(picture.at(1))});
   return report;
 }

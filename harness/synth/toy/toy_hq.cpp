@@ -12,11 +12,11 @@ namespace qcface::synth {
 namespace {
 
 constexpr int kPictures = 5;  // of a person
-constexpr const char* kSets[] = {"lfw", "cfp_fp", "agedb_30"};
+constexpr const char* kHqSets[] = {"lfw", "cfp_fp", "agedb_30"};
 
-void make(const ToyOptions& options) {
+void make_hq(const ToyOptions& options) {
   int first = 0;  // picture of each person that a set begins with
-  for (const char* set : kSets) {
+  for (const char* set : kHqSets) {
     std::string list;
     for (int person = 0; person < options.people; ++person) {
       for (int k = 0; k < kPictures; ++k) {
@@ -37,6 +37,6 @@ void make(const ToyOptions& options) {
 }  // namespace
 
 extern const Toy kToyHq;
-const Toy kToyHq{"hq", "lfw, cfp_fp and agedb_30: DB/imgs/N.jpg, pairlists/DB_pairs.list", make};
+const Toy kToyHq{"hq", "lfw, cfp_fp and agedb_30: DB/imgs/N.jpg, pairlists/DB_pairs.list", make_hq};
 
 }  // namespace qcface::synth

@@ -26,7 +26,7 @@ struct Slot {
 constexpr Slot kSlots[] = {{0, 0}, {1, 0}, {0, 1}, {2, 0}, {0, 1}, {1, 1}, {0, 1}, {2, 0}, {1, 1}};
 constexpr int kSlotCount = static_cast<int>(std::size(kSlots));
 constexpr int kFace = 128;  // pixels of the painted picture
-constexpr int kQuality = 92;
+constexpr int kIjbQuality = 92;
 
 struct Set {
   const char* name;
@@ -35,7 +35,7 @@ struct Set {
   int first_picture;  // of each person
   int first_template;
 };
-constexpr Set kSets[] = {{"IJBB", "ijbb", 'S', 100, 11}, {"IJBC", "ijbc", 'G', 200, 1001}};
+constexpr Set kIjbSets[] = {{"IJBB", "ijbb", 'S', 100, 11}, {"IJBC", "ijbc", 'G', 200, 1001}};
 
 int template_of(const Set& set, int person, int kind) { return set.first_template + 3 * person + kind; }
 int subject_of(int person) { return 7 * person + 2; }
@@ -55,7 +55,7 @@ data::FivePoints write_loose_crop(const ToyOptions& options, const Set& set, int
   map.ty = height / 2.0 - middle.y + random.uniform(-12, 12);
   data::Image loose;
   data::warp(toy_face(options, person, set.first_picture + slot, kFace), map, height, width, loose);
-  data::write_image(file.string(), loose, kQuality);
+  data::write_image(file.string(), loose, kIjbQuality);
   data::FivePoints points = data::face_template(kFace, false);
   for (data::Point& point : points) point = map(point);
   return points;
@@ -100,13 +100,13 @@ void make_set(const ToyOptions& options, const Set& set) {
   write("1N_probe_mixed.csv", probes);
 }
 
-void make(const ToyOptions& options) {
-  for (const Set& set : kSets) make_set(options, set);
+void make_ijb(const ToyOptions& options) {
+  for (const Set& set : kIjbSets) make_set(options, set);
 }
 
 }  // namespace
 
 extern const Toy kToyIjb;
-const Toy kToyIjb{"ijb", "IJBB and IJBC: loose_crop/N.jpg, meta/ijbb_*.txt and .csv", make};
+const Toy kToyIjb{"ijb", "IJBB and IJBC: loose_crop/N.jpg, meta/ijbb_*.txt and .csv", make_ijb};
 
 }  // namespace qcface::synth

@@ -15,18 +15,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFirstPicture = 400;  // pictures of each person that no other toy set has
-constexpr int kFrames = 2;          // of a video
-constexpr int kStills = 3;          // of a person; the first is the single one
-constexpr int kVideos = 3;          // of a person: two on the ground, one from the air
+constexpr int kFirstIjbsPicture = 400;  // pictures of each person that no other toy set has
+constexpr int kFrames = 2;              // of a video
+constexpr int kStills = 3;              // of a person; the first is the single one
+constexpr int kVideos = 3;              // of a person: two on the ground, one from the air
 
-void make(const ToyOptions& options) {
+void make_ijbs(const ToyOptions& options) {
   std::string metadata = "SUBJECT_ID,FILENAME\n", crops = ",path\n";
   std::string surveillance = "FILENAME\n", second = "FILENAME\n", uav = "FILENAME\n";
   std::map<std::string, std::string> galleries;
   int still = 0, video = 0, row = 0;
   for (int person = 0; person < options.people; ++person) {
-    int picture = kFirstPicture;
+    int picture = kFirstIjbsPicture;
     const std::string folder = std::to_string(10 * person + 1);
     const auto write = [&](const std::string& crop) {
       write_toy_face(options, person, picture++, 112, options.out / folder / crop);
@@ -70,7 +70,8 @@ void make(const ToyOptions& options) {
 }  // namespace
 
 extern const Toy kToyIjbs;
-const Toy kToyIjbs{
-    "ijbs", "PERSON/{img_N,videos_V_F}.jpg, image_list_toy.csv, protocols/cs6_*.csv and galleries", make};
+const Toy kToyIjbs{"ijbs",
+                   "PERSON/{img_N,videos_V_F}.jpg, image_list_toy.csv, protocols/cs6_*.csv and galleries",
+                   make_ijbs};
 
 }  // namespace qcface::synth

@@ -24,13 +24,13 @@ void require_bits(const T* got, const T* want, std::size_t count, const std::str
 }
 
 template <class T>
-void check_size(Communicator& comm, std::int64_t rows, std::int64_t width, bool device,
+void check_size(Communicator& comm, std::int64_t rows, std::int64_t width,
                 const std::vector<Reduce>& reductions) {
   const int ranks = comm.size(), rank = comm.rank();
   const Share mine = share_of(rows, rank, ranks);
   const auto first = static_cast<std::size_t>(mine.first * width),
              part = static_cast<std::size_t>(mine.count * width);
-  const auto on = [&](auto* data, std::int64_t r) { return array_of(data, r, width, device); };
+  const auto on = [&](auto* data, std::int64_t r) { return array_of(data, r, width); };
   const std::string size =
       fmt::format("rank {} of {}, [{}, {}] of {} bytes", rank, ranks, rows, width, sizeof(T));
   for (const Reduce reduce : reductions) {
@@ -103,7 +103,7 @@ void require_error(const std::function<void()>& work, const std::string& part) {
   require(text.find(part) != std::string::npos, "the error is '{}', expected one with '{}'", text, part);
 }
 
-void check_errors(Communicator& comm, bool device_copies) {
+void check_errors(Communicator& comm) {
   float f[8] = {};
   unsigned char bytes[8] = {};
   std::int32_t i[8] = {};
@@ -112,9 +112,8 @@ void check_errors(Communicator& comm, bool device_copies) {
   require_error([&] { comm.all_reduce(array_of(bytes, 8), Reduce::kSum); }, "bytes cannot be reduced");
   require_error([&] { comm.broadcast(array_of(f, 8), comm.size()); }, "but the ranks are 0 to");
   require_error([&] { comm.all_gather(array_of(f, 8), array_of(f, 7)); }, "rows at rank");
-  if (!device_copies)
-    require_error([&] { comm.all_reduce(array_of(f, 8, 1, true), Reduce::kSum); },
-                  "no copies from and to one");
+  require_error([&] { comm.all_reduce(array_of(f, 8, 1, true), Reduce::kSum); },
+                "MPI takes arrays of the host, this one is on a device");
   if (comm.size() == 1) return;
   const bool odd = comm.rank() == 1;
   const std::string same = "every rank has to make the same calls in the same order";
@@ -129,24 +128,21 @@ void check_errors(Communicator& comm, bool device_copies) {
 
 }  // namespace
 
-void check_collectives(MpiCommunicator& comm, bool device_copies) {
+void check_collectives(MpiCommunicator& comm) {
   const std::vector<Reduce> sum_and_max{Reduce::kSum, Reduce::kMax};
-  for (const bool device : {false, true}) {
-    if (device && !device_copies) continue;
-    // Within a slip, together, in one piece and in many (of 8 KiB in check_all).
-    for (const std::int64_t rows : {0, 1, 2, 7, 12, 100, 333, 5001}) {
-      check_size<float>(comm, rows, 3, device, sum_and_max);
-      check_size<double>(comm, rows, 3, device, sum_and_max);
-      check_size<std::int32_t>(comm, rows, 3, device, sum_and_max);
-      check_size<std::int64_t>(comm, rows, 3, device, sum_and_max);
-      check_size<unsigned char>(comm, rows, 3, device, {});
-    }
-    check_size<float>(comm, 3, 0, device, sum_and_max);
-    check_size<float>(comm, 3, 3001, device, sum_and_max);
+  // Within a slip, together, in one piece and in many (of 8 KiB in check_all).
+  for (const std::int64_t rows : {0, 1, 2, 7, 12, 100, 333, 5001}) {
+    check_size<float>(comm, rows, 3, sum_and_max);
+    check_size<double>(comm, rows, 3, sum_and_max);
+    check_size<std::int32_t>(comm, rows, 3, sum_and_max);
+    check_size<std::int64_t>(comm, rows, 3, sum_and_max);
+    check_size<unsigned char>(comm, rows, 3, {});
   }
+  check_size<float>(comm, 3, 0, sum_and_max);
+  check_size<float>(comm, 3, 3001, sum_and_max);
   for (const std::int64_t count : {4, 400, 30000}) check_log_sum_exp(comm, count);
   check_nan(comm);
-  check_errors(comm, device_copies);
+  check_errors(comm);
 }
 
 void check_all() {
@@ -161,21 +157,14 @@ void check_all() {
           "local rank {} of {} on one host", comm->local_rank(), comm->local_size());
   require(!comm->host(0).empty() && comm->host(0) == comm->host(comm->size() - 1), "hosts '{}' and '{}'",
           comm->host(0), comm->host(comm->size() - 1));
-  check_collectives(*comm, false);
+  check_collectives(*comm);
 
-  // Another beside it, with arrays on a device that is the host's memory.
+  // Another beside it.
   MpiOptions second_options;
   second_options.staging_bytes = std::size_t{1} << 20;
-  std::int64_t copied = 0;
-  second_options.copies.to_host =
-      second_options.copies.to_device = [&](void* to, const void* from, std::size_t bytes, void*) {
-        ++copied;
-        std::memcpy(to, from, bytes);
-      };
   const auto second = make_mpi_communicator(second_options);
-  check_collectives(*second, true);
-  require(copied > 0, "no copy from or to the device");
-  check_size<float>(*second, 1000003, 1, false, {Reduce::kSum});
+  check_collectives(*second);
+  check_size<float>(*second, 1000003, 1, {Reduce::kSum});
   comm->barrier();
 
   // One for another thread: sums of it while this thread has collectives of its own.

@@ -9,7 +9,7 @@
 namespace qcface::test {
 
 /// Every collective with every type and size, against the reduction in rank order. Throws Error for what is wrong.
-void check_collectives(MpiCommunicator& comm, bool device_copies);
+void check_collectives(MpiCommunicator& comm);
 /// All of it; also calls that differ and wrong arguments, and a second communicator beside the first.
 void check_all();
 

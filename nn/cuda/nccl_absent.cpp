@@ -1,8 +1,8 @@
-// Stands in for NCCL in builds without CUDA or without nccl.h.
+// Stands in for NCCL in builds without nccl.h, and where the device is emulated.
 #include "core/error.h"
-#include "nn/device_communicator.h"
+#include "nn/cuda/between_devices.h"
 
-namespace qcface::nn {
+namespace qcface::nn::cuda {
 
 std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator&, const NcclOptions&) {
   fail(
@@ -11,4 +11,4 @@ std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator&, const 
       "CUDA toolkit, libnccl-dev or nvidia-nccl-cu13 from PyPI has");
 }
 
-}  // namespace qcface::nn
+}  // namespace qcface::nn::cuda
