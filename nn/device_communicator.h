@@ -37,8 +37,8 @@ std::optional<std::pair<int, int>> ranks_on_one_gpu(std::span<const GpuId> gpus)
 /// log-sum-exp are gathered and reduced in the order of the ranks. Through the host everything has the other communicator's bits,
 /// but its collectives return when they are done, and cannot be recorded (enqueues()).
 ///
-/// Calls may go to several streams, from one thread: NCCL runs them in the order in which they were made, which is the same on
-/// every rank. Each stream has a workspace of its own, made with its first call that needs one; that call must not be recorded.
+/// Calls may go to several streams, from one thread, in the same order on every rank: NCCL runs those of one communicator one
+/// after the other. Each stream has a workspace of its own, made with its first call that needs one; that call must not be recorded.
 ///
 /// wait_until() asks NCCL and the other communicator for errors while work on the GPU is under way; the other communicator says who
 /// is missing after its own time. seconds() is empty with NCCL.

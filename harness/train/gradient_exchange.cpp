@@ -15,7 +15,7 @@ GradientExchange::GradientExchange(nn::Backend& backend, Communicator& communica
     why_not_ = "--no-overlap";
   } else if (!backend.on_host()) {
     // One that waits for its sums would keep the host from enqueuing the layers.
-    if (communicator.seconds()) {
+    if (!communicator.enqueues()) {
       why_not_ = "arrays of the device go over the host";
     } else {
       backend.communication_stream();
