@@ -177,7 +177,7 @@ void check_all() {
       sums.push_back(values_of<float>(comm->rank(), count));
     for (std::vector<float>& sum : sums)
       thread.start(array_of(sum.data(), static_cast<std::int64_t>(sum.size())));
-    for (const std::int64_t rows : {7, 333, 5001}) check_size<float>(*comm, rows, 3, false, {Reduce::kSum});
+    for (const std::int64_t rows : {7, 333, 5001}) check_size<float>(*comm, rows, 3, {Reduce::kSum});
     thread.finish();
     for (const std::vector<float>& sum : sums) {
       const std::vector<float> want =
