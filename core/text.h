@@ -18,7 +18,7 @@ std::string from_json_text(std::string_view text);
 /// " ... (N bytes)". A foreign file's names cannot move the cursor or fill the screen.
 std::string printable(std::string_view bytes, std::size_t limit = 4096);
 /// The limit for a name or row out of somebody's list, of which a message shows enough to find it.
-inline constexpr std::size_t kMostShown = 300;
+inline constexpr std::size_t kPrintedBytes = 300;
 
 /// A field of a CSV row as it stands in the file, quoted where RFC 4180 says so.
 std::string csv_field(const std::string& text);

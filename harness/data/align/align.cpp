@@ -89,13 +89,13 @@ std::vector<Task> find_pictures(const AlignOptions& o, AlignResult& result) {
     }
     if (static_cast<std::size_t>(index) < line_of.size()) {
       fail("{}: line {}: {} is the picture of line {} already", o.landmarks.string(), row.line,
-           printable(row.name, kMostShown), line_of[static_cast<std::size_t>(index)]);
+           printable(row.name, kPrintedBytes), line_of[static_cast<std::size_t>(index)]);
     }
     line_of.push_back(row.line);
     found.emplace_back(index, &row);
   }
   require(!found.empty(), "{}: none of the {} names leads to a picture in {}, for example {} (line {})",
-          o.landmarks.string(), rows.size(), o.data.string(), printable(rows[0].name, kMostShown),
+          o.landmarks.string(), rows.size(), o.data.string(), printable(rows[0].name, kPrintedBytes),
           rows[0].line);
   const std::vector<std::string> images = finder.take_images();
   const fs::path root = fs::absolute(o.data).lexically_normal();
@@ -105,13 +105,13 @@ std::vector<Task> find_pictures(const AlignOptions& o, AlignResult& result) {
     const std::string& picture = images[static_cast<std::size_t>(index)];
     const fs::path relative = fs::absolute(picture).lexically_normal().lexically_relative(root);
     require(!relative.empty() && *relative.begin() != "..", "{}: line {}: {} lies outside {}",
-            o.landmarks.string(), row->line, printable(row->name, kMostShown), o.data.string());
+            o.landmarks.string(), row->line, printable(row->name, kPrintedBytes), o.data.string());
     const std::string crop = fs::path(relative).replace_extension(o.png ? ".png" : ".jpg").string();
     const auto [other, is_new] = task_of.try_emplace(crop, tasks.size());
     if (!is_new) {
       fail("{}: line {}: the crops of {} and of {} (line {}) would have one name; rename one of the pictures",
-           o.landmarks.string(), row->line, printable(relative.string(), kMostShown),
-           printable(tasks[other->second].name, kMostShown), tasks[other->second].line);
+           o.landmarks.string(), row->line, printable(relative.string(), kPrintedBytes),
+           printable(tasks[other->second].name, kPrintedBytes), tasks[other->second].line);
     }
     tasks.push_back({picture, relative.string(), crop, row->line, row->points});
   }

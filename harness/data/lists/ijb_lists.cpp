@@ -73,10 +73,10 @@ void read_pictures(const IjbPlace& place, IjbLists& lists) {
         good && rest.empty(),
         "{}: line {}: expected a picture, x and y of 5 points and a score (12 fields, one blank between), "
         "found '{}'",
-        points_file.string(), points[i].number, printable(points[i].text, kMostShown));
+        points_file.string(), points[i].number, printable(points[i].text, kPrintedBytes));
     require(!name.starts_with('/') && name.find("../") == std::string_view::npos,
             "{}: line {}: {} lies outside loose_crop", points_file.string(), points[i].number,
-            printable(name, kMostShown));
+            printable(name, kPrintedBytes));
     FivePoints five;
     for (std::size_t p = 0; p < five.size(); ++p) five[p] = {values[2 * p], values[2 * p + 1]};
 
@@ -87,13 +87,13 @@ void read_pictures(const IjbPlace& place, IjbLists& lists) {
     require(template_id && media_id && rest.empty(),
             "{}: line {}: expected a picture, its template and its media (3 fields, one blank between), "
             "found '{}'",
-            media_file.string(), media[i].number, printable(media[i].text, kMostShown));
+            media_file.string(), media[i].number, printable(media[i].text, kPrintedBytes));
     require(
         name == second,
         "{}: line {} is of {}, but line {} of {} is of {}: row i of both files must be one picture; get both "
         "from one source",
-        media_file.string(), media[i].number, printable(second, kMostShown), points[i].number,
-        points_file.filename().string(), printable(name, kMostShown));
+        media_file.string(), media[i].number, printable(second, kPrintedBytes), points[i].number,
+        points_file.filename().string(), printable(name, kPrintedBytes));
     lists.files.emplace_back(name);
     lists.lines.push_back(points[i].number);
     lists.points.push_back(five);
@@ -122,7 +122,7 @@ IjbSubjects read_subjects(const fs::path& file, const TemplateIndex& index, IjbL
                subject = number<std::int64_t>(take(rest, ','));
     if (!template_id && rows.empty() && &line == text.lines().data()) continue;  // the heading
     require(template_id && subject, "{}: line {}: expected template,subject,... in whole numbers, found '{}'",
-            file.string(), line.number, printable(line.text, kMostShown));
+            file.string(), line.number, printable(line.text, kPrintedBytes));
     const std::int32_t place = index.find(*template_id);
     require(place >= 0, "{}: line {}: template {} is in no row of {}", file.string(), line.number,
             *template_id, meta_file(lists.place, "face_tid_mid.txt").filename().string());
@@ -247,8 +247,8 @@ void require_ijb_pictures(const IjbLists& lists, const PictureNames* names) {
   if (missing == 0) return;
   fail("{}: line {}: {} is not in {} ({} of {} pictures are missing)",
        meta_file(lists.place, "name_5pts_score.txt").string(), lists.lines[first],
-       printable(lists.files[first], kMostShown), names != nullptr ? names->what() : folder.string(), missing,
-       lists.files.size());
+       printable(lists.files[first], kPrintedBytes), names != nullptr ? names->what() : folder.string(),
+       missing, lists.files.size());
 }
 
 }  // namespace qcface::data

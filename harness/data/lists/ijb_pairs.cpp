@@ -79,9 +79,9 @@ class PieceReader {
     const auto a = take_number(at, end), b = a ? take_number(at, end) : a,
                label = b ? take_number(at, end) : b;
     if (!label || at != end) {
-      problem =
-          fmt::format("expected `template template label` in whole numbers, found '{}'",
-                      printable(std::string_view(begin, static_cast<std::size_t>(end - begin)), kMostShown));
+      problem = fmt::format(
+          "expected `template template label` in whole numbers, found '{}'",
+          printable(std::string_view(begin, static_cast<std::size_t>(end - begin)), kPrintedBytes));
       return false;
     }
     if (*label != 0 && *label != 1) {

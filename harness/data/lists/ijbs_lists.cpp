@@ -20,8 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostShown = 5;
-
 struct Kind {
   const char *name, *probes, *gallery;
   bool all_videos;  // of a person in one template
@@ -138,13 +136,13 @@ class Reader {
       const std::string file = (root_ / (*fields)[at]).string();
       if (picture_is_there(file, names_)) {
         add_crop(file);
-      } else if (++missing <= kMostShown) {
+      } else if (++missing <= kMostNamed) {
         examples += fmt::format("{}{} (line {})", missing > 1 ? ", " : "",
-                                printable((*fields)[at], kMostShown), line.number);
+                                printable((*fields)[at], kPrintedBytes), line.number);
       }
     }
     require(missing == 0, "{}: {} pictures are not there: {}{}", list.string(), missing, examples,
-            missing > kMostShown ? ", ..." : "");
+            missing > kMostNamed ? ", ..." : "");
   }
 
   // A frame belongs to its video, a still to itself; other pictures to nothing.
@@ -186,15 +184,15 @@ class Reader {
       const std::string media = media_of(file);
       const auto [first, added] = line_of.emplace(media, row.line);
       require(added, "{}: line {}: the file of line {} again: {}", list.string(), row.line, first->second,
-              printable(file, kMostShown));
+              printable(file, kPrintedBytes));
       const auto people = people_.find(media);
       require(people != people_.end(), "{}: line {}: {} is not in cs6_metadata.csv, which says whom it shows",
-              list.string(), row.line, printable(file, kMostShown));
+              list.string(), row.line, printable(file, kPrintedBytes));
       for (const std::string& person : people->second) {
         const auto [known, fresh] = of_person.emplace(person, probes.size());
         if (fresh || !kind.all_videos) {
-          probes.push_back({fmt::format("person {}, {}", printable(person, kMostShown),
-                                        kind.all_videos ? "all videos" : printable(file, kMostShown)),
+          probes.push_back({fmt::format("person {}, {}", printable(person, kPrintedBytes),
+                                        kind.all_videos ? "all videos" : printable(file, kPrintedBytes)),
                             number_of(person),
                             {}});
         }
@@ -212,11 +210,11 @@ class Reader {
       const std::string &person = row.fields[1], media = media_of(row.fields[2]);
       const auto [first, added] = line_of.emplace(person + "/" + media, row.line);
       require(added, "{}: line {}: person and file of line {} again: {}, {}", list.string(), row.line,
-              first->second, printable(person, kMostShown), printable(row.fields[2], kMostShown));
+              first->second, printable(person, kPrintedBytes), printable(row.fields[2], kPrintedBytes));
       const auto [known, fresh] = of_person.emplace(person, gallery.size());
       if (fresh)
         gallery.push_back(
-            {fmt::format("person {}, {}", printable(person, kMostShown), list.filename().string()),
+            {fmt::format("person {}, {}", printable(person, kPrintedBytes), list.filename().string()),
              number_of(person),
              {}});
       add_pictures(gallery[known->second], person, media);

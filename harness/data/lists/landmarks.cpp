@@ -91,12 +91,12 @@ std::vector<Landmarks> read_landmarks(const fs::path& list) {
     for (std::size_t i = 1; i < fields.size(); ++i) {
       const std::optional<double> value = number(fields[i]);
       require(value && std::abs(*value) <= kLargest, "{}: line {}: '{}' is no number from -1e6 to 1e6",
-              list.string(), line.number, printable(fields[i], kMostShown));
+              list.string(), line.number, printable(fields[i], kPrintedBytes));
       numbers.push_back(*value);
     }
     const auto [known, is_new] = line_of.try_emplace(fields[0], line.number);
     require(is_new, "{}: line {}: {} has a row already, line {}", list.string(), line.number,
-            printable(fields[0], kMostShown), known->second);
+            printable(fields[0], kPrintedBytes), known->second);
     rows.push_back({std::move(fields[0]), line.number, five_of(numbers)});
   }
   require(!rows.empty(), "{}: no landmarks in this list", list.string());

@@ -11,6 +11,8 @@
 
 namespace qcface::data {
 
+inline constexpr std::size_t kMostNamed = 5;  // things of one kind that a message names
+
 struct ListLine {
   std::size_t number = 0;  // 1-based
   std::string_view text;   // without line end and blanks around it

@@ -30,7 +30,7 @@ std::size_t rows_of(const mat::Variable& variable) {
   const std::size_t rows = head.elements();
   require(head.dims.size() == 2 && (head.dims[0] == 1 || head.dims[1] == 1) && rows >= 1 && rows <= kMostRows,
           "{}: {} is {}, expected one column of 1 to {} rows", variable.place.at(head.at),
-          printable(head.name, kMostShown), fmt::join(head.dims, " x "), kMostRows);
+          printable(head.name, kPrintedBytes), fmt::join(head.dims, " x "), kMostRows);
   return rows;
 }
 
@@ -39,7 +39,7 @@ void check_names(const mat::Variable& variable) {
   const std::size_t rows = rows_of(variable);
   require(variable.head.matrix_class == mat::kCell,
           "{}: {} is an array of class {}, expected a cell array of names",
-          variable.place.at(variable.head.at), printable(variable.head.name, kMostShown),
+          variable.place.at(variable.head.at), printable(variable.head.name, kPrintedBytes),
           mat::name_of_class(variable.head.matrix_class));
   mat::Elements cells(variable.place, variable.matrix.data, variable.matrix.data_at);
   mat::read_head(variable.place, variable.matrix, cells);
@@ -79,7 +79,7 @@ void check_ids(const mat::Variable& variable) {
   const mat::Matrix& head = variable.head;
   require(head.matrix_class >= mat::kFirstNumber && head.matrix_class <= mat::kLastNumber && !head.complex,
           "{}: {} is {} of class {}, expected real numbers", variable.place.at(head.at),
-          printable(head.name, kMostShown), head.complex ? "complex" : "an array",
+          printable(head.name, kPrintedBytes), head.complex ? "complex" : "an array",
           mat::name_of_class(head.matrix_class));
   mat::Elements rest(variable.place, variable.matrix.data, variable.matrix.data_at);
   mat::read_head(variable.place, variable.matrix, rest);
@@ -97,9 +97,8 @@ const mat::Variable& variable_of(const std::vector<mat::Variable>& variables, co
   std::string others;
   for (const mat::Variable& variable : variables) {
     if (variable.head.name == name) return variable;
-    constexpr std::size_t kMostShown = 300;
-    if (others.size() < kMostShown)
-      others += (others.empty() ? "" : ", ") + printable(variable.head.name, kMostShown);
+    if (others.size() < kPrintedBytes)
+      others += (others.empty() ? "" : ", ") + printable(variable.head.name, kPrintedBytes);
   }
   fail("{}: holds no variable {}; it holds {}", path, name, others.empty() ? "none" : others);
 }
@@ -218,7 +217,7 @@ std::unique_ptr<matvar_t, MatRelease> read_checked(mat_t* file, const std::strin
   std::unique_ptr<matvar_t, MatRelease> variable(Mat_VarRead(file, name.c_str()));
   require(variable && variable->rank == 2 && variable->data != nullptr && !variable->isComplex &&
               variable->dims[0] * variable->dims[1] == rows,
-          "libmatio cannot read {}", printable(name, kMostShown));
+          "libmatio cannot read {}", printable(name, kPrintedBytes));
   return variable;
 }
 

@@ -34,7 +34,8 @@ bool PictureFinder::is_picture_file(const fs::path& path) {
   if (::stat(path.c_str(), &status) != 0) return false;
   if (S_ISREG(status.st_mode)) return true;
   if (!S_ISDIR(status.st_mode))
-    special_ = fmt::format(" ({} is {})", printable(path.string(), kMostShown), kind_of_file(status.st_mode));
+    special_ =
+        fmt::format(" ({} is {})", printable(path.string(), kPrintedBytes), kind_of_file(status.st_mode));
   return false;
 }
 
@@ -115,7 +116,7 @@ int PictureFinder::add(const std::string& name, const std::optional<std::string>
     index = known->second;
   } else {
     missing_.push_back(
-        {line, fmt::format("there is no picture {}{}", printable(wanted, kMostShown), special_)});
+        {line, fmt::format("there is no picture {}{}", printable(wanted, kPrintedBytes), special_)});
   }
   index_of_name_.emplace(name, index);
   return index;

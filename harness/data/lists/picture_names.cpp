@@ -46,7 +46,7 @@ PictureNames::PictureNames(std::vector<std::string> names, std::string what)
     require(!plain.empty(), "{}: name {} is empty", what_, row + 1);
     const auto [it, added] = row_of_.emplace(plain, row);
     require(added, "{}: name {} is name {} again: {}", what_, row + 1, it->second + 1,
-            printable(names_[row], kMostShown));
+            printable(names_[row], kPrintedBytes));
     const auto [last, first] = row_of_last_.emplace(plain.substr(plain.rfind('/') + 1), row);
     if (!first) last->second = names_.size();
   }

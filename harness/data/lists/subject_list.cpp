@@ -18,8 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostShown = 5;
-
 std::vector<std::string> subject_fields(const fs::path& list, const ListLine& line) {
   for (const Separator separator :
        {Separator::kTab, Separator::kComma, Separator::kBlanks, Separator::kBlanksOrComma}) {
@@ -33,7 +31,7 @@ std::vector<std::string> subject_fields(const fs::path& list, const ListLine& li
   fail(
       "{}: line {}: expected `path subject` or `path index subject`, found {}; names with blanks need tabs, "
       "commas or double quotes",
-      list.string(), line.number, printable(line.text, kMostShown));
+      list.string(), line.number, printable(line.text, kPrintedBytes));
 }
 
 SubjectList from_folder(const fs::path& folder, SubjectNumbers& numbers) {
@@ -70,12 +68,12 @@ SubjectList read_subjects(const fs::path& place, const fs::path& root, SubjectNu
     std::replace(name.begin(), name.end(), '\\', '/');
     const auto [first, added] = line_of.emplace(name, line.number);
     require(added, "{}: line {}: the picture of line {} again: {}", place.string(), line.number,
-            first->second, printable(name, kMostShown));
+            first->second, printable(name, kPrintedBytes));
     std::string file = (root / name).string();
     if (!picture_is_there(file, options.names)) {
-      if (++list.left_out <= kMostShown)
-        missing += fmt::format("{}{} (line {})", list.left_out > 1 ? ", " : "", printable(name, kMostShown),
-                               line.number);
+      if (++list.left_out <= kMostNamed)
+        missing += fmt::format("{}{} (line {})", list.left_out > 1 ? ", " : "",
+                               printable(name, kPrintedBytes), line.number);
       continue;
     }
     list.files.push_back(std::move(file));
@@ -89,7 +87,7 @@ SubjectList read_subjects(const fs::path& place, const fs::path& root, SubjectNu
           list.left_out, rows,
           options.names != nullptr ? "among the names of " + options.names->what()
                                    : "below " + (root.empty() ? std::string(".") : root.string()),
-          missing, list.left_out > kMostShown ? ", ..." : "");
+          missing, list.left_out > kMostNamed ? ", ..." : "");
   require(!list.files.empty(), "{}: none of its {} pictures is there", place.string(), rows);
   return list;
 }

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "harness/data/lists/list_text.h"
 #include "harness/data/lists/mat_file.h"
 #include "harness/data/lists/picture_list.h"
 
@@ -21,7 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char *kProbe = "Probe", *kMatched = "Gallery_Match", *kDistractors = "Gallery_Distractor";
-constexpr std::size_t kMostShown = 5;  // names in a message
 
 struct Published {
   const char* what;
@@ -145,7 +145,7 @@ class Reader {
       const bool aligned = ("/" + name).find("/" + aligned_name_ + "/") != std::string::npos;
       require(aligned != (("/" + first->second).find("/" + aligned_name_ + "/") != std::string::npos),
               "{}: {} and {} are twins of one picture, expected one of them", names_->what(),
-              printable(first->second, kMostShown), printable(name, kMostShown));
+              printable(first->second, kPrintedBytes), printable(name, kPrintedBytes));
       if (aligned) first->second = name;
     }
     return named;
@@ -162,7 +162,7 @@ class Reader {
               pairs.ids[row]);
       const auto [first, added] = row_of.emplace(stem_of(entries.back().file), row);
       require(added, "{}: row {} is row {} again: {}", mat.string(), row + 1, first->second + 1,
-              printable(pairs.names[row], kMostShown));
+              printable(pairs.names[row], kPrintedBytes));
     }
     std::size_t known = 0;
     const Entry* extra = nullptr;
@@ -174,7 +174,7 @@ class Reader {
     }
     if (extra != nullptr)
       warn("{}: {} of {} pictures of its set are not in it and are left out, for example {}", mat.string(),
-           folder.size() - known, folder.size(), printable(extra->file, kMostShown));
+           folder.size() - known, folder.size(), printable(extra->file, kPrintedBytes));
     if (!folder.empty() && known < entries.size())
       warn("{}: {} of its {} pictures are not in the folder of the originals", mat.string(),
            entries.size() - known, entries.size());
@@ -201,14 +201,15 @@ class Reader {
           "{}: the MAT-files group {} of {} pictures otherwise than the numbers of their names do, for "
           "example {}; the "
           "MAT-files count",
-          tests_.string(), differing, probes.size() + matched.size(), printable(example->file, kMostShown));
+          tests_.string(), differing, probes.size() + matched.size(),
+          printable(example->file, kPrintedBytes));
   }
 
   void number_by_name(std::vector<Entry>& entries) const {
     for (Entry& entry : entries) {
       const auto number = number_of(entry.file);
       require(number.has_value(), "{}: {}: expected a number and _ in front of the name: whose picture it is",
-              tests_.string(), printable(entry.file, kMostShown));
+              tests_.string(), printable(entry.file, kPrintedBytes));
       entry.subject = *number;
     }
   }
@@ -224,7 +225,7 @@ class Reader {
         if (!has_picture_suffix(file) || file[0] == '.') continue;
         const auto [first, added] = twins.emplace(stem_of(file), entry.path().string());
         require(added, "{}: {} and {} are twins of one picture, expected one of them", folder.string(),
-                printable(file_of(first->second), kMostShown), printable(file, kMostShown));
+                printable(file_of(first->second), kPrintedBytes), printable(file, kPrintedBytes));
       }
     }
     std::size_t missing = 0;
@@ -235,8 +236,8 @@ class Reader {
       // Names without folders are found by the name alone.
       std::string path = twin != twins.end() ? twin->second : (folder / (stem + ".jpg")).string();
       if (twin == twins.end() && (names_ == nullptr || !names_->find(path))) {
-        if (++missing <= kMostShown)
-          examples += (examples.empty() ? "" : ", ") + printable(entry.file, kMostShown);
+        if (++missing <= kMostNamed)
+          examples += (examples.empty() ? "" : ", ") + printable(entry.file, kPrintedBytes);
         continue;
       }
       lists_.files.push_back(std::move(path));
@@ -245,7 +246,7 @@ class Reader {
     require(missing == 0, "{}: {} of {} pictures of {} have no aligned twin {}: {}{}; align them all",
             folder.string(), missing, entries.size(), set,
             names_ != nullptr ? "among the names of " + names_->what() : "there", examples,
-            missing > kMostShown ? ", ..." : "");
+            missing > kMostNamed ? ", ..." : "");
   }
 
   void count(std::size_t probes, std::size_t matched) {
