@@ -90,7 +90,10 @@ std::map<std::string, std::string> tensor_bytes(const fs::path& file) {
 fs::path newest_checkpoint(const fs::path& run) {
   fs::path newest;
   for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {
-    if (entry.path().filename().string().starts_with("step-")) newest = std::max(newest, entry.path());
+    // One that was being written when its run was killed ends with .tmp.
+    const fs::path name = entry.path().filename();
+    if (name.string().starts_with("step-") && name.extension() == ".safetensors")
+      newest = std::max(newest, entry.path());
   }
   return newest;
 }
