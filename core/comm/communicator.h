@@ -83,8 +83,7 @@ class Communicator {
   void broadcast(const Array& values, int root, void* stream = nullptr);
   /// Returns when every rank has called it.
   virtual void barrier() = 0;
-  /// Throws the Error of a rank that was stopped by one, without waiting for anybody. To be called once a step, where only
-  /// collectives on a stream would otherwise be seen to hang.
+  /// Throws the Error of a rank that was stopped by one, without waiting for anybody; wait_until() calls it.
   virtual void poll() = 0;
   /// Returns when done() says so, which is asked again and again: for work on a device that waits for other ranks' there. Polls
   /// meanwhile, and throws as a collective does where a rank is lost, or where it takes longer than one may. All ranks call it

@@ -1,5 +1,5 @@
-// The doors of this device (nn/backend.h, nn/device_communicator.h, nn/scoring/scorer.h); cuda_absent.cpp has those of a build without CUDA. One file, so
-// that a program which links the emulated library takes all of them from there.
+// The doors of this device (nn/backend.h, nn/device_communicator.h, nn/scoring/scorer.h); cuda_absent.cpp has those of a build
+// without CUDA. One file, so that a program which links the emulated library takes all of them from there.
 #include <vector>
 
 #include "core/log.h"

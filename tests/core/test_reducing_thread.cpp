@@ -16,36 +16,15 @@
 #include "tests/support/catch.h"
 #include "tests/support/collective_values.h"
 #include "tests/support/no_threads.h"
+#include "tests/support/rank_errors.h"
 #include "tests/support/thread_ranks.h"
 
 using namespace qcface;
 
 namespace {
 
-/// The text of the Error that each rank's work ends with, or "". Ranks that wait for ever fail the test.
 std::vector<std::string> outcome(int ranks, const std::function<void(Communicator&)>& work) {
-  const auto texts = std::make_shared<std::vector<std::string>>(static_cast<std::size_t>(ranks));
-  auto task = std::make_shared<std::packaged_task<void()>>([texts, ranks, work] {
-    try {
-      run_ranks(ranks, [&](Communicator& comm) {
-        try {
-          work(comm);
-        } catch (const std::exception& error) {
-          (*texts)[static_cast<std::size_t>(comm.rank())] = error.what();
-          throw;
-        }
-      });
-    } catch (const std::exception&) {  // one of the texts
-    }
-  });
-  std::future<void> done = task->get_future();
-  std::thread thread([task] { (*task)(); });
-  if (done.wait_for(std::chrono::seconds(20)) != std::future_status::ready) {
-    thread.detach();
-    FAIL("still waiting after twenty seconds");
-  }
-  thread.join();
-  return *texts;
+  return test::errors_of_ranks(ranks, work, std::chrono::seconds(20));
 }
 
 std::unique_ptr<ReducingThread> beside(Communicator& comm) {

@@ -15,6 +15,7 @@
 #include "tests/nn/reference_network.h"
 #include "tests/nn/test_backend.h"
 #include "tests/support/device_buffer.h"
+#include "tests/support/distance.h"
 #include "tests/support/hash_generator.h"
 
 using namespace qcface;
@@ -38,18 +39,6 @@ std::vector<float> pictures(int n = kBatch) {
   return test::tensor(41, 1, static_cast<std::size_t>(n) * 3 * kSize * kSize, 0, 1);
 }
 std::vector<float> copy(std::span<const float> v) { return {v.begin(), v.end()}; }
-
-double relative_error(std::span<const float> ours, std::span<const float> reference) {
-  REQUIRE(ours.size() == reference.size());
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < ours.size(); ++i) {
-    const double d = static_cast<double>(ours[i]) - static_cast<double>(reference[i]);
-    difference += d * d;
-    size += static_cast<double>(reference[i]) * static_cast<double>(reference[i]);
-  }
-  REQUIRE(size > 0);
-  return std::sqrt(difference / size);
-}
 
 struct StepResult {
   std::vector<float> output, buffers, d_images;
@@ -90,7 +79,7 @@ double gradient_error(const StepResult& ours, const StepResult& reference) {
     a.insert(a.end(), mine.begin(), mine.end());
     b.insert(b.end(), values.begin(), values.end());
   }
-  return relative_error(a, b);
+  return test::distance(a, b);
 }
 
 #define QCFACE_CUDA(name, ...)                                                            \
@@ -104,9 +93,9 @@ TEST_CASE("cuda: a training step agrees with the CPU backend's, dropout included
   const auto cpu = make_cpu_backend(1);
   for (const double dropout : {0.0, 0.4}) {
     const StepResult ours = one_step(*backend, dropout), reference = one_step(*cpu, dropout);
-    REQUIRE(relative_error(ours.output, reference.output) <= 1e-5);
-    REQUIRE(relative_error(ours.buffers, reference.buffers) <= 1e-5);
-    REQUIRE(relative_error(ours.d_images, reference.d_images) <= 1e-4);
+    REQUIRE(test::distance(ours.output, reference.output) <= 1e-5);
+    REQUIRE(test::distance(ours.buffers, reference.buffers) <= 1e-5);
+    REQUIRE(test::distance(ours.d_images, reference.d_images) <= 1e-4);
     REQUIRE(gradient_error(ours, reference) <= 1e-4);
   }
 }
@@ -118,13 +107,13 @@ TEST_CASE("cuda: 16-bit precisions stay within their rounding of fp32") {
     QCFACE_CUDA(backend, 0, precision);
     const double unit = precision == Precision::kBf16 ? 0x1p-9 : 0x1p-12;
     const StepResult linear = one_step(*backend, 0, true), ours = one_step(*backend);
-    const double output = relative_error(ours.output, kinked.output),
+    const double output = test::distance(ours.output, kinked.output),
                  linear_gradient = gradient_error(linear, smooth), gradient = gradient_error(ours, kinked);
     std::printf("%s: output %.1e, gradients %.1e (%.1e with kinks), unit roundoff %.1e\n",
                 backend->name().c_str(), output, linear_gradient, gradient, unit);
     REQUIRE(output > 0);
     REQUIRE(output <= 16 * unit);
-    REQUIRE(relative_error(ours.buffers, kinked.buffers) <= 4 * unit);
+    REQUIRE(test::distance(ours.buffers, kinked.buffers) <= 4 * unit);
     REQUIRE(linear_gradient <= 40 * unit);
     // PReLU inputs near 0 fall on the other side: as many as the error is wide, each moving its part by a fixed amount.
     REQUIRE(gradient <= 5 * std::sqrt(unit));
@@ -162,8 +151,8 @@ TEST_CASE("cuda: 16-bit outputs are no worse than layer by layer rounding") {
     const std::vector<double> truth = exact.forward(wide), rounded = naive.forward(wide);
     const std::vector<float> fp32_truth(truth.begin(), truth.end()),
         naive_output(rounded.begin(), rounded.end());
-    const double ours = relative_error(network.forward_train(images, kBatch), fp32_truth),
-                 theirs = relative_error(naive_output, fp32_truth);
+    const double ours = test::distance(network.forward_train(images, kBatch), fp32_truth),
+                 theirs = test::distance(naive_output, fp32_truth);
     INFO(backend->name() << ": " << ours << ", rounding after every node " << theirs);
     REQUIRE(theirs > 0);
     REQUIRE(ours <= 1.5 * theirs);
@@ -244,7 +233,7 @@ TEST_CASE("cuda: the device path gives the bits of the host path") {
     std::vector<float> scaled = test::read(store, store.gradients());
     for (float& g : scaled) g /= 4;
     if (precision == Precision::kFp32) REQUIRE(scaled == gradients);
-    REQUIRE(relative_error(scaled, gradients) <= 1e-2);
+    REQUIRE(test::distance(scaled, gradients) <= 1e-2);
     REQUIRE_THROWS_AS(network.backward_device(device_d.data()), Error);  // one backward a forward
     cuda.synchronize();
   }

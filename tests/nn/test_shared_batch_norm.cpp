@@ -8,6 +8,7 @@
 #include "nn/backbones/iresnet.h"
 #include "nn/device_communicator.h"
 #include "tests/nn/test_backend.h"
+#include "tests/support/distance.h"
 #include "tests/support/hash_generator.h"
 #include "tests/support/thread_ranks.h"
 
@@ -93,18 +94,6 @@ Step together(const std::vector<Step>& steps) {
   return all;
 }
 
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
-  REQUIRE(a.size() == b.size());
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
-    difference += d * d;
-    size += static_cast<double>(b[i]) * static_cast<double>(b[i]);
-  }
-  REQUIRE(size > 0);
-  return std::sqrt(difference / size);
-}
-
 /// unit: half a unit in the last place of 1 of what values are kept in.
 void check_ranks(const MakeBackend& make, double unit) {
   for (const bool linear : {true, false}) {  // without kinks, and with slopes
@@ -112,9 +101,10 @@ void check_ranks(const MakeBackend& make, double unit) {
     for (const int ranks : {2, 3}) {  // 3 and 4 rows; 2, 2 and 3
       const std::vector<Step> steps = steps_of(ranks, make, true, linear);
       const Step all = together(steps);
-      const double output = distance(all.output, one.output), d_images = distance(all.d_images, one.d_images),
-                   gradients = distance(all.gradients, one.gradients),
-                   statistics = distance(all.statistics, one.statistics);
+      const double output = test::distance(all.output, one.output),
+                   d_images = test::distance(all.d_images, one.d_images),
+                   gradients = test::distance(all.gradients, one.gradients),
+                   statistics = test::distance(all.statistics, one.statistics);
       INFO(ranks << " ranks" << (linear ? ", linear" : "") << ": output " << output << ", statistics "
                  << statistics << ", gradients " << gradients << ", of images " << d_images);
       CHECK(output <= 16 * unit);
@@ -133,8 +123,8 @@ void check_ranks(const MakeBackend& make, double unit) {
         REQUIRE(again[r].statistics == steps[r].statistics);
       }
       const Step apart = together(steps_of(ranks, make, false, linear));
-      REQUIRE(distance(apart.output, one.output) > 0.1);
-      REQUIRE(distance(apart.gradients, one.gradients) > 0.1);
+      REQUIRE(test::distance(apart.output, one.output) > 0.1);
+      REQUIRE(test::distance(apart.gradients, one.gradients) > 0.1);
     }
   }
 }

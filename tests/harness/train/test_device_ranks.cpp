@@ -1,22 +1,19 @@
 // Training on several ranks that use one device, emulated or a GPU; the ranks are threads of this process, and arrays of the
 // device go through the host. Against one rank, on the same batches.
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "core/atomic_file.h"
-#include "core/error.h"
-#include "core/random.h"
 #include "harness/train/engine.h"
-#include "harness/train/setup.h"
-#include "harness/train/trainer.h"
 #include "nn/backbones/iresnet.h"
 #include "nn/device_communicator.h"
+#include "tests/harness/train/rank_steps.h"
 #include "tests/harness/train/train_support.h"
 #include "tests/support/catch.h"
+#include "tests/support/distance.h"
 #include "tests/support/thread_ranks.h"
 
 using namespace qcface;
@@ -59,8 +56,7 @@ Result train_rank(Communicator& host, qcf_head_kind kind, nn::Precision precisio
   options.accumulate = parts;
   options.sync_bn = sync_bn;
   Engine engine(nn::make_cuda_backend({0, precision, false}), tiny(), options, communicator);
-  nn::ParameterStore& store = engine.network().parameters();
-  store.initialise(3);
+  engine.network().parameters().initialise(3);
   engine.head().initialise(3);
   Result result;
   const auto add = [&](const std::optional<FinishedStep>& done) {
@@ -71,60 +67,24 @@ Result train_rank(Communicator& host, qcf_head_kind kind, nn::Precision precisio
   };
   for (std::int64_t k = 0; k < kSteps; ++k) {
     const std::int64_t n = k + 1 == kSteps ? kBatch - 1 : kBatch;
-    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(n * kSide * kSide * 3));
-    RandomStream random(7, RandomPurpose::kTest, static_cast<std::uint32_t>(k), 0);
-    for (std::uint8_t& pixel : pixels) pixel = static_cast<std::uint8_t>(random.integer(0, 255));
-    std::vector<std::int64_t> labels;
-    for (std::int64_t i = 0; i < n; ++i) labels.push_back((k * 5 + i * 3) % kClasses);
-    const Share own = share_of(n, communicator.rank(), communicator.size());
-    data::Batch batch;
-    batch.index = k;
-    batch.global_size = n;
-    batch.first_row = own.first;
-    batch.size = own.count;
-    batch.pixels = pixels.data() + own.first * kSide * kSide * 3;
-    batch.labels =
-        std::span(labels).subspan(static_cast<std::size_t>(own.first), static_cast<std::size_t>(own.count));
-    add(engine.step(batch, {0, k, n, 0.002, 0}));
+    const test::RankBatch pictures(k, n, kSide, kClasses, communicator);
+    add(engine.step(pictures.batch, {0, k, n, 0.002, 0}));
   }
   while (add(engine.finish())) {
   }
-  for (const nn::TensorSpec& spec : store.tensors()) {
-    const std::vector<float> values = store.values(spec.name);
-    result.backbone.insert(result.backbone.end(), values.begin(), values.end());
-  }
-  result.classes.resize(static_cast<std::size_t>(engine.head().own_classes().count * kWidth));
-  engine.head().copy_out(nn::TensorRole::kValue, 0, result.classes);
-  for (const nn::Head::State& state : engine.head().state())
-    result.state.insert(result.state.end(), state.values.begin(), state.values.end());
+  result.backbone = test::backbone_values(engine.network().parameters());
+  result.classes = test::class_values(engine.head());
+  result.state = test::state_values(engine.head());
   return result;
-}
-
-/// One rank is a process alone.
-void on_ranks(int ranks, const std::function<void(Communicator&)>& work) {
-  if (ranks > 1) return run_ranks(ranks, work);
-  const auto alone = make_single_communicator();
-  work(*alone);
 }
 
 template <class... Options>
 std::vector<Result> train_ranks(int ranks, Options... options) {
   std::vector<Result> all(static_cast<std::size_t>(ranks));
-  on_ranks(ranks, [&](Communicator& communicator) {
+  test::on_ranks(ranks, [&](Communicator& communicator) {
     all[static_cast<std::size_t>(communicator.rank())] = train_rank(communicator, options...);
   });
   return all;
-}
-
-template <class T>
-double distance(const std::vector<T>& a, const std::vector<T>& b) {
-  REQUIRE(a.size() == b.size());
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-    size += std::pow(static_cast<double>(b[i]), 2);
-  }
-  return size == 0 ? difference : std::sqrt(difference / size);
 }
 
 std::vector<float> classes_of(const std::vector<Result>& ranks) {
@@ -133,7 +93,6 @@ std::vector<float> classes_of(const std::vector<Result>& ranks) {
   return all;
 }
 
-/// What the command line does on every rank.
 void run_on_ranks(int ranks, const std::filesystem::path& run) {
   const std::vector<std::string> arguments{"--arch",
                                            "mini",
@@ -167,16 +126,7 @@ void run_on_ranks(int ranks, const std::filesystem::path& run) {
                                            "1",
                                            "--pth-save-fold",
                                            run.string()};
-  on_ranks(ranks, [&](Communicator& communicator) {
-    CLI::App app;
-    OptionTable table(app);
-    TrainOptions options;
-    add_train_options(table, options);
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-    app.parse(reversed);
-    const auto settled = settle_run(table, options, communicator);
-    run_training(options, run_configuration(table), settled.resume, communicator);
-  });
+  test::train_on_ranks(ranks, arguments);
 }
 
 }  // namespace
@@ -196,11 +146,12 @@ TEST_CASE("device ranks: with shared batch norm any number of ranks trains what 
         REQUIRE(rank.state == all[0].state);
       }
       REQUIRE(all[0].loss.size() == kSteps);
-      CHECK(distance(all[0].loss, one.loss) <= 1e-4);
-      CHECK(distance(all[0].lengths, one.lengths) <= 1e-4);
-      CHECK(distance(all[0].state, one.state) <= 1e-4);
-      CHECK(distance(all[0].backbone, one.backbone) <= 1e-4);
-      CHECK(distance(classes_of(all), one.classes) <= 1e-4);
+      CHECK(test::distance(all[0].loss, one.loss) <= 1e-4);
+      CHECK(test::distance(all[0].lengths, one.lengths) <= 1e-4);
+      REQUIRE(all[0].state.size() == one.state.size());
+      if (!one.state.empty()) CHECK(test::distance(all[0].state, one.state) <= 1e-4);
+      CHECK(test::distance(all[0].backbone, one.backbone) <= 1e-4);
+      CHECK(test::distance(classes_of(all), one.classes) <= 1e-4);
     }
   }
 }
@@ -214,7 +165,7 @@ TEST_CASE("device ranks: 16-bit precisions, parts of a batch, and the same bits 
       const std::vector<Result> all = train_ranks(2, QCF_HEAD_QCFACE, precision, sync_bn, 1),
                                 again = train_ranks(2, QCF_HEAD_QCFACE, precision, sync_bn, 1);
       const double unit = precision == nn::Precision::kBf16 ? 0x1p-9 : 0x1p-12,
-                   found = distance(all[0].lengths, one.lengths);
+                   found = test::distance(all[0].lengths, one.lengths);
       INFO("lengths " << found);
       if (sync_bn) CHECK(found <= 16 * unit);
       if (!sync_bn) CHECK(found > 0.1);
@@ -247,7 +198,7 @@ TEST_CASE("device ranks: a run on two ranks that share a GPU says so, and trains
   };
   const std::vector<double> one = losses("one"), two = losses("two");
   REQUIRE(two.size() == 2);
-  CHECK(distance(two, one) <= 1e-4);
+  CHECK(test::distance(two, one) <= 1e-4);
   REQUIRE_THAT(read_file(folder / "two" / "log.txt"), test::contains(warning));
   // The host takes part in these collectives, so it knows their time.
   REQUIRE(test::step_records(folder / "two").front().at("communication") > 0.0);

@@ -14,7 +14,9 @@
 #include "kernels/device/runtime.h"
 #include "nn/backbones/iresnet.h"
 #include "tests/harness/train/plain_graph.h"
+#include "tests/harness/train/rank_steps.h"
 #include "tests/support/catch.h"
+#include "tests/support/distance.h"
 
 using namespace qcface;
 using namespace qcface::train;
@@ -117,15 +119,6 @@ void run_steps(Engine& engine, Curve& curve, std::int64_t first, std::int64_t la
   REQUIRE(engine.pending() == 0);
 }
 
-std::vector<float> backbone_weights(const nn::ParameterStore& store) {
-  std::vector<float> all;
-  for (const nn::TensorSpec& spec : store.tensors()) {
-    const std::vector<float> v = store.values(spec.name);
-    all.insert(all.end(), v.begin(), v.end());
-  }
-  return all;
-}
-
 /// Class weights, then the head's state.
 std::vector<float> head_values(const nn::Head& head) {
   std::vector<float> values(static_cast<std::size_t>(head.classes() * head.width()));
@@ -138,20 +131,9 @@ std::vector<float> head_values(const nn::Head& head) {
 Curve train_curve(std::unique_ptr<Engine> engine, std::int64_t steps = 7) {
   Curve curve;
   run_steps(*engine, curve, 0, steps);
-  curve.weights = backbone_weights(engine->network().parameters());
+  curve.weights = test::backbone_values(engine->network().parameters());
   curve.class_weights = head_values(engine->head());
   return curve;
-}
-
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
-  REQUIRE(a.size() == b.size());
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
-    difference += d * d;
-    size += static_cast<double>(b[i]) * static_cast<double>(b[i]);
-  }
-  return std::sqrt(difference / size);
 }
 
 }  // namespace
@@ -164,8 +146,8 @@ TEST_CASE("engines: the CUDA engine follows the CPU engine's curve") {
     INFO(head);
     REQUIRE(cpu.loss.size() == 7);
     const Curve cpu1 = train_curve(cpu_engine(options), 1), cuda1 = train_curve(cuda_engine(options), 1);
-    REQUIRE(distance(cuda1.weights, cpu1.weights) <= 1e-5);
-    REQUIRE(distance(cuda1.class_weights, cpu1.class_weights) <= 1e-5);
+    REQUIRE(test::distance(cuda1.weights, cpu1.weights) <= 1e-5);
+    REQUIRE(test::distance(cuda1.class_weights, cpu1.class_weights) <= 1e-5);
     REQUIRE(cuda.batches == cpu.batches);
     REQUIRE(cpu.loss.back() < cpu.loss.front() - 0.1);  // it learns something
     for (std::size_t k = 0; k < cpu.loss.size(); ++k) {
@@ -176,8 +158,8 @@ TEST_CASE("engines: the CUDA engine follows the CPU engine's curve") {
       REQUIRE(std::fabs(cuda.length[k] - cpu.length[k]) <= allowed * cpu.length[k]);
     }
     REQUIRE(cuda.top1.front() == cpu.top1.front());
-    REQUIRE(distance(cuda.weights, cpu.weights) <= 2e-2);
-    REQUIRE(distance(cuda.class_weights, cpu.class_weights) <= 2e-2);
+    REQUIRE(test::distance(cuda.weights, cpu.weights) <= 2e-2);
+    REQUIRE(test::distance(cuda.class_weights, cpu.class_weights) <= 2e-2);
   }
 }
 
@@ -305,7 +287,7 @@ TEST_CASE("engines: a run handed from engine to engine continues bit for bit") {
     first.reset();
     run_steps(*second, parts, 3, 6);
     REQUIRE(parts.loss == whole.loss);
-    REQUIRE(backbone_weights(resumed) == whole.weights);
+    REQUIRE(test::backbone_values(resumed) == whole.weights);
     REQUIRE(head_values(second->head()) == whole.class_weights);
   }
 }
@@ -414,7 +396,7 @@ TEST_CASE(
         run_steps(*engine, curve, 0, 1);
         heads.push_back(head_values(engine->head()));
         run_steps(*engine, curve, 1, 7);
-        curve.weights = backbone_weights(engine->network().parameters());
+        curve.weights = test::backbone_values(engine->network().parameters());
         curves.push_back(curve);
       }
       for (std::size_t i = 1; i < curves.size(); ++i) {
@@ -424,7 +406,7 @@ TEST_CASE(
         REQUIRE(heads[i] == heads[0]);  // class weights, t, length statistics
         for (std::size_t k = 1; k < curves[0].loss.size(); ++k)
           REQUIRE(std::fabs(curves[i].loss[k] - curves[0].loss[k]) <= 1e-4 * std::fabs(curves[0].loss[k]));
-        REQUIRE(distance(curves[i].weights, curves[0].weights) <= 1e-5);
+        REQUIRE(test::distance(curves[i].weights, curves[0].weights) <= 1e-5);
       }
     }
   }

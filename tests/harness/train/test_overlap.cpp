@@ -9,14 +9,15 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/random.h"
 #include "harness/train/engine.h"
 #include "nn/backbones/iresnet.h"
 #ifdef QCF_EMULATE
 #include "kernels/device/runtime.h"
 #include "nn/cuda/cuda_backend.h"
 #endif
+#include "tests/harness/train/rank_steps.h"
 #include "tests/support/catch.h"
+#include "tests/support/rank_errors.h"
 #include "tests/support/thread_ranks.h"
 
 using namespace qcface;
@@ -83,27 +84,6 @@ struct Result {
   }
 };
 
-/// The batch's pictures of one rank.
-struct Pictures {
-  std::vector<std::uint8_t> pixels;
-  std::vector<std::int64_t> labels;
-  data::Batch batch;
-
-  Pictures(std::int64_t index, const Communicator& communicator) : pixels(kBatch * kSide * kSide * 3) {
-    RandomStream random(7, RandomPurpose::kTest, static_cast<std::uint32_t>(index), 0);
-    for (std::uint8_t& pixel : pixels) pixel = static_cast<std::uint8_t>(random.integer(0, 255));
-    for (std::int64_t i = 0; i < kBatch; ++i) labels.push_back((index * 5 + i * 3) % kClasses);
-    const Share own = share_of(kBatch, communicator.rank(), communicator.size());
-    batch.index = index;
-    batch.global_size = kBatch;
-    batch.first_row = own.first;
-    batch.size = own.count;
-    batch.pixels = pixels.data() + own.first * kSide * kSide * 3;
-    batch.labels =
-        std::span(labels).subspan(static_cast<std::size_t>(own.first), static_cast<std::size_t>(own.count));
-  }
-};
-
 std::unique_ptr<Engine> make_engine(Communicator& communicator, const Way& way) {
   EngineOptions options;
   options.seed = 11;
@@ -126,7 +106,7 @@ std::unique_ptr<Engine> make_engine(Communicator& communicator, const Way& way) 
 
 void run_steps(Engine& engine, const Communicator& communicator, Result& result) {
   for (std::int64_t k = 0; k < kSteps; ++k) {
-    const Pictures pictures(k, communicator);
+    const test::RankBatch pictures(k, kBatch, kSide, kClasses, communicator);
     if (const auto done = engine.step(pictures.batch, {0, k, kBatch, 0.01, 0}))
       result.loss.push_back(done->head.loss);
   }
@@ -138,13 +118,8 @@ Result train_rank(Communicator& communicator, const Way& way) {
   Result result;
   if (engine->exchange() != nullptr) result.exchange = engine->exchange()->describe();
   run_steps(*engine, communicator, result);
-  const nn::ParameterStore& store = engine->network().parameters();
-  for (const nn::TensorSpec& spec : store.tensors()) {
-    const std::vector<float> values = store.values(spec.name);
-    result.backbone.insert(result.backbone.end(), values.begin(), values.end());
-  }
-  result.classes.resize(static_cast<std::size_t>(engine->head().own_classes().count * kWidth));
-  engine->head().copy_out(nn::TensorRole::kValue, 0, result.classes);
+  result.backbone = test::backbone_values(engine->network().parameters());
+  result.classes = test::class_values(engine->head());
   return result;
 }
 
@@ -158,31 +133,15 @@ std::vector<Result> train_ranks(int ranks, const Way& way) {
   return all;
 }
 
-/// The text of the Error that each rank's work ends with; ranks that wait for ever fail the test.
+/// The text of the Error that each rank's work ends with.
 std::vector<std::string> errors(int ranks, const std::function<void(Communicator&)>& work) {
-  const auto texts = std::make_shared<std::vector<std::string>>(static_cast<std::size_t>(ranks));
-  auto task = std::make_shared<std::packaged_task<void()>>([texts, ranks, work] {
-    try {
-      run_ranks(ranks, [&](Communicator& threads) {
+  return test::errors_of_ranks(
+      ranks,
+      [work](Communicator& threads) {
         DeviceRanks device(threads);
-        try {
-          work(kOnDevice ? static_cast<Communicator&>(device) : threads);
-        } catch (const std::exception& error) {
-          (*texts)[static_cast<std::size_t>(threads.rank())] = error.what();
-          throw;
-        }
-      });
-    } catch (const std::exception&) {  // one of the texts
-    }
-  });
-  std::future<void> done = task->get_future();
-  std::thread thread([task] { (*task)(); });
-  if (done.wait_for(std::chrono::seconds(100)) != std::future_status::ready) {
-    thread.detach();
-    FAIL("still waiting after a hundred seconds");
-  }
-  thread.join();
-  return *texts;
+        work(kOnDevice ? static_cast<Communicator&>(device) : threads);
+      },
+      std::chrono::seconds(100));
 }
 
 }  // namespace

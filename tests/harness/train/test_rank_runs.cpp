@@ -10,30 +10,15 @@
 #include "harness/model/class_rows.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/rank_times.h"
-#include "harness/train/setup.h"
-#include "harness/train/trainer.h"
 #include "tests/harness/train/train_support.h"
 #include "tests/support/catch.h"
+#include "tests/support/distance.h"
 #include "tests/support/thread_ranks.h"
 
 using namespace qcface;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// What the command line does on every rank.
-void train_on_ranks(int ranks, std::vector<std::string> arguments) {
-  run_ranks(ranks, [&](Communicator& communicator) {
-    CLI::App app;
-    OptionTable table(app);
-    train::TrainOptions options;
-    train::add_train_options(table, options);
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-    app.parse(reversed);
-    const auto run = train::settle_run(table, options, communicator);
-    train::run_training(options, train::run_configuration(table), run.resume, communicator);
-  });
-}
 
 std::vector<std::string> begin(const fs::path& run, const std::string& head,
                                const std::vector<std::string>& extra, const std::string& batch = "8",
@@ -88,16 +73,6 @@ std::vector<float> class_weights(const fs::path& checkpoint) {
   return values;
 }
 
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
-  REQUIRE(a.size() == b.size());
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-    size += std::pow(static_cast<double>(b[i]), 2);
-  }
-  return std::sqrt(difference / size);
-}
-
 /// All values of the backbone, one behind the other: biases alone are near 0 and differ by their rounding.
 std::vector<float> backbone(const fs::path& checkpoint) {
   const TensorSource file = open_tensors(checkpoint);
@@ -117,8 +92,8 @@ std::vector<float> backbone(const fs::path& checkpoint) {
 
 void require_close(const fs::path& ours, const fs::path& theirs) {
   constexpr double kLimit = 5e-4;
-  REQUIRE(distance(backbone(ours), backbone(theirs)) <= kLimit);
-  REQUIRE(distance(class_weights(ours), class_weights(theirs)) <= kLimit);
+  REQUIRE(test::distance(backbone(ours), backbone(theirs)) <= kLimit);
+  REQUIRE(test::distance(class_weights(ours), class_weights(theirs)) <= kLimit);
 }
 
 /// Largest relative difference of the losses of two runs of as many steps.
@@ -141,26 +116,26 @@ TEST_CASE("rank runs: with shared batch norm any number of ranks trains the same
   for (int kind = 0; kind < qcf_head_count(); ++kind) {
     const std::string head = qcf_head_name(static_cast<qcf_head_kind>(kind));
     const fs::path one = folder / (head + "-1");
-    train_on_ranks(1, begin(one, head, {"--sync-bn"}, "15"));
+    test::train_on_ranks(1, begin(one, head, {"--sync-bn"}, "15"));
     for (const int ranks : head == "qcface" ? std::vector{2, 3, 4} : std::vector{2}) {
       const fs::path run = folder / fmt::format("{}-{}", head, ranks);
-      train_on_ranks(ranks, begin(run, head, {"--sync-bn"}, "15"));
+      test::train_on_ranks(ranks, begin(run, head, {"--sync-bn"}, "15"));
       INFO(head << ", " << ranks << " ranks");
       require_close(test::newest_checkpoint(run), test::newest_checkpoint(one));
       CHECK(loss_distance(run, one) <= 1e-3);
     }
   }
   // Without it each rank has statistics of its own.
-  train_on_ranks(2, begin(folder / "apart", "qcface", {}, "15"));
+  test::train_on_ranks(2, begin(folder / "apart", "qcface", {}, "15"));
   REQUIRE(loss_distance(folder / "apart", folder / "qcface-1") > 1e-2);
 }
 
 void require_same_bits_after_a_stop(const fs::path& folder, const std::string& rate,
                                     const fs::path& pictures) {
-  train_on_ranks(2, begin(folder / "whole", "qcface", {"--sample-rate", rate}, "6", pictures));
-  train_on_ranks(
+  test::train_on_ranks(2, begin(folder / "whole", "qcface", {"--sample-rate", rate}, "6", pictures));
+  test::train_on_ranks(
       2, begin(folder / "stopped", "qcface", {"--sample-rate", rate, "--max-steps", "3"}, "6", pictures));
-  train_on_ranks(2, {"--resume", (folder / "stopped").string(), "--max-steps", "0"});
+  test::train_on_ranks(2, {"--resume", (folder / "stopped").string(), "--max-steps", "0"});
   const fs::path whole = test::newest_checkpoint(folder / "whole"),
                  stopped = test::newest_checkpoint(folder / "stopped");
   REQUIRE(fs::is_directory(whole));
@@ -195,10 +170,10 @@ TEST_CASE("rank runs: classes that are drawn anew each step are the same after a
 TEST_CASE("rank runs: a checkpoint goes on with another number of ranks, and is read like any other") {
   test::TemporaryFolder folder;
   const fs::path run = folder / "run";
-  train_on_ranks(3, begin(run, "qcface", {"--sync-bn", "--max-steps", "2"}));
-  train_on_ranks(1, begin(folder / "one", "qcface", {"--sync-bn"}));
-  train_on_ranks(2, {"--resume", run.string(), "--max-steps", "5"});
-  train_on_ranks(1, {"--resume", run.string(), "--max-steps", "0"});
+  test::train_on_ranks(3, begin(run, "qcface", {"--sync-bn", "--max-steps", "2"}));
+  test::train_on_ranks(1, begin(folder / "one", "qcface", {"--sync-bn"}));
+  test::train_on_ranks(2, {"--resume", run.string(), "--max-steps", "5"});
+  test::train_on_ranks(1, {"--resume", run.string(), "--max-steps", "0"});
   const std::string log = read_file(run / "log.txt");
   REQUIRE_THAT(log, test::contains("resuming with 2 processes, the run began with 3 processes"));
   REQUIRE_THAT(log, test::contains("resuming with one process, the run began with 3 processes"));
@@ -215,7 +190,7 @@ TEST_CASE("rank runs: a checkpoint goes on with another number of ranks, and is 
 
 TEST_CASE("rank runs: a checkpoint in parts becomes the file that it stands for") {
   test::TemporaryFolder folder;
-  train_on_ranks(3, begin(folder / "run", "qcface-cur", {"--max-steps", "2"}));
+  test::train_on_ranks(3, begin(folder / "run", "qcface-cur", {"--max-steps", "2"}));
   const fs::path parts = test::newest_checkpoint(folder / "run"), merged = folder / "merged.safetensors";
   const auto done =
       test::qcface({"checkpoint", "merge", "--checkpoint", parts.string(), "--out", merged.string()});
@@ -228,8 +203,8 @@ TEST_CASE("rank runs: a checkpoint in parts becomes the file that it stands for"
   // One rank goes on from either with the same bits, and its own checkpoint has the same tensors.
   fs::create_directories(folder / "one" / "checkpoints");
   fs::copy_file(merged, folder / "one" / "checkpoints" / "step-000000002.safetensors");
-  train_on_ranks(1, {"--resume", (folder / "one").string(), "--max-steps", "3"});
-  train_on_ranks(1, {"--resume", (folder / "run").string(), "--max-steps", "3"});
+  test::train_on_ranks(1, {"--resume", (folder / "one").string(), "--max-steps", "3"});
+  test::train_on_ranks(1, {"--resume", (folder / "run").string(), "--max-steps", "3"});
   const auto ours = test::tensor_bytes(test::newest_checkpoint(folder / "one"));
   REQUIRE(ours == test::tensor_bytes(test::newest_checkpoint(folder / "run")));
   for (const auto& [name, bytes] : ours) REQUIRE(open_tensors(merged).find(name) != nullptr);
@@ -240,7 +215,7 @@ TEST_CASE("rank runs: a checkpoint in parts becomes the file that it stands for"
 // The head lies in parts, and the class weights of an export are one tensor.
 TEST_CASE("rank runs: an export of a checkpoint in parts is that of the file that it stands for") {
   test::TemporaryFolder folder;
-  train_on_ranks(3, begin(folder / "run", "qcface-cur", {"--max-steps", "2"}));
+  test::train_on_ranks(3, begin(folder / "run", "qcface-cur", {"--max-steps", "2"}));
   const fs::path parts = test::newest_checkpoint(folder / "run"), merged = folder / "merged.safetensors";
   REQUIRE(
       test::qcface({"checkpoint", "merge", "--checkpoint", parts.string(), "--out", merged.string()}).ok());
@@ -263,7 +238,7 @@ TEST_CASE("rank runs: where the time went is in the records of several ranks") {
   test::TemporaryFolder folder;
   for (const int ranks : {1, 2}) {
     const fs::path run = folder / fmt::format("run-{}", ranks);
-    train_on_ranks(ranks, begin(run, "qcface", {"--max-steps", "3"}));
+    test::train_on_ranks(ranks, begin(run, "qcface", {"--max-steps", "3"}));
     const auto records = test::step_records(run);
     REQUIRE(records.size() == 3);
     for (const auto& record : records) {
@@ -295,8 +270,8 @@ TEST_CASE("rank times: the rank that works longest, and the share that the other
 TEST_CASE("rank runs: too small a batch, and too few pictures in the last one, are refused") {
   test::TemporaryFolder folder;
   REQUIRE_THROWS_WITH(
-      train_on_ranks(3, begin(folder / "a", "qcface", {}, "4")),
+      test::train_on_ranks(3, begin(folder / "a", "qcface", {}, "4")),
       test::contains("--batch-size 4 over 3 processes: each needs 2 pictures, so a batch of 6"));
-  REQUIRE_THROWS_WITH(train_on_ranks(2, begin(folder / "b", "qcface", {}, "27")),
+  REQUIRE_THROWS_WITH(test::train_on_ranks(2, begin(folder / "b", "qcface", {}, "27")),
                       test::contains("the last batch of an epoch would hold 3 pictures"));
 }

@@ -7,6 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/synth/synth.h"
+#include "harness/train/setup.h"
+#include "harness/train/trainer.h"
+#include "tests/support/thread_ranks.h"
 
 namespace qcface::test {
 
@@ -29,6 +32,25 @@ const fs::path& small_faces() {
     return options.out;
   }();
   return faces;
+}
+
+void on_ranks(int ranks, const std::function<void(Communicator&)>& work) {
+  if (ranks > 1) return run_ranks(ranks, work);
+  const auto alone = make_single_communicator();
+  work(*alone);
+}
+
+void train_on_ranks(int ranks, const std::vector<std::string>& arguments) {
+  on_ranks(ranks, [&](Communicator& communicator) {
+    CLI::App app;
+    OptionTable table(app);
+    train::TrainOptions options;
+    train::add_train_options(table, options);
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app.parse(reversed);
+    const auto run = train::settle_run(table, options, communicator);
+    train::run_training(options, train::run_configuration(table), run.resume, communicator);
+  });
 }
 
 ProcessResult qcface(const std::vector<std::string>& arguments, const ProcessOptions& options) {

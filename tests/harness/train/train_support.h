@@ -2,12 +2,14 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "core/comm/communicator.h"
 #include "core/tensors/safetensors.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_folder.h"
@@ -22,6 +24,11 @@ const std::filesystem::path& small_faces();
 ProcessResult train(const std::filesystem::path& run, const std::vector<std::string>& extra,
                     const ProcessOptions& options = {});
 ProcessResult qcface(const std::vector<std::string>& arguments, const ProcessOptions& options = {});
+
+/// Runs work(communicator) on ranks that are threads; one rank is a process alone.
+void on_ranks(int ranks, const std::function<void(Communicator&)>& work);
+/// What the command line `qcface train ARGUMENTS` does on every rank.
+void train_on_ranks(int ranks, const std::vector<std::string>& arguments);
 
 /// Removes `victim` as soon as the run's log.txt holds `text` (at the latest after a minute). Join it after the run.
 std::thread remove_when_logged(const std::filesystem::path& run, const std::string& text,
